@@ -1,0 +1,32 @@
+"""A teaching kit for bringing your own model to AutoGen.
+
+`import kit` loads neither torch, transformers nor autogen: each name below brings what it needs when
+it is first used.
+"""
+
+from importlib import import_module
+from typing import Any
+
+_HOME = {
+    "DummyModelClient": "kit.clients.dummy",
+    "HuggingFaceModelClient": "kit.clients.huggingface",
+    "ConfigListBuilder": "kit.widgets.builder",
+    "ConfigListError": "kit.config_list",
+    "load_config_list": "kit.config_list",
+    "save_config_list": "kit.config_list",
+    "local_model": "kit.models",
+    "register_model_clients": "kit.registration",
+}
+__all__ = list(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'kit' has no attribute {name!r}; it has {', '.join(sorted(_HOME))}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,362 @@
+"""OAI_CONFIG_LIST: parse, check, load and save the list of models that AutoGen's agents choose from.
+
+AutoGen's own validator is the judge of types and ranges; this module puts its verdicts, and what
+people really get wrong before AutoGen even looks, into words that say where and how to mend it.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import difflib
+import functools
+import hashlib
+import json
+import os
+import re
+import tempfile
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+FilterDict = dict[str, Any]
+MASK = "**********"
+NO_KEY = "not-needed"  # for servers that want no key, while OpenAI's client insists on one
+SECRET_NAME = re.compile(r"(key|token|secret|password|authorization)s?$", re.IGNORECASE)
+# Fields of the kit's own model clients; those of AutoGen and OpenAI are read off their packages.
+CLIENT_FIELDS = set(["device", "device_map", "dtype", "revision", "params", "max_new_tokens", "top_k", "do_sample"])
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with a config list: where (`entry` index, `field`), what, and how to mend it."""
+
+    message: str
+    entry: int | None = None
+    field: str | None = None
+    warning: bool = False  # AutoGen takes it, but it is probably a mistake
+
+    def __str__(self) -> str:
+        if self.entry is None:
+            return self.message
+        field = f", {self.field!r}" if self.field else ""
+        return f"entry {self.entry}{field}: {self.message}"
+
+
+class ConfigListError(ValueError):
+    """A config list can't be used; `problems` says where, what, and how to mend it."""
+
+    def __init__(self, source: str, problems: list[Problem]) -> None:
+        self.problems = problems
+        super().__init__(f"{source}: " + "\n".join(map(str, problems)))
+
+
+class ConfigEntry(dict):
+    """An entry of a config list whose `repr` masks secrets."""
+
+    def __repr__(self) -> str:
+        return repr(masked(dict(self)))
+
+
+class ConfigList(list):
+    """A config list whose `repr` masks secrets, and that remembers the file it came from."""
+
+    path: Path | None = None
+    digest: str | None = None  # of the file's content when it was read or written
+
+
+def masked(value: Any, name: str = "") -> Any:
+    """Return a copy of an entry, list or value in which every secret is replaced by stars."""
+    if isinstance(value, dict):
+        return {key: masked(item, str(key)) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [masked(item, name) for item in value]
+    secret = isinstance(value, str) and value not in ("", NO_KEY) and SECRET_NAME.search(name)
+    return MASK if secret else value
+
+
+def parse_config_list(text: str, source: str = "config list") -> ConfigList:
+    """Return the entries of a JSON text, not yet checked for what is in them.
+
+    Raises:
+        ConfigListError: the text is no JSON list of objects; the message says what it looks like.
+    """
+    repeated: list[str] = []
+
+    def entry(pairs: list[tuple[str, Any]]) -> ConfigEntry:
+        names = [name for name, _ in pairs]
+        repeated.extend(name for name in set(names) if names.count(name) > 1)
+        return ConfigEntry(pairs)
+
+    try:
+        value = json.loads(text, object_pairs_hook=entry)
+    except json.JSONDecodeError as error:
+        raise ConfigListError(source, [Problem(_why_no_json(text, error))]) from None
+    if isinstance(value, dict):
+        wrapped = 'only the list belongs here: drop the outer {"config_list": ...}.'
+        single = "one object instead of a list: put [ before it, ] after it."
+        raise ConfigListError(source, [Problem(wrapped if "config_list" in value else single)])
+    if not isinstance(value, list):
+        raise ConfigListError(source, [Problem(f"a {type(value).__name__} instead of a list of objects.")])
+    problems = [
+        Problem(f"{item!r} is no object: write {{...}} with at least a 'model'.", index)
+        for index, item in enumerate(value)
+        if not isinstance(item, dict)
+    ]
+    problems += [Problem(f"{name!r} appears twice in one object: keep one.") for name in repeated]
+    if problems:
+        raise ConfigListError(source, problems)
+    return ConfigList(value)
+
+
+def check_config_list(entries: list[dict[str, Any]]) -> list[Problem]:
+    """Return what is wrong with the entries, errors before warnings; an empty list if nothing is.
+
+    Errors are what AutoGen would reject, now or when an agent is made from the list, and class names
+    that can never be registered. No network is used and no model is loaded.
+    """
+    if not entries:
+        return [Problem('the list is empty: add an entry, say {"model": "...", "model_client_cls": "..."}.')]
+    errors = [problem for index, entry in enumerate(entries) for problem in _check_entry(index, entry)]
+    hints = [problem for index, entry in enumerate(entries) for problem in _misspelt(index, entry)]
+    return errors + hints
+
+
+def load_config_list(
+    env_or_file: str | Path = "OAI_CONFIG_LIST", filter_dict: FilterDict | None = None
+) -> ConfigList:
+    """Return the checked config list from an environment variable or a file.
+
+    Sources are tried in AutoGen's own order: an environment variable of that name comes first, even
+    if the file exists; it holds the JSON itself or the path of a file.
+
+    Args:
+        env_or_file: the name of the variable or file.
+        filter_dict: keep the entries whose fields have one of the values, e.g. `{"model": ["a", "b"]}`.
+
+    Raises:
+        ConfigListError: there is no such source, or AutoGen would reject what is kept of it.
+    """
+    text, source, path = read_source(env_or_file)
+    entries = filter_config_list(parse_config_list(text, source), filter_dict)
+    problems = check_config_list(entries)
+    errors = [problem for problem in problems if not problem.warning]
+    if errors:
+        raise ConfigListError(source, errors)
+    for problem in problems:
+        warnings.warn(f"{source}: {problem}", stacklevel=2)
+    entries.path, entries.digest = path, digest(text)
+    return entries
+
+
+def filter_config_list(entries: list[dict[str, Any]], filter_dict: FilterDict | None) -> ConfigList:
+    """Return the entries that AutoGen's `filter_config` keeps.
+
+    Raises:
+        ConfigListError: the filter keeps nothing.
+    """
+    if not filter_dict:
+        return ConfigList(entries)
+    from autogen.llm_config.utils import filter_config
+
+    # AutoGen 0.14.1 documents sets, but compares them as one value: none would ever match.
+    wanted = {name: list(v) if isinstance(v, (set, tuple)) else v for name, v in filter_dict.items()}
+    kept = filter_config(entries, wanted)
+    if entries and not kept:
+        has = masked({name: [entry.get(name) for entry in entries] for name in wanted})
+        raise ConfigListError("filter_dict", [Problem(f"{wanted} keeps no entry. The list has {has}.")])
+    return ConfigList(kept)
+
+
+def save_config_list(
+    entries: list[dict[str, Any]], path: str | Path | None = None, *, overwrite: bool = False
+) -> ConfigList:
+    """Write the entries as JSON, readable by the owner alone, and return them as a loaded list.
+
+    The file is replaced in one step: whatever happens, it holds the old list or the new one. Fields
+    keep their order, and nothing is dropped. Without `path` the list goes back to where it came from.
+
+    Raises:
+        ConfigListError: AutoGen would reject the list, a value can't be written as JSON, the folder
+            can't be written to, or the file holds something that this list was not loaded from
+            (`overwrite=True` replaces it).
+    """
+    known_path, known_digest = getattr(entries, "path", None), getattr(entries, "digest", None)
+    path = Path(path or known_path or "OAI_CONFIG_LIST")
+    errors = [problem for problem in check_config_list(entries) if not problem.warning]
+    if errors:
+        raise ConfigListError(str(path), errors)
+    text = to_json(entries) + "\n"
+    if path.exists() and not overwrite:
+        on_disk = digest(path.read_text(encoding="utf-8", errors="replace"))
+        loaded_from_here = known_path is not None and known_path.resolve() == path.resolve()
+        if on_disk != digest(text) and not (loaded_from_here and on_disk == known_digest):
+            what = "has changed since it was loaded" if loaded_from_here else "exists already"
+            raise ConfigListError(
+                str(path),
+                [Problem(f"{what}. Load it again, save under another name, or pass overwrite=True.")],
+            )
+    _write_atomically(path, text)
+    saved = ConfigList(ConfigEntry(entry) for entry in entries)
+    saved.path, saved.digest = path, digest(text)
+    return saved
+
+
+def to_json(entries: list[dict[str, Any]]) -> str:
+    """Return the JSON text of the entries, secrets included.
+
+    Raises:
+        ConfigListError: a value has no JSON form (a function, a path, NaN).
+    """
+    for index, entry in enumerate(entries):
+        for name, value in entry.items():
+            try:
+                json.dumps(value, allow_nan=False)
+            except (TypeError, ValueError):
+                message = f"{masked(value, name)!r} has no JSON form: pass it at registration instead."
+                raise ConfigListError("config list", [Problem(message, index, name)]) from None
+    return json.dumps(entries, indent=2, ensure_ascii=False)
+
+
+def read_source(env_or_file: str | Path) -> tuple[str, str, Path | None]:
+    """Return the text, a name for it in messages, and its path if it came from a file."""
+    value = os.environ.get(str(env_or_file))
+    if value and not os.path.exists(value):
+        if value.lstrip()[:1] not in tuple("[{("):
+            message = "holds neither a JSON list nor the path of a file that exists."
+            raise ConfigListError(f"environment variable {env_or_file}", [Problem(message)])
+        return value, f"environment variable {env_or_file}", None
+    path = Path(value or env_or_file)
+    try:
+        return path.read_text(encoding="utf-8"), str(path), path
+    except FileNotFoundError:
+        message = f"neither an environment variable nor a file of this name (looked in {Path.cwd().name!r})."
+    except UnicodeDecodeError:
+        message = "not UTF-8 text. Save it again with the encoding UTF-8."
+    except OSError as error:
+        message = f"can't be read: {error.strerror}."
+    raise ConfigListError(str(path), [Problem(message)])
+
+
+def _why_no_json(text: str, error: json.JSONDecodeError) -> str:
+    """Return what a text that is no JSON looks like, where it goes wrong, and how to mend it."""
+    where = f"line {error.lineno}, column {error.colno}"
+    if not text.strip():
+        return "empty. Write a list: [{...}]."
+    if text.startswith("\ufeff"):
+        return "starts with a byte order mark. Save it as UTF-8 without BOM."
+    if re.match(r",\s*[\]}]", text[max(0, text.rfind(",", 0, error.pos + 1)) :]):
+        return f"{where}: a comma before the closing bracket. JSON allows none there: delete it."
+    with contextlib.suppress(ValueError, SyntaxError):
+        ast.literal_eval(text.strip())
+        return (
+            f"{where}: this is Python, not JSON. JSON has double quotes, true, false and null; in Python, "
+            "json.dumps(config_list) writes it."
+        )
+    return f"{where}: not JSON ({error.msg}). Every bracket needs its partner, every text double quotes."
+
+
+def _check_entry(index: int, entry: dict[str, Any]) -> list[Problem]:
+    """Return what AutoGen would reject in one entry, and class names that can't be registered."""
+    from pydantic import ValidationError
+
+    autogen_config, wrapper = _autogen()
+    if not entry:
+        return [Problem('an empty entry: add at least a "model".', index)]
+    name = entry.get("model_client_cls")
+    if isinstance(name, str) and not name.isidentifier():
+        message = f"{name!r} is no class name. Write the bare name, as after `class`: 'MyModelClient'."
+        return [Problem(message, index, "model_client_cls")]
+    try:
+        autogen_config(entry)
+    except ValidationError as error:
+        return [_translate(index, entry, detail) for detail in error.errors()]
+    if name is None:
+        try:  # what making an agent does with it: no network, but a key and the right package are needed
+            wrapper(config_list=[entry])
+        except Exception as error:
+            reason = " ".join(str(error).split())
+            return [Problem(f"AutoGen can't make a client from it: {reason}", index, _culprit(reason))]
+    return []
+
+
+def _culprit(reason: str) -> str | None:
+    """Return the field that a client's refusal is about."""
+    return next((field for field in ("api_key", "api_version", "base_url") if field in reason), None)
+
+
+def _translate(index: int, entry: dict[str, Any], detail: Any) -> Problem:
+    """Return pydantic's verdict as a problem: which field, its value, what was expected."""
+    field = next((str(part) for part in detail["loc"][3:]), None)
+    if detail["type"] == "union_tag_invalid":
+        field = "api_type"
+        names = re.findall(r"\w+", detail["ctx"]["expected_tags"])
+        guess = difflib.get_close_matches(str(entry.get(field)), names, 1)
+        mend = f"did you mean {guess[0]!r}?" if guess else "for a custom model client, leave it out."
+        return Problem(f"AutoGen knows no {entry.get(field)!r}: {mend}", index, field)
+    if detail["type"] == "missing":
+        return Problem(f"missing. Add {field!r}: AutoGen needs it to tell entries apart.", index, field)
+    if field == "model" and entry.get("model") == "":
+        return Problem("empty. Name a model; for a custom client any name will do.", index, field)
+    value = masked(entry.get(field or ""), field or "")
+    return Problem(f"{value!r} is not allowed. {detail['msg']}.", index, field)
+
+
+def _misspelt(index: int, entry: dict[str, Any]) -> list[Problem]:
+    """Return a warning for each unknown field whose name is close to a known one."""
+    known = _known_fields()
+    guesses = {name: difflib.get_close_matches(name, known, 1, 0.8) for name in entry if name not in known}
+    return [
+        Problem(f"unknown field. Did you mean {guess[0]!r}? It is passed on as it is.", index, name, True)
+        for name, guess in guesses.items()
+        if guess
+    ]
+
+
+@functools.cache
+def _known_fields() -> frozenset[str]:
+    """Return the fields that AutoGen's entries, OpenAI's client and calls, or our clients have."""
+    import inspect
+    from typing import get_args
+
+    from autogen.llm_config.types import ConfigEntries
+    from openai import AzureOpenAI, OpenAI
+    from openai.types.chat.completion_create_params import CompletionCreateParamsBase
+
+    names = {name for entry in get_args(ConfigEntries) for name in entry.model_fields}
+    for client in (OpenAI, AzureOpenAI):
+        names |= set(inspect.signature(client).parameters)
+    return frozenset(names | set(CompletionCreateParamsBase.__annotations__) | CLIENT_FIELDS)
+
+
+def _autogen() -> tuple[Any, Any]:
+    """Return AutoGen's LLMConfig and OpenAIWrapper, or say what is missing."""
+    try:
+        from autogen import LLMConfig, OpenAIWrapper
+    except ImportError as error:
+        raise ImportError(
+            f"Checking a config list needs AutoGen classic: pip install 'autogen[openai]==0.14.1'. ({error})"
+        ) from None
+    return LLMConfig, OpenAIWrapper
+
+
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def _write_atomically(path: Path, text: str) -> None:
+    """Write `text` to a new file, readable by the owner alone, and put it in the old one's place."""
+    try:  # mkstemp makes the file with mode 0600
+        descriptor, temporary = tempfile.mkstemp(dir=path.resolve().parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise ConfigListError(str(path), [Problem(f"can't be written: {error.strerror}.")]) from None
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path.resolve())
+    except BaseException:
+        os.unlink(temporary)
+        raise
