@@ -23,9 +23,10 @@ from typing import Any
 FilterDict = dict[str, Any]
 MASK = "**********"
 NO_KEY = "not-needed"  # for servers that want no key, while OpenAI's client insists on one
-SECRET_NAME = re.compile(r"(key|token|secret|password|authorization)s?$", re.IGNORECASE)
+SECRET_NAME = re.compile(r"(key|secret|password|authorization|credential)s?$|token$", re.IGNORECASE)
+SECRET_VALUE = re.compile(r"(sk-|gsk_|AIza|Bearer )\S")  # a key in a field of another or a misspelt name
 # Fields of the kit's own model clients; those of AutoGen and OpenAI are read off their packages.
-CLIENT_FIELDS = set(["device", "device_map", "dtype", "revision", "params", "max_new_tokens", "top_k", "do_sample"])
+CLIENT_FIELDS = {"device", "device_map", "dtype", "revision", "params", "max_new_tokens", "do_sample"}
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ class ConfigListError(ValueError):
 class ConfigEntry(dict):
     """An entry of a config list whose `repr` masks secrets."""
 
+    repeated: list[str] = []  # fields that came twice in the JSON, of which Python keeps the last
+
     def __repr__(self) -> str:
         return repr(masked(dict(self)))
 
@@ -68,12 +71,12 @@ class ConfigList(list):
 
 def masked(value: Any, name: str = "") -> Any:
     """Return a copy of an entry, list or value in which every secret is replaced by stars."""
+    secret = SECRET_NAME.search(name) or (isinstance(value, str) and SECRET_VALUE.match(value))
     if isinstance(value, dict):
-        return {key: masked(item, str(key)) for key, item in value.items()}
+        return {key: masked(item, name if secret else str(key)) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [masked(item, name) for item in value]
-    secret = isinstance(value, str) and value not in ("", NO_KEY) and SECRET_NAME.search(name)
-    return MASK if secret else value
+    return MASK if secret and value not in (None, "", NO_KEY, True, False) else value
 
 
 def parse_config_list(text: str, source: str = "config list") -> ConfigList:
@@ -82,15 +85,8 @@ def parse_config_list(text: str, source: str = "config list") -> ConfigList:
     Raises:
         ConfigListError: the text is no JSON list of objects; the message says what it looks like.
     """
-    repeated: list[str] = []
-
-    def entry(pairs: list[tuple[str, Any]]) -> ConfigEntry:
-        names = [name for name, _ in pairs]
-        repeated.extend(name for name in set(names) if names.count(name) > 1)
-        return ConfigEntry(pairs)
-
     try:
-        value = json.loads(text, object_pairs_hook=entry)
+        value = json.loads(text, object_pairs_hook=_entry)
     except json.JSONDecodeError as error:
         raise ConfigListError(source, [Problem(_why_no_json(text, error))]) from None
     if isinstance(value, dict):
@@ -99,12 +95,11 @@ def parse_config_list(text: str, source: str = "config list") -> ConfigList:
         raise ConfigListError(source, [Problem(wrapped if "config_list" in value else single)])
     if not isinstance(value, list):
         raise ConfigListError(source, [Problem(f"a {type(value).__name__} instead of a list of objects.")])
-    problems = [
-        Problem(f"{item!r} is no object: write {{...}} with at least a 'model'.", index)
-        for index, item in enumerate(value)
-        if not isinstance(item, dict)
+    problems = _no_objects(value) or [
+        Problem("appears twice in one object: keep one.", index, name)
+        for index, entry in enumerate(value)
+        for name in entry.repeated
     ]
-    problems += [Problem(f"{name!r} appears twice in one object: keep one.") for name in repeated]
     if problems:
         raise ConfigListError(source, problems)
     return ConfigList(value)
@@ -118,6 +113,8 @@ def check_config_list(entries: list[dict[str, Any]]) -> list[Problem]:
     """
     if not entries:
         return [Problem('the list is empty: add an entry, say {"model": "...", "model_client_cls": "..."}.')]
+    if problems := _no_objects(entries):
+        return problems
     errors = [problem for index, entry in enumerate(entries) for problem in _check_entry(index, entry)]
     hints = [problem for index, entry in enumerate(entries) for problem in _misspelt(index, entry)]
     return errors + hints
@@ -139,14 +136,17 @@ def load_config_list(
         ConfigListError: there is no such source, or AutoGen would reject what is kept of it.
     """
     text, source, path = read_source(env_or_file)
-    entries = filter_config_list(parse_config_list(text, source), filter_dict)
-    problems = check_config_list(entries)
-    errors = [problem for problem in problems if not problem.warning]
-    if errors:
-        raise ConfigListError(source, errors)
+    everything = parse_config_list(text, source)
+    entries = filter_config_list(everything, filter_dict)
+    # Entries are checked and counted as in the file, so that a message names their place there.
+    kept = [None, *(index for index, entry in enumerate(everything) if any(entry is one for one in entries))]
+    problems = [problem for problem in check_config_list(everything) if problem.entry in kept]
+    if not all(problem.warning for problem in problems):
+        raise ConfigListError(source, problems)
     for problem in problems:
         warnings.warn(f"{source}: {problem}", stacklevel=2)
-    entries.path, entries.digest = path, digest(text)
+    if len(entries) == len(everything):  # else saving it back would drop the rest of the file
+        entries.path, entries.digest = path, digest(text)
     return entries
 
 
@@ -165,7 +165,8 @@ def filter_config_list(entries: list[dict[str, Any]], filter_dict: FilterDict | 
     kept = filter_config(entries, wanted)
     if entries and not kept:
         has = masked({name: [entry.get(name) for entry in entries] for name in wanted})
-        raise ConfigListError("filter_dict", [Problem(f"{wanted} keeps no entry. The list has {has}.")])
+        message = f"{masked(wanted)} keeps no entry. The list has {has}."
+        raise ConfigListError("filter_dict", [Problem(message)])
     return ConfigList(kept)
 
 
@@ -183,21 +184,22 @@ def save_config_list(
             (`overwrite=True` replaces it).
     """
     known_path, known_digest = getattr(entries, "path", None), getattr(entries, "digest", None)
-    path = Path(path or known_path or "OAI_CONFIG_LIST")
+    path = Path(known_path or "OAI_CONFIG_LIST" if path is None else path)
     errors = [problem for problem in check_config_list(entries) if not problem.warning]
     if errors:
         raise ConfigListError(str(path), errors)
     text = to_json(entries) + "\n"
-    if path.exists() and not overwrite:
-        on_disk = digest(path.read_text(encoding="utf-8", errors="replace"))
-        loaded_from_here = known_path is not None and known_path.resolve() == path.resolve()
-        if on_disk != digest(text) and not (loaded_from_here and on_disk == known_digest):
-            what = "has changed since it was loaded" if loaded_from_here else "exists already"
-            raise ConfigListError(
-                str(path),
-                [Problem(f"{what}. Load it again, save under another name, or pass overwrite=True.")],
-            )
-    _write_atomically(path, text)
+    try:
+        if path.exists() and not overwrite:
+            on_disk = digest(path.read_text(encoding="utf-8", errors="replace"))
+            loaded_from_here = known_path is not None and known_path.resolve() == path.resolve()
+            if on_disk != digest(text) and not (loaded_from_here and on_disk == known_digest):
+                what = "has changed since it was loaded" if loaded_from_here else "exists already"
+                message = f"{what}. Load it again, save under another name, or pass overwrite=True."
+                raise ConfigListError(str(path), [Problem(message)])
+        _write_atomically(path, text)
+    except OSError as error:
+        raise ConfigListError(str(path), [Problem(f"can't be written: {error.strerror}.")]) from None
     saved = ConfigList(ConfigEntry(entry) for entry in entries)
     saved.path, saved.digest = path, digest(text)
     return saved
@@ -257,6 +259,24 @@ def _why_no_json(text: str, error: json.JSONDecodeError) -> str:
     return f"{where}: not JSON ({error.msg}). Every bracket needs its partner, every text double quotes."
 
 
+def _entry(pairs: list[tuple[str, Any]]) -> ConfigEntry:
+    """Return a JSON object as an entry that knows which fields came twice, in itself or further inside."""
+    names, entry = [name for name, _ in pairs], ConfigEntry(pairs)
+    entry.repeated = [name for name in entry if names.count(name) > 1]
+    for value in entry.values():
+        entry.repeated += getattr(value, "repeated", [])
+    return entry
+
+
+def _no_objects(entries: list[Any]) -> list[Problem]:
+    """Return a problem for each item that is no object; it may be a key, so it is not shown."""
+    return [
+        Problem(f'a {type(item).__name__} instead of an object: write {{"model": ...}}.', index)
+        for index, item in enumerate(entries)
+        if not isinstance(item, dict)
+    ]
+
+
 def _check_entry(index: int, entry: dict[str, Any]) -> list[Problem]:
     """Return what AutoGen would reject in one entry, and class names that can't be registered."""
     from pydantic import ValidationError
@@ -266,15 +286,15 @@ def _check_entry(index: int, entry: dict[str, Any]) -> list[Problem]:
         return [Problem('an empty entry: add at least a "model".', index)]
     name = entry.get("model_client_cls")
     if isinstance(name, str) and not name.isidentifier():
-        message = f"{name!r} is no class name. Write the bare name, as after `class`: 'MyModelClient'."
+        message = f"{masked(name)!r} is no class name. Write the name after `class`: 'MyModelClient'."
         return [Problem(message, index, "model_client_cls")]
     try:
-        autogen_config(entry)
+        config = autogen_config(entry)
     except ValidationError as error:
         return [_translate(index, entry, detail) for detail in error.errors()]
     if name is None:
         try:  # what making an agent does with it: no network, but a key and the right package are needed
-            wrapper(config_list=[entry])
+            wrapper(**config)
         except Exception as error:
             reason = " ".join(str(error).split())
             return [Problem(f"AutoGen can't make a client from it: {reason}", index, _culprit(reason))]
@@ -294,9 +314,9 @@ def _translate(index: int, entry: dict[str, Any], detail: Any) -> Problem:
         names = re.findall(r"\w+", detail["ctx"]["expected_tags"])
         guess = difflib.get_close_matches(str(entry.get(field)), names, 1)
         mend = f"did you mean {guess[0]!r}?" if guess else "for a custom model client, leave it out."
-        return Problem(f"AutoGen knows no {entry.get(field)!r}: {mend}", index, field)
+        return Problem(f"AutoGen knows no {masked(entry.get(field))!r}: {mend}", index, field)
     if detail["type"] == "missing":
-        return Problem(f"missing. Add {field!r}: AutoGen needs it to tell entries apart.", index, field)
+        return Problem(f"missing. Add {field!r}: AutoGen needs it.", index, field)
     if field == "model" and entry.get("model") == "":
         return Problem("empty. Name a model; for a custom client any name will do.", index, field)
     value = masked(entry.get(field or ""), field or "")
@@ -306,12 +326,13 @@ def _translate(index: int, entry: dict[str, Any], detail: Any) -> Problem:
 def _misspelt(index: int, entry: dict[str, Any]) -> list[Problem]:
     """Return a warning for each unknown field whose name is close to a known one."""
     known = _known_fields()
-    guesses = {name: difflib.get_close_matches(name, known, 1, 0.8) for name in entry if name not in known}
-    return [
-        Problem(f"unknown field. Did you mean {guess[0]!r}? It is passed on as it is.", index, name, True)
-        for name, guess in guesses.items()
-        if guess
-    ]
+    problems = []
+    for name in entry:
+        if name not in known and (close := difflib.get_close_matches(name, known, 3, 0.8)):
+            guess = next((other for other in close if sorted(other) == sorted(name)), close[0])  # "modle"
+            message = f"unknown field. Did you mean {guess!r}? It is passed on as it is."
+            problems.append(Problem(message, index, name, warning=True))
+    return problems
 
 
 @functools.cache
@@ -347,10 +368,8 @@ def digest(text: str) -> str:
 
 def _write_atomically(path: Path, text: str) -> None:
     """Write `text` to a new file, readable by the owner alone, and put it in the old one's place."""
-    try:  # mkstemp makes the file with mode 0600
-        descriptor, temporary = tempfile.mkstemp(dir=path.resolve().parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise ConfigListError(str(path), [Problem(f"can't be written: {error.strerror}.")]) from None
+    # mkstemp makes the file with mode 0600
+    descriptor, temporary = tempfile.mkstemp(dir=path.resolve().parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
             file.write(text)

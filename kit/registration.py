@@ -110,14 +110,21 @@ def _register_selector(
 
     if not (config := group.select_speaker_auto_llm_config or manager.llm_config):
         return Registrations()
-    group.select_speaker_auto_llm_config = LLMConfig.ensure_config(config)
-    entries = group.select_speaker_auto_llm_config["config_list"]
+    config = LLMConfig.ensure_config(config)
+    entries = config["config_list"]
     names = [entry.get("model_client_cls") for entry in entries]
-    classes = [_remembering(by_name[name], kwargs) for name in dict.fromkeys(names) if name in by_name]
-    if classes:
-        group.select_speaker_auto_model_client_cls = classes
+    given = group.select_speaker_auto_model_client_cls or []
+    ready = {one.__name__: one for one in (given if isinstance(given, list) else [given])}
+    for name in set(names) & set(by_name):
+        if kwargs or getattr(ready.get(name), "kit_client", None) is not by_name[name]:
+            ready[name] = _remembering(by_name[name], kwargs)
+    # The manager copied the group into its reply functions, and it is these copies that hold the chat.
+    for copy in [group, *(reply["config"] for reply in manager._reply_func_list)]:
+        if isinstance(copy, type(group)):
+            copy.select_speaker_auto_llm_config = config
+            copy.select_speaker_auto_model_client_cls = list(ready.values())
     return Registrations(
-        Registration("speaker selection", index, entry["model"], name, by_name.get(name))
+        Registration("speaker selection", index, entry["model"], name, ready.get(name))
         for index, (entry, name) in enumerate(zip(entries, names, strict=True))
         if name is not None
     )
@@ -136,7 +143,7 @@ def _remembering(client: Any, kwargs: dict[str, Any]) -> type:
             made[key] = client(config, **kwargs) if isinstance(client, type) else client
         return made[key]
 
-    return type(_class(client).__name__, (), {"__new__": new})
+    return type(_class(client).__name__, (), {"__new__": new, "kit_client": client})
 
 
 def _refuse_misfits(agent: Any, by_name: dict[str, Any], done: Registrations) -> None:

@@ -59,10 +59,13 @@ class DummyModelClient:
 
         Raises:
             RuntimeError: the script has run out.
-            TypeError, ValueError: a reply is no text, or not one text for each of the `n` choices.
+            TypeError, ValueError: a reply is no text, or not one text for each of the `n` choices, or
+                `n` is no number of choices.
         """
         self.calls.append(params)
         n = params.get("n") or self.config.get("n") or 1
+        if not isinstance(n, int) or n < 1:
+            raise ValueError(f"n must be a whole number of at least 1, not {n!r}.")
         texts = self._texts(params["messages"], n)
         prompt_tokens = sum(len(str(message.get("content") or "").split()) for message in params["messages"])
         completion_tokens = sum(len(text.split()) for text in texts)

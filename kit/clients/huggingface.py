@@ -24,6 +24,7 @@ from jinja2 import TemplateError
 from openai.types.chat import ChatCompletion, ChatCompletionMessage
 from openai.types.chat.chat_completion import Choice
 from openai.types.completion_usage import CompletionUsage
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 # What AutoGen and OpenAI call an option, and what transformers' `generate` calls it.
@@ -171,13 +172,13 @@ class HuggingFaceModelClient:
         key = json.dumps([where, revision, device, dtype, device_map], default=str)
         with self._lock:
             if key not in self._loaded:
-                _check_source(name, source, revision)
+                origin = {"revision": revision, "local_files_only": _is_local(name, source, revision)}
                 try:
-                    tokenizer = AutoTokenizer.from_pretrained(where, revision=revision)
+                    tokenizer = AutoTokenizer.from_pretrained(where, **origin)
                     model = AutoModelForCausalLM.from_pretrained(
-                        where, revision=revision, dtype=dtype, device_map=device_map, use_safetensors=True
+                        where, **origin, dtype=dtype, device_map=device_map, use_safetensors=True
                     )
-                except (OSError, ValueError) as error:
+                except (OSError, ValueError, SafetensorError) as error:
                     raise ValueError(f"Can't load a language model from {name!r}: {error}") from None
                 self._loaded[key] = (model if device is None else model.to(device)), tokenizer
             return self._loaded[key]
@@ -189,7 +190,7 @@ class HuggingFaceModelClient:
         call = {name: value for name, value in params.items() if self.config.get(name) != value}
         options: dict[str, Any] = {"max_new_tokens": 256, "num_return_sequences": 1}
         for source in (self.config, call):
-            named = {name: source[name] for name in OPTIONS if name in source}
+            named = {name: value for name, value in source.items() if name in OPTIONS}
             for name, value in {**(source.get("params") or {}), **named}.items():
                 if value is not None:
                     options[ALIASES.get(name, name)] = value
@@ -197,17 +198,19 @@ class HuggingFaceModelClient:
             if not isinstance(options[name], int) or options[name] < 1:
                 raise ValueError(f"{name} must be a whole number of at least 1, not {options[name]!r}.")
         if "stop_strings" in options:
-            stop = options["stop_strings"]
-            options["stop_strings"] = [stop] if isinstance(stop, str) else list(stop)
+            stop = options.pop("stop_strings")
+            stops = [text for text in ([stop] if isinstance(stop, str) else stop) if text]
+            if stops:  # transformers has no answer to an empty list
+                options["stop_strings"] = stops
         if options.get("temperature") == 0:  # OpenAI's way to ask for greedy decoding
             options["do_sample"] = False
-        elif "temperature" in options or "top_p" in options:
+        elif {"temperature", "top_p", "top_k"} & options.keys():
             options.setdefault("do_sample", True)
         sampling = options.get("do_sample", self.model.generation_config.do_sample)
         if not sampling:
             for name in ("temperature", "top_p", "top_k"):
                 options[name] = None  # or transformers warns that they have no effect
-        if not sampling and options["num_return_sequences"] > 1:
+        if not sampling and options["num_return_sequences"] > 1 and options.get("num_beams", 1) == 1:
             raise ValueError(
                 f"n={options['num_return_sequences']} choices of greedy decoding would all be the same "
                 "text. Set a temperature above 0 (0.7, say), or n to 1."
@@ -222,9 +225,12 @@ class HuggingFaceModelClient:
                 "chat model. Take its instruct version, or set tokenizer.chat_template and register with "
                 "loaded_model= and tokenizer=."
             )
+        messages = [{**message, "content": _text(message)} for message in messages]
+        # An agent with system_message='' still sends one, without text: it means none.
+        messages = [message for message in messages if message.get("role") != "system" or message["content"]]
         try:
             encoded = self.tokenizer.apply_chat_template(
-                [{**message, "content": _text(message)} for message in messages],
+                messages,
                 add_generation_prompt=True,
                 return_tensors="pt",
                 return_dict=True,
@@ -286,7 +292,7 @@ def _device(name: str) -> str:
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
         return "cuda" if there["cuda"] else "mps" if there["mps"] else "cpu"
-    kind, _, index = name.partition(":")
+    kind, _, index = str(name).partition(":")
     if not there.get(kind) or (kind == "cuda" and int(index or 0) >= torch.cuda.device_count()):
         names = ", ".join(kind for kind, yes in there.items() if yes)
         raise ValueError(f"There is no device {name!r} here, only {names}. Change `device`, or leave it out.")
@@ -307,25 +313,28 @@ def _dtype(name: str, device: str | None) -> str:
     return name
 
 
-def _check_source(name: str, source: Path, revision: str | None) -> None:
-    """Refuse a name that is no folder with a model in it, and nothing the model hub gives us."""
+def _is_local(name: str, source: Path, revision: str | None) -> bool:
+    """Return whether to load without the model hub: from a folder, or from its cache if it is out of reach.
+
+    A name that is no folder with a model in it, and nothing the model hub gives us, is refused.
+    """
     if source.is_dir():
         if not (source / "config.json").is_file():
             raise ValueError(
                 f"The folder {name!r} has no config.json, so it holds no transformers model. A GGUF file "
                 "has to be converted first; of a download, name the folder that holds config.json."
             )
-        return
-    try:  # the hub's own answer, in a second: from_pretrained would retry for a minute
-        if not isinstance(try_to_load_from_cache(name, "config.json", revision=revision), str):
-            HfApi().model_info(name, revision=revision, timeout=10)
+        return True
+    try:  # the hub's own answer, in a second: from_pretrained would retry for minutes
+        HfApi().model_info(name, revision=revision, timeout=10)
+        return False
     except HFValidationError:
         reason = "and can't be a name on the model hub"
     except Exception as error:  # no network, no such model, a model with terms to accept: all end here
-        first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
+        if isinstance(try_to_load_from_cache(name, "config.json", revision=revision), str):
+            return True
+        first_line = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
         reason = f"and the model hub does not give it: {first_line}"
-    else:
-        return
     raise ValueError(
         f"{name!r} is no folder (looked from {Path.cwd().name!r}), {reason}. Check the spelling. Without a "
         "network, name the folder of a model that you have."

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import html
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import ipywidgets as widgets
 
-from kit.config_list import ConfigList, ConfigListError
+from kit.config_list import ConfigList, ConfigListError, Problem
 from kit.editor import EXTRA, FIELDS, ConfigListEditor, presets
 
 
@@ -24,46 +26,38 @@ class ConfigListBuilder(widgets.VBox):
 
     def __init__(self, path: str | Path = "OAI_CONFIG_LIST") -> None:
         self.editor = ConfigListEditor(path=path)
-        self._preset = widgets.Dropdown(options=list(presets()), description="Preset", layout=_wide())
-        self._list = widgets.Select(description="Entries", rows=4, layout=_wide())
-        self._inputs = {
+        self._preset = widgets.Dropdown(description="Preset", options=list(presets()), **_wide())
+        self._list = widgets.Select(description="Entries", rows=4, **_wide())
+        self._inputs: dict[str, Any] = {
             field.name: widgets.Text(
-                description=field.label, placeholder=field.help, tooltip=field.help, continuous_update=False,
-                style={"description_width": "110px"}, layout=_wide(),
+                description=field.label, placeholder=field.help, continuous_update=False, **_wide()
             )
             for field in FIELDS
-        }  # fmt: skip
-        self._extra = widgets.Textarea(
-            description="Extra (JSON)", rows=4, continuous_update=False,
-            style={"description_width": "110px"}, layout=_wide(),
-        )  # fmt: skip
-        self._messages = {name: widgets.Label(layout=_hidden()) for name in [*self._inputs, EXTRA]}
-        self._path = widgets.Text(description="File", value=str(path), layout=_wide())
+        }
+        self._inputs[EXTRA] = widgets.Textarea(
+            description="Extra (JSON)", rows=6, continuous_update=False, **_wide()
+        )
+        self._messages = {name: widgets.Label(layout=_under_inputs()) for name in self._inputs}
+        self._path = widgets.Text(description="File", value=str(path), **_wide())
         self._status = widgets.Label()
         self._json, self._code = widgets.HTML(), widgets.HTML()
-        texts = widgets.Tab([self._json, self._code], titles=["JSON", "Python"], layout=_wide())
-        form: list[Any] = []
-        for name, widget in {**self._inputs, EXTRA: self._extra}.items():
-            form += [widget, self._messages[name]]
+        form = [part for name in self._inputs for part in (self._inputs[name], self._messages[name])]
         super().__init__(
             [
                 self._preset,
-                _row(_button("Add", lambda: self.editor.add(self._preset.value), self._report)),
+                self._buttons(Add=lambda: self.editor.add(self._preset.value)),
                 self._list,
-                _row(
-                    _button("Duplicate", lambda: self.editor.duplicate(), self._report),
-                    _button("Remove", lambda: self.editor.remove(), self._report),
-                    _button("Move up", lambda: self.editor.move(-1), self._report),
-                    _button("Move down", lambda: self.editor.move(1), self._report),
+                self._buttons(
+                    Duplicate=self.editor.duplicate,
+                    Remove=self.editor.remove,
+                    Move_up=lambda: self.editor.move(-1),
+                    Move_down=lambda: self.editor.move(1),
                 ),
                 *form,
                 self._path,
-                _row(
-                    _button("Load", self.load, self._report),
-                    _button("Save", self.save, self._report),
-                ),
+                self._buttons(Load=self.load, Save=self.save),
                 self._status,
-                texts,
+                widgets.Tab([self._json, self._code], titles=["JSON", "Python"], layout=_wide()["layout"]),
             ]
         )
         self._drawing = False
@@ -72,11 +66,13 @@ class ConfigListBuilder(widgets.VBox):
             self._inputs[field.name].observe(
                 lambda change, field=field: self._edit(self.editor.set_text, field, change.new), names="value"
             )
-        self._extra.observe(lambda change: self._edit(self.editor.set_extra_text, change.new), names="value")
+        self._inputs[EXTRA].observe(
+            lambda change: self._edit(self.editor.set_extra_text, change.new), names="value"
+        )
         self._path.observe(lambda change: setattr(self.editor, "path", change.new), names="value")
         self.editor.on_change.append(self._draw)
         if Path(path).exists():
-            _attempt(self.load, self._report)
+            self._attempt(self.load)
         else:
             self._draw()
 
@@ -90,7 +86,7 @@ class ConfigListBuilder(widgets.VBox):
         errors = [problem for problem in self.editor.problems() if not problem.warning]
         if errors:
             raise ConfigListError("the list in the form", errors)
-        return ConfigList(type(entry)(entry) for entry in self.editor.entries)
+        return copy.deepcopy(self.editor.entries)
 
     @property
     def llm_config(self) -> Any:
@@ -135,54 +131,56 @@ class ConfigListBuilder(widgets.VBox):
                 if field.name not in editor.unparsed:
                     self._inputs[field.name].value = editor.text(field)
             if EXTRA not in editor.unparsed:
-                self._extra.value = editor.extra_text()
+                self._inputs[EXTRA].value = editor.extra_text()
+            problems = editor.problems()
             for name, label in self._messages.items():
-                message = editor.message(name)
+                message = editor.message(name, problems)
                 label.value = f"▲ {message}" if message else ""
                 label.layout.display = "" if message else "none"
-            for widget in [*self._inputs.values(), self._extra]:
+            for widget in self._inputs.values():
                 widget.disabled = editor.entry is None
             self._json.value, self._code.value = _pre(editor.preview()), _pre(editor.python())
-            self._report(_summary(editor))
+            self._report(_summary(editor, problems))
         finally:
             self._drawing = False
 
     def _report(self, text: str) -> None:
         self._status.value = text
 
+    def _buttons(self, **actions: Callable[[], None]) -> widgets.HBox:
+        """Return a row of buttons, each named after what it does."""
+        row = widgets.HBox(layout=_under_inputs(flex_flow="row wrap"))
+        for name, action in actions.items():
+            text = name.replace("_", " ")
+            button = widgets.Button(description=text, tooltip=text, layout=widgets.Layout(width="auto"))
+            button.on_click(lambda _, action=action: self._attempt(action))
+            row.children += (button,)
+        return row
 
-def _wide() -> widgets.Layout:
-    return widgets.Layout(width="auto", max_width="760px")
+    def _attempt(self, action: Callable[[], None]) -> None:
+        """Do what a button is for; an error becomes a message, since Jupyter hides those of callbacks."""
+        try:
+            action()
+        except Exception as error:
+            self._report(f"✖ {error}")
 
 
-def _hidden() -> widgets.Layout:
-    return widgets.Layout(display="none", margin="0 0 0 118px")
+def _wide() -> dict[str, Any]:
+    return {
+        "style": {"description_width": "110px"},
+        "layout": widgets.Layout(width="auto", max_width="760px"),
+    }
 
 
-def _row(*buttons: Any) -> widgets.HBox:
-    return widgets.HBox(buttons, layout=widgets.Layout(flex_flow="row wrap", margin="0 0 0 88px"))
-
-
-def _button(text: str, action: Any, report: Any) -> widgets.Button:
-    button = widgets.Button(description=text, tooltip=text, layout=widgets.Layout(width="auto"))
-    button.on_click(lambda _: _attempt(action, report))
-    return button
-
-
-def _attempt(action: Any, report: Any) -> None:
-    """Do what a button is for; a refusal becomes a message, since Jupyter hides errors of callbacks."""
-    try:
-        action()
-    except ConfigListError as error:
-        report(f"✖ {error}")
+def _under_inputs(**layout: str) -> widgets.Layout:
+    return widgets.Layout(margin="0 0 0 118px", **layout)
 
 
 def _client(entry: dict[str, Any]) -> str:
     return entry.get("model_client_cls") or entry.get("api_type") or "OpenAI client"
 
 
-def _summary(editor: ConfigListEditor) -> str:
-    problems = editor.problems()
+def _summary(editor: ConfigListEditor, problems: list[Problem]) -> str:
     errors = sum(not problem.warning for problem in problems)
     if not editor.entries:
         return "The list is empty: choose a preset and press Add."

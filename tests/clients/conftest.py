@@ -1,0 +1,71 @@
+"""Models for the tests of HuggingFaceModelClient: the real one, loaded once, and a tiny one to take apart."""
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def real(local_model_folder):
+    """The real model and its tokenizer, as the client loads them."""
+    from kit.clients.huggingface import HuggingFaceModelClient
+
+    client = HuggingFaceModelClient({"model": local_model_folder})
+    return client.model, client.tokenizer
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(local_model_folder, tmp_path_factory):
+    """A folder with random weights, a window of 128 tokens and the real tokenizer: it loads in no time."""
+    import torch
+    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+    tokenizer = AutoTokenizer.from_pretrained(local_model_folder)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        max_position_embeddings=128,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = LlamaForCausalLM(config)
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    model.to(torch.bfloat16).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def tiny(tiny_folder):
+    """The tiny model and its tokenizer, in a copy of the test's own."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(tiny_folder, dtype="float32")
+    return model, AutoTokenizer.from_pretrained(tiny_folder)
+
+
+@pytest.fixture
+def tiny_client(tiny):
+    """A function that makes a client of the tiny model; its arguments are further fields of the entry."""
+    from kit.clients.huggingface import HuggingFaceModelClient
+
+    model, tokenizer = tiny
+
+    def make(**entry):
+        return HuggingFaceModelClient({"model": "tiny", **entry}, loaded_model=model, tokenizer=tokenizer)
+
+    return make
+
+
+@pytest.fixture
+def transformers_log(caplog, monkeypatch):
+    """What transformers logs; it keeps that from pytest, and says some things only once."""
+    from transformers.utils import logging
+
+    monkeypatch.setattr(logging.get_logger("transformers"), "propagate", True)
+    logging.warning_once.cache_clear()
+    return caplog

@@ -1,0 +1,239 @@
+"""DummyModelClient, mostly seen through real agents."""
+
+import copy
+import pickle
+
+import pytest
+from openai.types.chat import ChatCompletion
+
+from kit.clients.dummy import DummyModelClient
+
+ENTRY = {"model": "dummy", "model_client_cls": "DummyModelClient"}
+HELLO = [{"role": "user", "content": "Hello there"}]
+
+
+def client_of(agent):
+    """The client that AutoGen built for the agent's only entry."""
+    return agent.client._clients[0]
+
+
+def texts(response):
+    return [choice.message.content for choice in response.choices]
+
+
+# Replies ------------------------------------------------------------------------------------------
+
+
+def test_without_replies_it_still_answers(agent):
+    assert agent(DummyModelClient).generate_reply(HELLO) == "This is a dummy reply."
+
+
+def test_a_fixed_text_answers_every_call(agent):
+    bot = agent(DummyModelClient, replies="Yes.")
+    assert [bot.generate_reply(HELLO) for _ in range(3)] == ["Yes."] * 3
+
+
+def test_two_scripts_make_a_conversation(agent):
+    teacher = agent(DummyModelClient, name="teacher", replies=["And 3 + 3?", "Right."])
+    pupil = agent(DummyModelClient, name="pupil", replies=["4", "6"])
+    chat = teacher.initiate_chat(pupil, message="What is 2 + 2?", max_turns=2)
+    assert [(message["name"], message["content"]) for message in chat.chat_history] == [
+        ("teacher", "What is 2 + 2?"),
+        ("pupil", "4"),
+        ("teacher", "And 3 + 3?"),
+        ("pupil", "6"),
+    ]
+
+
+def test_a_function_gets_the_messages_system_message_included(agent):
+    bot = agent(
+        DummyModelClient,
+        system_message="You echo.",
+        replies=lambda messages: " / ".join(
+            f"{message['role']}: {message['content']}" for message in messages
+        ),
+    )
+    assert bot.generate_reply(HELLO) == "system: You echo. / user: Hello there"
+
+
+def test_replies_may_stand_in_the_entry(agent):
+    bot = agent(DummyModelClient, {"params": {"replies": "From the entry."}})
+    assert bot.generate_reply(HELLO) == "From the entry."
+
+
+def test_replies_at_registration_win_over_the_entry(agent):
+    bot = agent(DummyModelClient, {"params": {"replies": "From the entry."}}, replies="From the code.")
+    assert bot.generate_reply(HELLO) == "From the code."
+
+
+@pytest.mark.parametrize("text", ["", "Çà et là: 漢字, 🎈\n\ttab", "  spaces stay  ", "{{ 'no' }} {format}"])
+def test_a_text_arrives_unchanged(agent, text):
+    assert agent(DummyModelClient, replies=text).generate_reply(HELLO) == text
+
+
+# Choices ------------------------------------------------------------------------------------------
+
+
+def test_one_text_fills_all_n_choices():
+    response = DummyModelClient({**ENTRY, "n": 3}, replies="same").create({"messages": HELLO})
+    assert texts(response) == ["same"] * 3
+    assert [choice.index for choice in response.choices] == [0, 1, 2]
+
+
+def test_a_scripts_item_may_hold_one_text_for_each_choice(agent):
+    bot = agent(DummyModelClient, {"n": 2}, replies=[["first", "second"], "both"])
+    response = bot.client.create(messages=HELLO)
+    assert bot.client.extract_text_or_completion_object(response) == ["first", "second"]
+    assert texts(bot.client.create(messages=HELLO)) == ["both", "both"]
+
+
+def test_autogen_replies_with_the_first_choice(agent):
+    assert (
+        agent(DummyModelClient, {"n": 2}, replies=lambda _: ["first", "second"]).generate_reply(HELLO)
+        == "first"
+    )
+
+
+def test_n_of_a_call_wins_over_the_entrys():
+    client = DummyModelClient({**ENTRY, "n": 3}, replies="same")
+    assert len(client.create({"messages": HELLO, "n": 2}).choices) == 2
+
+
+@pytest.mark.parametrize(
+    ("reply", "n", "complaint"),
+    [
+        (["a", "b"], 3, r"This reply has 2 texts for n=3 choices: \['a', 'b'\]"),
+        ([], 1, r"This reply has 0 texts for n=1 choices"),
+        (None, 1, r"A reply must be a text, or a list of one text for each choice, not None"),
+        (["a", 5], 2, r"A reply must be a text, or a list of one text for each choice, not \['a', 5\]"),
+        ("a", "2", r"n must be a whole number of at least 1, not '2'"),
+        ("a", -1, r"n must be a whole number of at least 1, not -1"),
+    ],
+)
+def test_a_reply_must_be_a_text_for_each_choice(reply, n, complaint):
+    client = DummyModelClient(ENTRY, replies=lambda messages: reply)
+    with pytest.raises((TypeError, ValueError), match=complaint):
+        client.create({"messages": HELLO, "n": n})
+
+
+# Mistakes -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("replies", [5, {"a": "b"}, b"bytes", {"x"}])
+def test_replies_of_another_type_are_refused_at_registration(agent, replies):
+    with pytest.raises(TypeError, match="`replies` must be a text, a list or a function, not "):
+        agent(DummyModelClient, replies=replies)
+
+
+def test_an_unknown_keyword_is_named(agent):
+    with pytest.raises(TypeError, match="DummyModelClient takes `replies`, not 'reply', 'speed'"):
+        agent(DummyModelClient, reply="Hello", speed=2)
+
+
+def test_a_script_that_ran_out_says_its_length(agent):
+    asker = agent(DummyModelClient, name="asker", replies="Go on.")
+    storyteller = agent(
+        DummyModelClient, name="storyteller", replies=["Once upon a time", "there was an end."]
+    )
+    with pytest.raises(RuntimeError, match="The script has 2 replies, and this is call 3") as caught:
+        asker.initiate_chat(storyteller, message="Tell me a story.", max_turns=5)
+    assert "Add a reply to the script, or end the chat earlier (max_turns, is_termination_msg)" in str(
+        caught.value
+    )
+
+
+def test_an_empty_script_has_run_out_at_once(agent):
+    with pytest.raises(RuntimeError, match="The script has 0 replies, and this is call 1"):
+        agent(DummyModelClient, replies=[]).generate_reply(HELLO)
+
+
+def test_an_error_of_your_own_function_comes_through(agent):
+    with pytest.raises(KeyError, match="topic"):
+        agent(DummyModelClient, replies=lambda messages: messages[0]["topic"]).generate_reply(HELLO)
+
+
+# What it remembers --------------------------------------------------------------------------------
+
+
+def test_calls_keep_what_each_turn_received(agent):
+    asker = agent(DummyModelClient, name="asker", replies="And then?")
+    bot = agent(DummyModelClient, {"custom_field": 7}, replies=["one", "two"])
+    asker.initiate_chat(bot, message="Begin.", max_turns=2)
+    first, second = client_of(bot).calls
+    assert [message["content"] for message in first["messages"]] == ["Be brief.", "Begin."]
+    assert [message["content"] for message in second["messages"]] == [
+        "Be brief.",
+        "Begin.",
+        "one",
+        "And then?",
+    ]
+    assert first["custom_field"] == 7
+
+
+def test_failed_calls_are_kept_too():
+    client = DummyModelClient(ENTRY, replies=["only one"])
+    client.create({"messages": HELLO})
+    with pytest.raises(RuntimeError, match="call 2"):
+        client.create({"messages": [{"role": "user", "content": "again"}]})
+    assert [call["messages"][-1]["content"] for call in client.calls] == ["Hello there", "again"]
+
+
+def test_the_config_entry_is_left_as_it_was():
+    entry = {**ENTRY, "n": 2, "price": [1, 2], "params": {"replies": ["a", "b"]}}
+    before = copy.deepcopy(entry)
+    client = DummyModelClient(entry)
+    client.create({"messages": HELLO, "n": 1})
+    client.config["model"] = "another"
+    assert entry == before
+
+
+# Usage, cost and the response ---------------------------------------------------------------------
+
+
+def test_usage_counts_words_and_every_choice():
+    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": None}, *HELLO]
+    usage = DummyModelClient({**ENTRY, "n": 2}, replies="one two three").create({"messages": messages}).usage
+    assert (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) == (4, 6, 10)
+
+
+def test_cost_is_the_entrys_price_per_thousand_tokens():
+    client = DummyModelClient({**ENTRY, "price": [10, 100]}, replies="one two three")
+    assert client.cost(client.create({"messages": HELLO})) == pytest.approx((2 * 10 + 3 * 100) / 1000)
+
+
+def test_cost_is_zero_without_a_price():
+    client = DummyModelClient(ENTRY)
+    assert client.cost(client.create({"messages": HELLO})) == 0
+
+
+def test_an_agent_sums_up_usage_and_cost(agent, caplog):
+    bot = agent(DummyModelClient, {"price": [10, 100]}, replies="one two three")
+    for _ in range(2):
+        bot.generate_reply(HELLO)  # 4 words in ("Be brief." is sent along), 3 out
+    used = {"cost": pytest.approx(0.68), "prompt_tokens": 8, "completion_tokens": 6, "total_tokens": 14}
+    assert bot.get_total_usage() == {"total_cost": pytest.approx(0.68), "dummy": used}
+    assert bot.client.total_usage_summary == bot.get_total_usage()
+    bot.print_usage_summary()
+    assert "cost: 0.68, prompt_tokens: 8, completion_tokens: 6, total_tokens: 14" in caplog.text
+
+
+def test_autogen_asks_message_retrieval_for_the_text(agent):
+    class Loud(DummyModelClient):
+        def message_retrieval(self, response):
+            return [text.upper() for text in super().message_retrieval(response)]
+
+    assert agent(Loud, replies="hello").generate_reply(HELLO) == "HELLO"
+
+
+def test_the_response_is_openais_own_type_with_an_id_of_its_own():
+    client = DummyModelClient(ENTRY, replies="Hi.")
+    first, second = client.create({"messages": HELLO}), client.create({"messages": HELLO})
+    assert isinstance(first, ChatCompletion)
+    assert first.id and first.id != second.id
+    assert (first.model, first.choices[0].finish_reason) == ("dummy", "stop")
+
+
+def test_a_response_can_be_pickled_after_autogen_had_it(agent):
+    response = agent(DummyModelClient, {"price": [1, 1]}, replies="keep me").client.create(messages=HELLO)
+    copied = pickle.loads(pickle.dumps(response))
+    assert (texts(copied), copied.cost) == (["keep me"], response.cost)

@@ -1,0 +1,62 @@
+"""Each client file stands alone: copied into an empty folder, it works where there is no kit."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+CLIENTS = HERE.parents[1] / "kit" / "clients"
+
+
+@pytest.fixture
+def chat_alone(tmp_path):
+    """Chat with a client file, copied alone into an empty folder, and return what was said.
+
+    Without its `site` module (`-S`), Python reads no .pth file, so an editable `kit` can't be imported;
+    the installed packages are named by hand. The program itself makes sure of it.
+    """
+
+    def chat(client, *arguments):
+        shutil.copy(CLIENTS / f"{client}.py", tmp_path)
+        shutil.copy(HERE / "chat_alone.py", tmp_path)
+        packages = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+        run = subprocess.run(
+            [sys.executable, "-S", "chat_alone.py", client, *arguments],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(packages)},
+            capture_output=True,
+            text=True,
+        )
+        assert run.returncode == 0, run.stderr
+        return json.loads(run.stdout.splitlines()[-1])
+
+    return chat
+
+
+def test_the_dummy_client_alone_chats(chat_alone):
+    chat = chat_alone("dummy")
+    assert chat["history"] == [
+        "What is the capital of France?",
+        "Paris.",
+        "What is the capital of Italy?",
+        "Rome.",
+    ]
+    assert chat["retrieved"] == 2
+    # 11 and 18 words in; "Paris." twice, "Rome." and "or Roma" out
+    used = {"cost": pytest.approx(0.079), "prompt_tokens": 29, "completion_tokens": 5, "total_tokens": 34}
+    assert chat["usage"]["dummy"] == used
+
+
+def test_the_hugging_face_client_alone_chats(chat_alone, local_model_folder):
+    folder = str(Path(local_model_folder).resolve())
+    chat = chat_alone("huggingface", folder)
+    assert "Paris" in chat["history"][1]
+    assert len(chat["history"]) == 4 and chat["history"][3]
+    assert chat["retrieved"] == 2
+    assert 0 < chat["usage"][folder]["completion_tokens"] <= 32

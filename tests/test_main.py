@@ -1,0 +1,132 @@
+"""`python -m kit`: the two commands of the README, and the environment that they make."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from kit import __main__ as kit_main
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.mark.parametrize("arguments", [[], ["begin"], ["--help"]])
+def test_without_a_known_command_it_prints_how_to_use_it(arguments):
+    done = subprocess.run([sys.executable, "-m", "kit", *arguments], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == "Usage: python -m kit start|test\n"
+
+
+# The environment
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A project of its own, whose requirements are one small package."""
+    monkeypatch.setattr(kit_main, "ROOT", tmp_path)
+    monkeypatch.setattr(kit_main, "ENVIRONMENT", tmp_path / ".venv")
+    (tmp_path / "requirements.txt").write_text("six==1.16.0\n")
+    return tmp_path
+
+
+def version_of_six(python):
+    return subprocess.check_output([python, "-c", "import six; print(six.__version__)"], text=True).strip()
+
+
+def test_the_environment_is_made_once_and_again_after_the_requirements_changed(project, monkeypatch):
+    python = kit_main.environment()
+    assert Path(python).is_relative_to(project / ".venv")
+    assert version_of_six(python) == "1.16.0"
+
+    with monkeypatch.context() as nothing_runs:
+        nothing_runs.setattr(subprocess, "run", None)
+        assert kit_main.environment() == python
+
+    (project / "requirements.txt").write_text("six==1.17.0\n")
+    assert kit_main.environment() == python
+    assert version_of_six(python) == "1.17.0"
+
+
+def test_a_requirement_that_can_not_be_installed_is_told_and_tried_again_next_time(project, monkeypatch):
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(project))
+    for _ in range(2):
+        with pytest.raises(SystemExit) as caught:
+            kit_main.environment()
+        assert str(caught.value).startswith("Set-up stopped: -m pip install failed, see above. Mend that")
+
+
+def test_an_environment_that_was_moved_along_with_its_folder_is_made_anew(project, monkeypatch):
+    """Scripts in a virtual environment hold its full path."""
+    (project / "requirements.txt").write_text("")
+    stamp = Path(kit_main.environment()).parents[1] / "kit-requirements.sha256"
+    before = stamp.read_text()
+    moved = project.rename(project.with_name("moved"))
+    monkeypatch.setattr(kit_main, "ROOT", moved)
+    monkeypatch.setattr(kit_main, "ENVIRONMENT", moved / ".venv")
+    python = Path(kit_main.environment())
+    assert (python.parents[1] / "kit-requirements.sha256").read_text() != before
+    assert str(moved) in (python.parents[1] / "pyvenv.cfg").read_text()
+
+
+# Start
+
+
+def test_start_opens_jupyterlab_on_the_first_lesson(tmp_path):
+    environment = {**os.environ, "JUPYTER_PLATFORM_DIRS": "0"}
+    for kind in ("RUNTIME", "CONFIG", "DATA"):
+        environment[f"JUPYTER_{kind}_DIR"] = str(tmp_path / kind)
+    options = ["--no-browser", "--ip=127.0.0.1", "--ServerApp.port=0", "--allow-root"]
+    log = tmp_path / "log"
+    with log.open("w") as output:
+        lab = subprocess.Popen(
+            [sys.executable, *kit_main.COMMANDS["start"], *options],
+            cwd=ROOT, env=environment, stdout=output, stderr=output,
+        )  # fmt: skip
+    try:
+        pattern = r"(http://127\.0\.0\.1:\d+/)lab/tree/notebooks/00_start_here\.ipynb\?token=(\w+)"
+        for _ in range(600):
+            if found := re.search(pattern, log.read_text()):
+                break
+            assert lab.poll() is None, log.read_text()
+            time.sleep(0.1)
+        assert found, log.read_text()
+        with urllib.request.urlopen(
+            f"{found[1]}api/contents/notebooks/00_start_here.ipynb?token={found[2]}"
+        ) as reply:
+            assert json.load(reply)["type"] == "notebook"
+    finally:
+        lab.terminate()
+        lab.wait()
+
+
+# The README, which CI runs
+
+
+def fenced(heading):
+    """Return the commands in the first fenced block under a heading of the README."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = re.search(rf"^## {heading}\n(.*?)(?=^## |\Z)", readme, re.M | re.S)
+    assert section, f"README.md has no heading '## {heading}'"
+    block = re.search(r"^```\w*\n(.*?)^```", section[1], re.M | re.S)
+    assert block, f"README.md has no fenced block under '## {heading}'"
+    return block[1].splitlines()
+
+
+@pytest.mark.parametrize(("heading", "command"), [("Start", "start"), ("Test", "test")])
+def test_the_readme_prints_each_command_as_one_line(heading, command):
+    assert fenced(heading) == [f"python3 -m kit {command}"]
+    assert command in kit_main.COMMANDS
+
+
+@pytest.mark.skipif(os.name == "nt", reason="CI runs in bash")
+def test_ci_runs_the_very_line_that_the_readme_prints():
+    awk = re.search(r"awk '.*' README.md", (ROOT / ".ci" / "run").read_text())
+    extracted = subprocess.check_output(["bash", "-c", awk[0]], cwd=ROOT, text=True)
+    assert extracted.splitlines() == fenced("Test")
