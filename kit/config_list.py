@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-FilterDict = dict[str, Any]
 MASK = "**********"
 NO_KEY = "not-needed"  # for servers that want no key, while OpenAI's client insists on one
 SECRET_NAME = re.compile(r"(key|secret|password|authorization|credential)s?$|token$", re.IGNORECASE)
@@ -121,7 +120,7 @@ def check_config_list(entries: list[dict[str, Any]]) -> list[Problem]:
 
 
 def load_config_list(
-    env_or_file: str | Path = "OAI_CONFIG_LIST", filter_dict: FilterDict | None = None
+    env_or_file: str | Path = "OAI_CONFIG_LIST", filter_dict: dict[str, Any] | None = None
 ) -> ConfigList:
     """Return the checked config list from an environment variable or a file.
 
@@ -150,7 +149,7 @@ def load_config_list(
     return entries
 
 
-def filter_config_list(entries: list[dict[str, Any]], filter_dict: FilterDict | None) -> ConfigList:
+def filter_config_list(entries: list[dict[str, Any]], filter_dict: dict[str, Any] | None) -> ConfigList:
     """Return the entries that AutoGen's `filter_config` keeps.
 
     Raises:
@@ -279,9 +278,9 @@ def _no_objects(entries: list[Any]) -> list[Problem]:
 
 def _check_entry(index: int, entry: dict[str, Any]) -> list[Problem]:
     """Return what AutoGen would reject in one entry, and class names that can't be registered."""
+    from autogen import LLMConfig, OpenAIWrapper
     from pydantic import ValidationError
 
-    autogen_config, wrapper = _autogen()
     if not entry:
         return [Problem('an empty entry: add at least a "model".', index)]
     name = entry.get("model_client_cls")
@@ -289,21 +288,17 @@ def _check_entry(index: int, entry: dict[str, Any]) -> list[Problem]:
         message = f"{masked(name)!r} is no class name. Write the name after `class`: 'MyModelClient'."
         return [Problem(message, index, "model_client_cls")]
     try:
-        config = autogen_config(entry)
+        config = LLMConfig(entry)
     except ValidationError as error:
         return [_translate(index, entry, detail) for detail in error.errors()]
     if name is None:
         try:  # what making an agent does with it: no network, but a key and the right package are needed
-            wrapper(**config)
+            OpenAIWrapper(**config)
         except Exception as error:
             reason = " ".join(str(error).split())
-            return [Problem(f"AutoGen can't make a client from it: {reason}", index, _culprit(reason))]
+            field = next((name for name in ("api_key", "api_version", "base_url") if name in reason), None)
+            return [Problem(f"AutoGen can't make a client from it: {reason}", index, field)]
     return []
-
-
-def _culprit(reason: str) -> str | None:
-    """Return the field that a client's refusal is about."""
-    return next((field for field in ("api_key", "api_version", "base_url") if field in reason), None)
 
 
 def _translate(index: int, entry: dict[str, Any], detail: Any) -> Problem:
@@ -349,17 +344,6 @@ def _known_fields() -> frozenset[str]:
     for client in (OpenAI, AzureOpenAI):
         names |= set(inspect.signature(client).parameters)
     return frozenset(names | set(CompletionCreateParamsBase.__annotations__) | CLIENT_FIELDS)
-
-
-def _autogen() -> tuple[Any, Any]:
-    """Return AutoGen's LLMConfig and OpenAIWrapper, or say what is missing."""
-    try:
-        from autogen import LLMConfig, OpenAIWrapper
-    except ImportError as error:
-        raise ImportError(
-            f"Checking a config list needs AutoGen classic: pip install 'autogen[openai]==0.14.1'. ({error})"
-        ) from None
-    return LLMConfig, OpenAIWrapper
 
 
 def digest(text: str) -> str:

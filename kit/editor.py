@@ -175,7 +175,23 @@ class ConfigListEditor:
 
     def python(self) -> str:
         """Return the blog's three steps for this list as a program without secrets."""
-        return three_steps(self.entries)
+        import kit
+
+        literals = [pprint.pformat(masked(dict(entry)), sort_dicts=False, width=90) for entry in self.entries]
+        literal = "".join(textwrap.indent(literal, "    ") + ",\n" for literal in literals)
+        given = [entry.get("model_client_cls") for entry in self.entries]
+        names = [name for name in given if isinstance(name, str) and name.isidentifier()]
+        ours = [name for name in dict.fromkeys(names) if name in kit.__all__]
+        classes = [f"from kit import {', '.join(ours)}"] if ours else []
+        for name in dict.fromkeys(names):
+            if name not in ours:
+                classes.append(f"# {name} is your own class: define it here, or import it")
+        return STEPS.format(
+            imports="import os\n\n" if repr(MASK) in literal else "",
+            classes="\n".join(classes) or "# none needed: AutoGen has a client for every entry of this list",
+            literal=literal.replace(repr(MASK), 'os.environ["OPENAI_API_KEY"]'),
+            registrations="".join(f"agent.register_model_client({name})\n" for name in names),
+        )
 
     def load(self) -> None:
         """Replace the entries by those of `path`, whatever is wrong with their fields.
@@ -242,24 +258,3 @@ agent = AssistantAgent(
 {registrations}question = {{"role": "user", "content": "What is the capital of France?"}}
 print(agent.generate_reply(messages=[question]))
 """
-
-
-def three_steps(entries: list[dict[str, Any]]) -> str:
-    """Return a program that makes an agent from the entries and asks it one question."""
-    import kit
-
-    literals = [pprint.pformat(masked(dict(entry)), sort_dicts=False, width=90) for entry in entries]
-    literal = "".join(textwrap.indent(literal, "    ") + ",\n" for literal in literals)
-    given = [entry.get("model_client_cls") for entry in entries]
-    names = [name for name in given if isinstance(name, str) and name.isidentifier()]
-    ours = [name for name in dict.fromkeys(names) if name in kit.__all__]
-    classes = [f"from kit import {', '.join(ours)}"] if ours else []
-    for name in dict.fromkeys(names):
-        if name not in ours:
-            classes.append(f"# {name} is your own class: define it here, or import it")
-    return STEPS.format(
-        imports="import os\n\n" if repr(MASK) in literal else "",
-        classes="\n".join(classes) or "# none needed: AutoGen has a client for every entry of this list",
-        literal=literal.replace(repr(MASK), 'os.environ["OPENAI_API_KEY"]'),
-        registrations="".join(f"agent.register_model_client({name})\n" for name in names),
-    )
