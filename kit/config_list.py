@@ -278,7 +278,11 @@ def _no_objects(entries: list[Any]) -> list[Problem]:
 
 def _check_entry(index: int, entry: dict[str, Any]) -> list[Problem]:
     """Return what AutoGen would reject in one entry, and class names that can't be registered."""
-    from autogen import LLMConfig, OpenAIWrapper
+    try:
+        from autogen import LLMConfig, OpenAIWrapper
+    except ImportError as error:
+        needed = "Checking a config list needs AutoGen classic: pip install 'autogen[openai]==0.14.1'."
+        raise ImportError(f"{needed} ({error})") from None
     from pydantic import ValidationError
 
     if not entry:
