@@ -24,11 +24,12 @@ def main() -> int:
         sys.exit(f"The kit needs Python 3.11 or newer; this is {sys.version.split()[0]}.")
     if len(sys.argv) < 2 or sys.argv[1] not in COMMANDS:
         sys.exit(f"Usage: python -m kit {'|'.join(COMMANDS)}")
-    python = environment()
-    try:
-        return subprocess.call([python, *COMMANDS[sys.argv[1]], *sys.argv[2:]], cwd=ROOT)
-    except KeyboardInterrupt:
-        return 130
+    program = subprocess.Popen([environment(), *COMMANDS[sys.argv[1]], *sys.argv[2:]], cwd=ROOT)
+    while True:
+        try:
+            return program.wait()
+        except KeyboardInterrupt:  # Ctrl-C reached the program too: it ends in its own way
+            continue
 
 
 def environment() -> str:

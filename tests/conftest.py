@@ -1,6 +1,7 @@
 """What the tests share: the real model, and agents that never wait for a human."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,7 @@ def local_model_folder():
     """The folder of the real small model; the first run fetches it, as a learner's does."""
     import kit
 
-    return kit.local_model()
+    return str(Path(kit.local_model()).resolve())  # tests change the current folder
 
 
 @pytest.fixture

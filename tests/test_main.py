@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -104,6 +105,24 @@ def test_start_opens_jupyterlab_on_the_first_lesson(tmp_path):
     finally:
         lab.terminate()
         lab.wait()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals to a process group are POSIX's")
+def test_ctrl_c_is_left_to_the_program_that_was_started():
+    nap = "print('ready', flush=True)\ntry: time.sleep(60)\nexcept KeyboardInterrupt: time.sleep(1); exit(3)"
+    program = f"""
+import sys, kit.__main__ as main
+main.COMMANDS["nap"] = ["-c", {"import time; " + nap!r}]
+main.environment = lambda: sys.executable
+sys.argv = ["kit", "nap"]
+sys.exit(main.main())
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, cwd=ROOT, start_new_session=True
+    ) as kit:
+        assert kit.stdout.readline() == b"ready\n"
+        os.killpg(kit.pid, signal.SIGINT)
+        assert kit.wait() == 3
 
 
 # The README, which CI runs

@@ -194,9 +194,9 @@ class HuggingFaceModelClient:
             for name, value in {**(source.get("params") or {}), **named}.items():
                 if value is not None:
                     options[ALIASES.get(name, name)] = value
-        for name in ("max_new_tokens", "num_return_sequences"):
+        for name, called in (("max_new_tokens", "max_tokens"), ("num_return_sequences", "n")):
             if not isinstance(options[name], int) or options[name] < 1:
-                raise ValueError(f"{name} must be a whole number of at least 1, not {options[name]!r}.")
+                raise ValueError(f"{called} must be a whole number of at least 1, not {options[name]!r}.")
         if "stop_strings" in options:
             stop = options.pop("stop_strings")
             stops = [text for text in ([stop] if isinstance(stop, str) else stop) if text]
