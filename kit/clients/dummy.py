@@ -63,7 +63,7 @@ class DummyModelClient:
                 `n` is no number of choices.
         """
         self.calls.append(params)
-        n = params.get("n") or self.config.get("n") or 1
+        n = next((given for given in (params.get("n"), self.config.get("n")) if given is not None), 1)
         if not isinstance(n, int) or n < 1:
             raise ValueError(f"n must be a whole number of at least 1, not {n!r}.")
         texts = self._texts(params["messages"], n)

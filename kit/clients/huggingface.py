@@ -190,8 +190,11 @@ class HuggingFaceModelClient:
         call = {name: value for name, value in params.items() if self.config.get(name) != value}
         options: dict[str, Any] = {"max_new_tokens": 256, "num_return_sequences": 1}
         for source in (self.config, call):
+            nested = source.get("params") or {}
+            if not isinstance(nested, dict):
+                raise ValueError(f"`params` must hold options by name: {{...}}, not {nested!r}.")
             named = {name: value for name, value in source.items() if name in OPTIONS}
-            for name, value in {**(source.get("params") or {}), **named}.items():
+            for name, value in {**nested, **named}.items():
                 if value is not None:
                     options[ALIASES.get(name, name)] = value
         for name, called in (("max_new_tokens", "max_tokens"), ("num_return_sequences", "n")):

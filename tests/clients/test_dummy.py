@@ -107,6 +107,7 @@ def test_n_of_a_call_wins_over_the_entrys():
         (None, 1, r"A reply must be a text, or a list of one text for each choice, not None"),
         (["a", 5], 2, r"A reply must be a text, or a list of one text for each choice, not \['a', 5\]"),
         ("a", "2", r"n must be a whole number of at least 1, not '2'"),
+        ("a", 0, r"n must be a whole number of at least 1, not 0"),
         ("a", -1, r"n must be a whole number of at least 1, not -1"),
     ],
 )

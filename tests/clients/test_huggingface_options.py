@@ -50,6 +50,7 @@ def test_null_means_not_set(tiny_client):
         ({"max_tokens": 0}, "max_tokens must be a whole number of at least 1, not 0"),
         ({"max_tokens": "5"}, "max_tokens must be a whole number of at least 1, not '5'"),
         ({"params": {"max_length": 2.5}}, "max_tokens must be a whole number of at least 1, not 2.5"),
+        ({"params": [100]}, r"`params` must hold options by name: \{...\}, not \[100\]"),
         ({"n": -1}, "n must be a whole number of at least 1, not -1"),
         ({"temperature": -1}, r"`temperature` \(=-1\) has to be a strictly positive float"),
         ({"params": {"no_such_option": 1}}, r"not used by the model: \['no_such_option'\]"),
