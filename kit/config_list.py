@@ -249,7 +249,11 @@ def _why_no_json(text: str, error: json.JSONDecodeError) -> str:
         return "starts with a byte order mark. Save it as UTF-8 without BOM."
     if re.match(r",\s*[\]}]", text[max(0, text.rfind(",", 0, error.pos + 1)) :]):
         return f"{where}: a comma before the closing bracket. JSON allows none there: delete it."
-    with contextlib.suppress(ValueError, SyntaxError):
+    if error.msg == "Extra data":
+        return (
+            f"{where}: the text goes on after its end. Put one [ ] around all entries, commas between them."
+        )
+    with contextlib.suppress(ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         ast.literal_eval(text.strip())
         return (
             f"{where}: this is Python, not JSON. JSON has double quotes, true, false and null; in Python, "

@@ -131,6 +131,13 @@ class ConfigListEditor:
                 self.unparsed[field.name] = f"{text!r} is not {kind}."
         self._changed()
 
+    def set(self, **fields: Any) -> None:
+        """Set fields of the selected entry from code; the form follows."""
+        if self.entry is not None:
+            self.entry.update(fields)
+            self.unparsed = {}
+            self._changed()
+
     def extra_text(self) -> str:
         """Return the fields that have no place in the form as JSON, secrets masked."""
         return json.dumps(masked(self._extra()), indent=2, ensure_ascii=False)

@@ -5,7 +5,6 @@ import copy
 import functools
 import importlib.metadata
 import io
-import json
 import re
 import shutil
 import sys
@@ -35,24 +34,32 @@ def _line(good, what, mend):
 
 
 def exercise(number):
-    """Turn a function that returns what is wrong with an answer (or None) into a check that prints it."""
+    """Turn a function that finds what is wrong with an answer into a check that prints it.
+
+    The function returns None for a right answer, `...` for one that was not started, else a text.
+    """
 
     def decorate(find_mistake):
         @functools.wraps(find_mistake)
         def check(answer):
-            if answer is ...:
-                print(f"○ {number}: not solved yet. Replace the three dots, run both cells again.")
-                return
-            with contextlib.redirect_stdout(io.StringIO()):
-                try:
-                    mistake = find_mistake(answer)
-                except Exception as error:  # the learner's own code runs in here
-                    mistake = f"your code raised {type(error).__name__}: {error}"
-            print(f"✘ {number}: {mistake}" if mistake else f"✔ {number}: right!")
+            mistake = ... if answer is None or answer is ... else _find(find_mistake, answer)
+            if mistake is ...:
+                print(f"○ {number}: not solved yet. Write your answer, then run both cells.")
+            else:
+                print(f"✘ {number}: {mistake}" if mistake else f"✔ {number}: right!")
 
         return check
 
     return decorate
+
+
+def _find(find_mistake, answer):
+    """Run a check in silence; an answer that breaks it is a wrong one."""
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        try:
+            return find_mistake(answer)
+        except Exception as error:
+            return f"using your answer raised {type(error).__name__}: {error}"
 
 
 # Lesson 00 ------------------------------------------------------------------------------------
@@ -60,8 +67,8 @@ def exercise(number):
 
 @exercise("0a")
 def check_0a(order):
-    if sorted(order) != ["class", "config", "register"]:
-        return 'use each of "class", "config" and "register" once.'
+    if not isinstance(order, (list, tuple)) or sorted(order) != ["class", "config", "register"]:
+        return 'write a list that has each of "class", "config" and "register" once.'
     if order[-1] != "register":
         return "registering brings a class and a config entry together, so both must be there before."
     if order[0] == "config":
@@ -84,37 +91,84 @@ def check_0b(choice):
 @exercise("1a")
 def check_1a(client_class):
     client = client_class({"model": "echo"})
-    messages = [{"role": "user", "content": "one"}, {"role": "user", "content": "two"}]
-    response = client.create({"messages": messages, "n": 2})
+    messages = [{"role": "user", "content": "one"}, {"role": "assistant", "content": "two"}]
+    try:
+        response = client.create({"messages": messages})
+    except KeyError as error:
+        return f"{error} is not always in the params: `params.get({error}, 1)` gives 1 where it is missing."
+    if response is ...:
+        return ...
     if response is None:
-        return "`create` returns nothing yet."
+        return "`create` returns nothing: end it with `return response`."
     texts = [choice.message.content for choice in response.choices]
     if not texts:
         return "`choices` is empty. This is the blog's first mistake: append each choice."
-    if len(texts) != 2:
-        return f'asked for n=2, got {len(texts)} choice(s). Read `params.get("n", 1)`.'
-    if texts != ["two", "two"]:
-        return f"the last message is 'two', the answers are {texts}. Take `messages[-1]`."
-    response = client.create({"messages": messages})
-    if len(response.choices) != 1:
-        return "without `n` in the params there must be one choice."
-    return None
+    if isinstance(texts[0], dict):
+        return 'the content is a whole message: take its text, `["content"]`.'
+    if texts[0] == "one":
+        return "the last message is the one to echo, whoever wrote it: `messages[-1]`."
+    if texts != ["two"]:
+        return f"without `n` in the params, expected ['two'], got {texts}."
+    texts = [choice.message.content for choice in client.create({"messages": messages, "n": 3}).choices]
+    if len(texts) != 3:
+        return f"asked for n=3, got {len(texts)} choice(s). Loop `n` times, and return after the loop."
+    return None if texts == ["two"] * 3 else f"all three choices should be 'two', they are {texts}."
 
 
 @exercise("1b")
 def check_1b(client_class):
-    client = client_class({"model": "word-counter"})
+    client = client_class({"model": "counter-7"})
     response = client.create({"messages": [{"role": "user", "content": "count these four words"}]})
     usage = client.get_usage(response)
-    if usage is None:
-        return "`get_usage` returns nothing yet."
-    missing = {"prompt_tokens", "completion_tokens", "total_tokens", "cost", "model"} - set(usage)
+    if usage is ...:
+        return ...
+    if not isinstance(usage, dict):
+        return f"`get_usage` returns a dict, not {usage!r}."
+    expected = {
+        "prompt_tokens": 4,
+        "completion_tokens": 3,
+        "total_tokens": 7,
+        "cost": 0,
+        "model": "counter-7",
+    }
+    missing = set(expected) - set(usage)
     if missing:
         return f"missing {sorted(missing)}. With one key missing, AutoGen drops them all without a word."
-    if usage["prompt_tokens"] != 4 or usage["completion_tokens"] != 3:
-        return f"expected 4 prompt and 3 completion tokens (words), got {usage}."
-    if usage["total_tokens"] != 7:
-        return "`total_tokens` is the sum of the other two."
+    wrong = {name: usage[name] for name, value in expected.items() if usage[name] != value}
+    return f"expected {expected}, but yours has {wrong}." if wrong else None
+
+
+@exercise("1c")
+def check_1c(client_class):
+    from autogen import OpenAIWrapper
+
+    name = client_class.__name__
+    missing = [
+        n for n in ("create", "message_retrieval", "cost", "get_usage") if not hasattr(client_class, n)
+    ]
+    if missing:
+        return f"{name} has no method {', '.join(missing)}."
+    wrapper = OpenAIWrapper(config_list=[{"model": "my-model", "model_client_cls": name}])
+    wrapper.register_model_client(client_class)
+    client = wrapper._clients[0]
+    messages = [{"role": "user", "content": "hello there"}]
+    response = client.create({"messages": messages})
+    if response is ...:
+        return ...
+    response.cost = client.cost(response)  # AutoGen's order: `get_usage` may read it
+    for method in ("message_retrieval", "cost", "get_usage"):
+        if getattr(client, method)(response) in (..., None):
+            return f"`create` works; `{method}` returns nothing yet."
+    if client.message_retrieval(response) != ["hello there"]:
+        return f"`message_retrieval` should return ['hello there'], got {client.message_retrieval(response)}."
+    response = wrapper.create(messages=messages)
+    if wrapper.actual_usage_summary is None:
+        return "AutoGen keeps no bill: one of the five keys is missing in `get_usage`."
+    if abs(wrapper.actual_usage_summary["total_cost"] - 0.5) > 1e-9:
+        return (
+            f"`cost` should be 0.5, the bill says {wrapper.actual_usage_summary['total_cost']}: return 0.5 "
+            'in `cost`, and `response.cost` under "cost" in `get_usage`.'
+        )
     return None
 
 
@@ -125,16 +179,18 @@ def check_1b(client_class):
 def check_2a(text):
     from kit.config_list import ConfigListError, check_config_list, parse_config_list
 
+    if "'DummyModelClient'" in text and "1.5" in text and "[" not in text:
+        return ...
     try:
         entries = parse_config_list(text, "your text")
     except ConfigListError as error:
         return str(error)
-    problems = check_config_list(entries)
-    if problems:
-        return str(problems[0])
-    if [entry["model"] for entry in entries] != ["parrot", "owl"]:
+    if [entry.get("model") for entry in entries] != ["parrot", "owl"]:
         return "both entries should still be there: parrot, then owl."
-    return None
+    if any(entry.get("model_client_cls") != "DummyModelClient" for entry in entries):
+        return "both entries should still name the class DummyModelClient."
+    problems = check_config_list(entries)
+    return str(problems[0]) if problems else None
 
 
 @exercise("2b")
@@ -145,7 +201,7 @@ def check_2b(entry):
     if not isinstance(entry, dict):
         return "an entry is a dict: {...}."
     if "max_length" in entry:
-        return "`max_length` belongs one level deeper, into a dict under the name `params`."
+        return "the task asks for `max_length` one level deeper: in a dict under the name `params`."
     for name, value in wanted.items():
         if entry.get(name) != value:
             return f"`{name}` should be {value!r}, it is {entry.get(name)!r}."
@@ -159,11 +215,29 @@ def check_2b(entry):
 def check_2c(filter_dict):
     from autogen.llm_config.utils import filter_config
 
-    entries = [{"model": "a", "tags": ["fast"]}, {"model": "b", "tags": ["good", "fast"]}, {"model": "c"}]
-    kept = [entry["model"] for entry in filter_config(entries, filter_dict)]
     if not isinstance(filter_dict, dict):
         return "a filter is a dict: a field's name, and the list of values to keep."
-    return None if kept == ["a", "b"] else f"your filter keeps {kept}, not ['a', 'b']."
+    for name, values in filter_dict.items():
+        if isinstance(values, (set, tuple)):
+            return f"AutoGen 0.14 matches lists only: write the values of {name!r} in [ ]."
+    entries = [
+        {"model": "a", "tags": ["fast"]},
+        {"model": "b", "tags": ["fast", "small"]},
+        {"model": "c", "tags": ["small"]},
+        {"model": "d"},
+    ]
+    kept = [entry["model"] for entry in filter_config(entries, filter_dict)]
+    return None if kept == ["a", "b"] else f"your filter keeps {kept}, it should keep ['a', 'b']."
+
+
+@exercise("2d")
+def check_2d(builder):
+    entries = [entry for entry in builder.editor.entries if entry.get("model") == "canary"]
+    if not entries:
+        return ...
+    if entries[0].get("model_client_cls") != "DummyModelClient":
+        return "canary should be answered by the class DummyModelClient, as the preset has it."
+    return None if entries[0].get("n") == 2 else f"`Choices (n)` should be 2, it is {entries[0].get('n')}."
 
 
 # Lesson 03 ------------------------------------------------------------------------------------
@@ -171,6 +245,7 @@ def check_2c(filter_dict):
 
 @exercise("3a")
 def check_3a(order):
+    order = list(order)
     if sorted(order) != list("ABCD"):
         return "use each of the letters A, B, C and D once."
     if order.index("B") > order.index("A"):
@@ -188,41 +263,65 @@ def check_3b(replies):
 
     from kit import DummyModelClient
 
-    script = copy.copy(replies)
     entry = {"model": "dummy", "model_client_cls": "DummyModelClient"}
     agent = ConversableAgent("assistant", llm_config=LLMConfig(entry), human_input_mode="NEVER")
-    agent.register_model_client(DummyModelClient, replies=script)
+    agent.register_model_client(DummyModelClient, replies=copy.copy(replies))
     user = UserProxyAgent(
         "user", human_input_mode="NEVER", code_execution_config=False, default_auto_reply="Go on."
     )
-    result = user.initiate_chat(agent, message="Hello!", silent=True)
-    said = [message["content"] for message in result.chat_history if message["name"] == "assistant"]
-    if len(said) != 3:
-        return f"the assistant spoke {len(said)} times, not 3. The user stops at exactly 'TERMINATE'."
-    return None
+    try:
+        user.initiate_chat(agent, message="Hello!", silent=True, max_turns=10)
+    except RuntimeError:
+        return "the chat did not end: the last reply must be exactly 'TERMINATE', nothing else."
+    said = len(agent.client._clients[0].calls)
+    return None if said == 3 else f"the assistant should speak 3 times, it spoke {said} times."
+
+
+@exercise("3c")
+def check_3c(agent):
+    if not getattr(agent, "client", None):
+        return "the agent has no model: give it an llm_config."
+    names = [entry.get("model_client_cls") for entry in agent.llm_config.config_list]
+    if names != ["Parrot"]:
+        return f"the entry should name the class Parrot, the list names {names}."
+    reply = agent.generate_reply(messages=[{"role": "user", "content": "Pretty bird"}])
+    return None if reply == "Pretty bird!" else f"asked 'Pretty bird', it said {reply!r}."
 
 
 # Lesson 04 ------------------------------------------------------------------------------------
 
 
+def _choices(entry, **params):
+    """Return the response of the real model for an entry, or what is wrong with the entry."""
+    from kit import HuggingFaceModelClient
+    from kit.config_list import check_config_list
+
+    problems = check_config_list([entry])
+    if problems:
+        return None, str(problems[0])
+    if entry.get("model_client_cls") != "HuggingFaceModelClient":
+        return None, "the entry should still name the class HuggingFaceModelClient."
+    messages = [{"role": "user", "content": "Tell me about the sea."}]
+    return HuggingFaceModelClient(entry).create({"messages": messages, **params}), None
+
+
 @exercise("4a")
 def check_4a(entry):
-    json.dumps(entry)
-    limits = {**entry.get("params", {}), **entry}
-    names = ("max_length", "max_tokens", "max_new_tokens", "max_completion_tokens")
-    values = [limits[name] for name in names if name in limits]
-    if not values:
-        return "nothing limits the answer yet: add max_length to `params` (or max_tokens to the entry)."
-    return None if values == [10] else f"the limit should be 10 new tokens, it is {values}."
+    response, mistake = _choices(entry)
+    if mistake:
+        return mistake
+    tokens = response.usage.completion_tokens
+    return None if tokens <= 10 else f"asked about the sea, the model wrote {tokens} new tokens."
 
 
 @exercise("4b")
 def check_4b(entry):
-    if entry.get("n") != 3:
-        return f"`n` should be 3, it is {entry.get('n')!r}."
-    sampling = {**entry.get("params", {}), **entry}
-    if not (sampling.get("temperature") or sampling.get("top_p") or sampling.get("do_sample")):
-        return "greedy decoding gives the same text three times: set a temperature above 0."
-    if (entry.get("temperature") or 0) > 1:
-        return "AutoGen takes temperatures from 0 to 1."
+    response, mistake = _choices(entry, max_tokens=15)
+    if mistake:
+        return mistake
+    texts = [choice.message.content for choice in response.choices]
+    if len(texts) != 3:
+        return f"asked about the sea, it gave {len(texts)} choice(s), not 3."
+    if len(set(texts)) < 3:
+        return "some of the three choices are the same text: allow more chance."
     return None

@@ -1,0 +1,172 @@
+"""The checks of the exercises: every right answer passes, a wrong one is told why, and none raises."""
+
+import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "notebooks"))
+import checks  # noqa: E402
+
+
+def verdict(capsys, number, answer):
+    getattr(checks, f"check_{number}")(answer)
+    return capsys.readouterr().out
+
+
+def client(create, **methods):
+    """A model client class for lesson 01 whose `create` is the given function of the params."""
+    fixed = {"__init__": lambda self, config: setattr(self, "model", config["model"])}
+    return type("MyClient", (), {**fixed, "create": lambda self, params: create(params), **methods})
+
+
+def answer(*texts, **fields):
+    choices = [SimpleNamespace(message=SimpleNamespace(content=text)) for text in texts]
+    return SimpleNamespace(choices=choices, model=fields.pop("model", "counter-7"), **fields)
+
+
+def last(params):
+    return params["messages"][-1]["content"]
+
+
+USAGE = {"prompt_tokens": 4, "completion_tokens": 3, "total_tokens": 7, "cost": 0, "model": "counter-7"}
+WHOLE = {
+    "message_retrieval": lambda self, response: [c.message.content for c in response.choices],
+    "cost": lambda self, response: 0.5,
+    "get_usage": staticmethod(lambda response: {**USAGE, "cost": response.cost}),
+}
+BOTH = json.dumps([{"model": name, "model_client_cls": "DummyModelClient"} for name in ("parrot", "owl")])
+MY_LLAMA = {
+    "model": "my-llama",
+    "model_client_cls": "MyModelClient",
+    "device": "cpu",
+    "params": {"max_length": 50},
+}
+
+
+def counter(usage):
+    return client(lambda params: answer("three word answer"), get_usage=staticmethod(lambda response: usage))
+
+
+@pytest.mark.parametrize(
+    ("number", "right"),
+    [
+        ("0a", ("class", "config", "register")),
+        ("0b", " B "),
+        ("1a", client(lambda params: answer(*[last(params)] * params.get("n", 1)))),
+        ("1b", counter(USAGE)),
+        ("1b", counter({**USAGE, "cost": 0.0})),
+        ("1c", client(lambda params: answer(last(params)), **WHOLE)),
+        ("2a", BOTH),
+        ("2b", MY_LLAMA),
+        ("2c", {"tags": ["fast"]}),
+        ("2c", {"tags": "fast"}),
+        ("3a", "BACD"),
+        ("3b", ["a", "b", "TERMINATE"]),
+        ("3b", ("a", "b", "TERMINATE")),
+    ],
+)
+def test_a_right_answer_passes_however_it_is_written(capsys, number, right):
+    assert verdict(capsys, number, right) == f"✔ {number}: right!\n"
+
+
+@pytest.mark.parametrize(
+    ("number", "wrong", "why"),
+    [
+        ("0a", ["config", "class", "register"], "the blog writes the class first"),
+        ("0a", ["register", "class", "config"], "both must be there before"),
+        ("0a", 5, "write a list"),
+        ("0b", "c", "no custom client is needed"),
+        ("1a", client(lambda params: answer()), "append each choice"),
+        ("1a", client(lambda params: answer(params["messages"][-1])), '["content"]'),
+        ("1a", client(lambda params: answer("one")), "whoever wrote it"),
+        ("1a", client(lambda params: answer(last(params))), "return after the loop"),
+        ("1a", client(lambda params: answer(*[last(params)] * params["n"])), "params.get('n', 1)"),
+        ("1a", client(lambda params: None), "return response"),
+        ("1b", counter({**USAGE, "cost": None}), "yours has {'cost': None}"),
+        ("1b", counter({"prompt_tokens": 4}), "drops them all without a word"),
+        ("1b", counter([]), "returns a dict"),
+        (
+            "1c",
+            client(lambda params: answer(last(params))),
+            "has no method message_retrieval, cost, get_usage",
+        ),
+        (
+            "1c",
+            client(lambda params: answer(last(params)), **{**WHOLE, "cost": lambda self, response: None}),
+            "`cost`",
+        ),
+        ("1c", client(lambda params: answer("no"), **WHOLE), "should return ['hello there']"),
+        (
+            "1c",
+            client(lambda p: answer(last(p)), **{**WHOLE, "get_usage": staticmethod(lambda response: USAGE)}),
+            "the bill says 0",
+        ),
+        ("2a", "[{'model': 'parrot'}]", "Python, not JSON"),
+        ("2a", BOTH.replace("owl", "crow"), "parrot, then owl"),
+        ("2a", BOTH.replace("DummyModelClient", "gpt", 1), "DummyModelClient"),
+        ("2a", "{{}}, {{}}", "not JSON"),
+        ("2a", '[{"model": "parrot"}], [{"model": "owl"}]', "one [ ] around all entries"),
+        ("2b", {**MY_LLAMA, "params": {"max_length": "50"}}, "`params`"),
+        ("2b", {**MY_LLAMA, "max_length": 50}, "one level deeper"),
+        ("2c", {"tags": ["fast", "small"]}, "keeps ['a', 'b', 'c']"),
+        ("2c", {"tags": ("fast",)}, "lists only"),
+        ("3a", "ABCD", "the list comes first"),
+        ("3b", ["a", "b", "TERMINATE."], "exactly 'TERMINATE'"),
+        ("3b", ["a", "TERMINATE"], "it spoke 2 times"),
+        ("3c", object(), "no model"),
+    ],
+)
+def test_a_wrong_answer_is_told_what_is_wrong(capsys, number, wrong, why):
+    out = verdict(capsys, number, wrong)
+    assert out.startswith(f"✘ {number}: ") and why in out
+
+
+@pytest.mark.parametrize(
+    "number", ["0a", "0b", "1a", "1b", "1c", "2a", "2b", "2c", "2d", "3a", "3b", "3c", "4a", "4b"]
+)
+def test_an_exercise_that_was_not_started_is_no_mistake(capsys, number):
+    assert verdict(capsys, number, ...) == verdict(capsys, number, None)
+    assert verdict(capsys, number, ...).startswith(f"○ {number}: not solved yet")
+
+
+def test_lesson_03_checks_a_real_agent(capsys, agent):
+    from kit import DummyModelClient
+
+    class Parrot(DummyModelClient):
+        def _texts(self, messages, n):
+            return [messages[-1]["content"] + "!"] * n
+
+    assert "right!" in verdict(capsys, "3c", agent(Parrot))
+    assert "the list names ['DummyModelClient']" in verdict(capsys, "3c", agent(DummyModelClient))
+
+
+def test_lesson_04_asks_the_real_model(capsys, local_model_folder):
+    entry = {"model": local_model_folder, "model_client_cls": "HuggingFaceModelClient"}
+    for right in (
+        {"max_tokens": 10},
+        {"params": {"max_length": 10}},
+        {"params": {"max_length": 90}, "max_tokens": 9},
+    ):
+        assert verdict(capsys, "4a", {**entry, **right}) == "✔ 4a: right!\n"
+    assert "wrote 20 new tokens" in verdict(capsys, "4a", {**entry, "max_tokens": 20})
+    assert "'model'" in verdict(capsys, "4a", {"model_client_cls": "HuggingFaceModelClient"})
+    for right in ({"temperature": 0.9}, {"params": {"num_beams": 3}}, {"params": {"do_sample": True}}):
+        assert verdict(capsys, "4b", {**entry, "n": 3, "seed": 1, **right}) == "✔ 4b: right!\n"
+    assert "Set a temperature above 0" in verdict(capsys, "4b", {**entry, "n": 3})
+    assert "allow more chance" in verdict(capsys, "4b", {**entry, "n": 3, "temperature": 0.01})
+    assert "1 choice(s), not 3" in verdict(capsys, "4b", {**entry, "temperature": 0.9})
+
+
+def test_the_machine_is_checked_line_by_line(capsys, monkeypatch):
+    checks.check_machine()
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 7 and all(line.startswith("✔ ") for line in lines)
+    monkeypatch.setattr(checks.importlib.metadata, "version", lambda name: "0.1")
+    checks.check_machine()
+    assert (
+        "✘ autogen 0.14.1: found 0.1: close this and run the README's Start command again"
+        in capsys.readouterr().out
+    )
