@@ -85,7 +85,7 @@ def main(target, places):
                         found = page.get_by_role("heading", name=heading, exact=True)
                         found.evaluate("heading => heading.scrollIntoView({block: 'start'})")
                     page.wait_for_timeout(1500)
-                    name = f"{lesson}-{heading}-{theme.split()[-1]}".replace(" ", "_").lower()
+                    name = re.sub(r"\W+", "_", f"{lesson} {heading} {theme.split()[-1]}").lower()
                     page.screenshot(path=f"{target}/{name}.png")
                     print(f"{target}/{name}.png", flush=True)
         browser.close()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -59,3 +60,14 @@ def test_the_hugging_face_client_alone_chats(chat_alone, local_model_folder):
     assert len(chat["history"]) == 4 and chat["history"][3]
     assert chat["retrieved"] == 2
     assert 0 < chat["usage"][local_model_folder]["completion_tokens"] <= 32
+
+
+def test_the_program_that_the_readme_prints_runs_beside_the_copied_file(tmp_path, local_model_folder):
+    readme = (HERE.parents[1] / "README.md").read_text(encoding="utf-8")
+    program = re.search(r"^```python\n(.*?)^```", readme, re.M | re.S)[1]
+    hub_name = '"HuggingFaceTB/SmolLM2-1.7B-Instruct"'
+    assert hub_name in program
+    (tmp_path / "program.py").write_text(program.replace(hub_name, repr(local_model_folder)))
+    shutil.copy(CLIENTS / "huggingface.py", tmp_path)
+    run = subprocess.run([sys.executable, "program.py"], cwd=tmp_path, capture_output=True, text=True)
+    assert "Paris" in run.stdout, run.stderr
