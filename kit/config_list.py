@@ -55,8 +55,6 @@ class ConfigListError(ValueError):
 class ConfigEntry(dict):
     """An entry of a config list whose `repr` masks secrets."""
 
-    repeated: list[str] = []  # fields that came twice in the JSON, of which Python keeps the last
-
     def __repr__(self) -> str:
         return repr(masked(dict(self)))
 
@@ -84,8 +82,17 @@ def parse_config_list(text: str, source: str = "config list") -> ConfigList:
     Raises:
         ConfigListError: the text is no JSON list of objects; the message says what it looks like.
     """
+
+    def entry(pairs: list[tuple[str, Any]]) -> ConfigEntry:
+        names = [name for name, _ in pairs]
+        for name in names:
+            if names.count(name) > 1:  # JSON would quietly keep the last
+                message = f"{name!r} appears twice in one object: keep one."
+                raise ConfigListError(source, [Problem(message)])
+        return ConfigEntry(pairs)
+
     try:
-        value = json.loads(text, object_pairs_hook=_entry)
+        value = json.loads(text, object_pairs_hook=entry)
     except json.JSONDecodeError as error:
         raise ConfigListError(source, [Problem(_why_no_json(text, error))]) from None
     if isinstance(value, dict):
@@ -94,12 +101,7 @@ def parse_config_list(text: str, source: str = "config list") -> ConfigList:
         raise ConfigListError(source, [Problem(wrapped if "config_list" in value else single)])
     if not isinstance(value, list):
         raise ConfigListError(source, [Problem(f"a {type(value).__name__} instead of a list of objects.")])
-    problems = _no_objects(value) or [
-        Problem("appears twice in one object: keep one.", index, name)
-        for index, entry in enumerate(value)
-        for name in entry.repeated
-    ]
-    if problems:
+    if problems := _no_objects(value):
         raise ConfigListError(source, problems)
     return ConfigList(value)
 
@@ -260,15 +262,6 @@ def _why_no_json(text: str, error: json.JSONDecodeError) -> str:
             "json.dumps(config_list) writes it."
         )
     return f"{where}: not JSON ({error.msg}). Every bracket needs its partner, every text double quotes."
-
-
-def _entry(pairs: list[tuple[str, Any]]) -> ConfigEntry:
-    """Return a JSON object as an entry that knows which fields came twice, in itself or further inside."""
-    names, entry = [name for name, _ in pairs], ConfigEntry(pairs)
-    entry.repeated = [name for name in entry if names.count(name) > 1]
-    for value in entry.values():
-        entry.repeated += getattr(value, "repeated", [])
-    return entry
 
 
 def _no_objects(entries: list[Any]) -> list[Problem]:

@@ -45,8 +45,8 @@ def refusal(call, *arguments, **options):
         ("true", "a bool instead of a list of objects"),
         ('[{"model": "a"}, "b", null]', 'entry 1: a str instead of an object: write {"model": ...}.'),
         ('[{"model": "a"}, "b", null]', "entry 2: a NoneType instead of an object"),
-        ('[{"model": "a"}, {"model": "a", "model": "b"}]', "entry 1, 'model': appears twice in one object"),
-        ('[{"a": {"n": 1, "n": 2}}, {"a": 1}]', "entry 0, 'n': appears twice in one object: keep one."),
+        ('[{"model": "a"}, {"model": "a", "model": "b"}]', "'model' appears twice in one object: keep one."),
+        ('[{"a": {"n": 1, "n": 2}}, {"a": 1}]', "'n' appears twice in one object: keep one."),
     ],
 )
 def test_a_text_that_is_no_list_of_objects_says_what_it_looks_like_and_how_to_mend_it(text, told):
