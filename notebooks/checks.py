@@ -102,7 +102,7 @@ def check_1a(client_class):
         return "`create` returns nothing: end it with `return response`."
     texts = [choice.message.content for choice in response.choices]
     if not texts:
-        return "`choices` is empty. This is the blog's first mistake: append each choice."
+        return "`choices` is empty. This is mistake one again: append each choice."
     if isinstance(texts[0], dict):
         return 'the content is a whole message: take its text, `["content"]`.'
     if texts[0] == "one":
@@ -119,6 +119,7 @@ def check_1a(client_class):
 def check_1b(client_class):
     client = client_class({"model": "counter-7"})
     response = client.create({"messages": [{"role": "user", "content": "count these four words"}]})
+    response.cost = 0  # AutoGen stores what `cost` returned before it asks for the usage
     usage = client.get_usage(response)
     if usage is ...:
         return ...
@@ -151,7 +152,7 @@ def check_1c(client_class):
     wrapper = OpenAIWrapper(config_list=[{"model": "my-model", "model_client_cls": name}])
     wrapper.register_model_client(client_class)
     client = wrapper._clients[0]
-    messages = [{"role": "user", "content": "hello there"}]
+    messages = [{"role": "user", "content": "first"}, {"role": "user", "content": "hello there"}]
     response = client.create({"messages": messages})
     if response is ...:
         return ...
@@ -217,6 +218,8 @@ def check_2c(filter_dict):
 
     if not isinstance(filter_dict, dict):
         return "a filter is a dict: a field's name, and the list of values to keep."
+    if set(filter_dict) != {"tags"}:
+        return "filter by the field `tags`, so that it works for other lists too."
     for name, values in filter_dict.items():
         if isinstance(values, (set, tuple)):
             return f"AutoGen 0.14 matches lists only: write the values of {name!r} in [ ]."
@@ -237,7 +240,10 @@ def check_2d(builder):
         return ...
     if entries[0].get("model_client_cls") != "DummyModelClient":
         return "canary should be answered by the class DummyModelClient, as the preset has it."
-    return None if entries[0].get("n") == 2 else f"`Choices (n)` should be 2, it is {entries[0].get('n')}."
+    if entries[0].get("n") != 2:
+        return f"`Choices (n)` should be 2, it is {entries[0].get('n')}."
+    problems = builder.editor.problems()
+    return str(problems[0]) if problems else None
 
 
 # Lesson 03 ------------------------------------------------------------------------------------

@@ -32,10 +32,11 @@ def last(params):
 
 
 USAGE = {"prompt_tokens": 4, "completion_tokens": 3, "total_tokens": 7, "cost": 0, "model": "counter-7"}
+BILL = staticmethod(lambda response: {**USAGE, "cost": response.cost})
 WHOLE = {
     "message_retrieval": lambda self, response: [c.message.content for c in response.choices],
     "cost": lambda self, response: 0.5,
-    "get_usage": staticmethod(lambda response: {**USAGE, "cost": response.cost}),
+    "get_usage": BILL,
 }
 BOTH = json.dumps([{"model": name, "model_client_cls": "DummyModelClient"} for name in ("parrot", "owl")])
 MY_LLAMA = {
@@ -58,6 +59,7 @@ def counter(usage):
         ("1a", client(lambda params: answer(*[last(params)] * params.get("n", 1)))),
         ("1b", counter(USAGE)),
         ("1b", counter({**USAGE, "cost": 0.0})),
+        ("1b", client(lambda params: answer("three word answer"), get_usage=BILL)),
         ("1c", client(lambda params: answer(last(params)), **WHOLE)),
         ("2a", BOTH),
         ("2b", MY_LLAMA),
@@ -88,6 +90,7 @@ def test_a_right_answer_passes_however_it_is_written(capsys, number, right):
         ("1b", counter({**USAGE, "cost": None}), "yours has {'cost': None}"),
         ("1b", counter({"prompt_tokens": 4}), "drops them all without a word"),
         ("1b", counter([]), "returns a dict"),
+        ("1c", client(lambda params: answer(params["messages"][0]["content"]), **WHOLE), "got ['first']"),
         (
             "1c",
             client(lambda params: answer(last(params))),
@@ -113,6 +116,7 @@ def test_a_right_answer_passes_however_it_is_written(capsys, number, right):
         ("2b", {**MY_LLAMA, "max_length": 50}, "one level deeper"),
         ("2c", {"tags": ["fast", "small"]}, "keeps ['a', 'b', 'c']"),
         ("2c", {"tags": ("fast",)}, "lists only"),
+        ("2c", {"model": ["a", "b"]}, "by the field `tags`"),
         ("3a", "ABCD", "the list comes first"),
         ("3b", ["a", "b", "TERMINATE."], "exactly 'TERMINATE'"),
         ("3b", ["a", "TERMINATE"], "it spoke 2 times"),
@@ -130,6 +134,20 @@ def test_a_wrong_answer_is_told_what_is_wrong(capsys, number, wrong, why):
 def test_an_exercise_that_was_not_started_is_no_mistake(capsys, number):
     assert verdict(capsys, number, ...) == verdict(capsys, number, None)
     assert verdict(capsys, number, ...).startswith(f"○ {number}: not solved yet")
+
+
+def test_lesson_02_checks_what_is_in_the_form(capsys, folder):
+    from kit import ConfigListBuilder
+
+    builder = ConfigListBuilder()
+    assert "not solved yet" in verdict(capsys, "2d", builder)
+    builder.editor.add("Dummy (no model)")
+    builder.editor.set(model="canary", temperature=1.5)
+    assert "`Choices (n)` should be 2, it is None" in verdict(capsys, "2d", builder)
+    builder.editor.set(n=2)
+    assert "'temperature': 1.5 is not allowed" in verdict(capsys, "2d", builder)
+    builder.editor.set(temperature=0.5)
+    assert verdict(capsys, "2d", builder) == "✔ 2d: right!\n"
 
 
 def test_lesson_03_checks_a_real_agent(capsys, agent):

@@ -29,7 +29,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 # What AutoGen and OpenAI call an option, and what transformers' `generate` calls it.
 ALIASES = {
-    "max_length": "max_new_tokens",  # the blog's meaning: new tokens, beyond the prompt
+    "max_length": "max_new_tokens",  # as in the published notebook: new tokens, beyond the prompt
     "max_tokens": "max_new_tokens",
     "max_completion_tokens": "max_new_tokens",
     "n": "num_return_sequences",
