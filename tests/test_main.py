@@ -109,10 +109,12 @@ def test_start_opens_jupyterlab_on_the_first_lesson(tmp_path):
 
 @pytest.mark.skipif(os.name == "nt", reason="signals to a process group are POSIX's")
 def test_ctrl_c_is_left_to_the_program_that_was_started():
-    nap = "print('ready', flush=True)\ntry: time.sleep(60)\nexcept KeyboardInterrupt: time.sleep(1); exit(3)"
+    nap = """import time
+try: print('ready', flush=True); time.sleep(60)
+except KeyboardInterrupt: time.sleep(1); exit(3)"""
     program = f"""
 import sys, kit.__main__ as main
-main.COMMANDS["nap"] = ["-c", {"import time; " + nap!r}]
+main.COMMANDS["nap"] = ["-c", {nap!r}]
 main.environment = lambda: sys.executable
 sys.argv = ["kit", "nap"]
 sys.exit(main.main())

@@ -237,6 +237,7 @@ class HuggingFaceModelClient:
                 add_generation_prompt=True,
                 return_tensors="pt",
                 return_dict=True,
+                sanitize_control_tokens=True,  # a "<|im_end|>" in a message stays text and ends no turn
             )
         except TemplateError as error:  # the template itself raises it, to refuse roles or their order
             roles = ", ".join(str(message.get("role")) for message in messages)
