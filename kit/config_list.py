@@ -106,18 +106,20 @@ def parse_config_list(text: str, source: str = "config list") -> ConfigList:
     return ConfigList(value)
 
 
-def check_config_list(entries: list[dict[str, Any]]) -> list[Problem]:
+def check_config_list(entries: list[dict[str, Any]], places: list[int] | None = None) -> list[Problem]:
     """Return what is wrong with the entries, errors before warnings; an empty list if nothing is.
 
     Errors are what AutoGen would reject, now or when an agent is made from the list, and class names
-    that can never be registered. No network is used and no model is loaded.
+    that can never be registered. No network is used and no model is loaded. `places` are the numbers
+    by which messages call the entries, where these are only some of a file's.
     """
     if not entries:
         return [Problem('the list is empty: add an entry, say {"model": "...", "model_client_cls": "..."}.')]
     if problems := _no_objects(entries):
         return problems
-    errors = [problem for index, entry in enumerate(entries) for problem in _check_entry(index, entry)]
-    hints = [problem for index, entry in enumerate(entries) for problem in _misspelt(index, entry)]
+    numbered = list(zip(places or range(len(entries)), entries, strict=True))
+    errors = [problem for index, entry in numbered for problem in _check_entry(index, entry)]
+    hints = [problem for index, entry in numbered for problem in _misspelt(index, entry)]
     return errors + hints
 
 
@@ -139,9 +141,8 @@ def load_config_list(
     text, source, path = read_source(env_or_file)
     everything = parse_config_list(text, source)
     entries = filter_config_list(everything, filter_dict)
-    # Entries are checked and counted as in the file, so that a message names their place there.
-    kept = [None, *(index for index, entry in enumerate(everything) if any(entry is one for one in entries))]
-    problems = [problem for problem in check_config_list(everything) if problem.entry in kept]
+    places = [index for index, entry in enumerate(everything) if any(entry is one for one in entries)]
+    problems = check_config_list(entries, places)
     if not all(problem.warning for problem in problems):
         raise ConfigListError(source, problems)
     for problem in problems:

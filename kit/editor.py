@@ -38,6 +38,7 @@ FIELDS = [
     Field("top_p", "Top p", float, "0 to 1: choose among the most likely tokens only"),
     Field("seed", "Seed", int, "the same chance again at each run"),
 ]
+IN_FORM = {field.name for field in FIELDS}
 EXTRA = "extra fields"
 
 
@@ -155,8 +156,7 @@ class ConfigListEditor:
         except ValueError as error:
             self.unparsed[EXTRA] = f"Not used: {error}"
         else:
-            form = {field.name for field in FIELDS}
-            kept = {name: value for name, value in self.entry.items() if name in form}
+            kept = {name: value for name, value in self.entry.items() if name in IN_FORM}
             self.entries[self.selected] = ConfigEntry({**kept, **extra})
         self._changed()
 
@@ -168,12 +168,11 @@ class ConfigListEditor:
 
     def message(self, name: str, problems: list[Problem] | None = None) -> str:
         """Return what is wrong with one field of the selected entry, or nothing."""
-        form = {field.name for field in FIELDS}
         return " ".join(
             problem.message
             for problem in (self.problems() if problems is None else problems)
             if problem.entry == self.selected
-            and (problem.field == name or (name == EXTRA and problem.field not in form))
+            and (problem.field == name or (name == EXTRA and problem.field not in IN_FORM))
         )
 
     def preview(self) -> str:
@@ -225,8 +224,7 @@ class ConfigListEditor:
         self._changed()
 
     def _extra(self) -> dict[str, Any]:
-        form = {field.name for field in FIELDS}
-        return {name: value for name, value in (self.entry or {}).items() if name not in form}
+        return {name: value for name, value in (self.entry or {}).items() if name not in IN_FORM}
 
     def _changed(self) -> None:
         for function in self.on_change:

@@ -279,14 +279,14 @@ class HuggingFaceModelClient:
         def decode(count: int) -> str:
             return self.tokenizer.decode(row[:count], skip_special_tokens=True)
 
-        def found(count: int) -> bool:
-            return any(stop in decode(count) for stop in stops)
+        def met(text: str) -> bool:
+            return any(stop in text for stop in stops)
 
         text = decode(tokens)
-        if not found(tokens):
+        if not met(text):
             return text, tokens, bool(ends)
         # A row that met its stop string is filled up with padding: count to the token that met it.
-        tokens = bisect_left(range(tokens), True, key=found)
+        tokens = bisect_left(range(tokens), True, key=lambda count: met(decode(count)))
         cut = min(text.find(stop) for stop in stops if stop in text)
         return text[:cut], tokens, True
 

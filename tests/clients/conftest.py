@@ -1,6 +1,29 @@
 """Models for the tests of HuggingFaceModelClient: the real one, loaded once, and a tiny one to take apart."""
 
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
 import pytest
+
+HERE = Path(__file__).parent
+CLIENTS = HERE.parents[1] / "kit" / "clients"
+
+
+@pytest.fixture
+def chat_beside(tmp_path):
+    """Run chat_alone.py beside a client file, both copied into an empty folder; return its report."""
+
+    def chat(python, client, *arguments, env=None):
+        shutil.copy(CLIENTS / f"{client}.py", tmp_path)
+        shutil.copy(HERE / "chat_alone.py", tmp_path)
+        command = [*python, "chat_alone.py", client, *arguments]
+        run = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
+        assert run.returncode == 0, run.stderr
+        return json.loads(run.stdout.splitlines()[-1])
+
+    return chat
 
 
 @pytest.fixture(scope="session")

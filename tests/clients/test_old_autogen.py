@@ -4,7 +4,6 @@ The environment lies in `.cache/autogen-0.2` and is kept between runs. It takes 
 package index; where none can be reached these tests are skipped, but never in CI.
 """
 
-import json
 import os
 import re
 import shutil
@@ -15,8 +14,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-HERE = Path(__file__).parent
-PROJECT = HERE.parents[1]
+PROJECT = Path(__file__).resolve().parents[2]
 HOME = PROJECT / ".cache" / "autogen-0.2"
 
 
@@ -60,16 +58,11 @@ def old_python():
 
 
 @pytest.fixture
-def old_chat(old_python, tmp_path):
+def old_chat(old_python, chat_beside):
     """Chat with a client file under the old AutoGen and return what was said."""
 
     def chat(client, *arguments):
-        shutil.copy(PROJECT / "kit" / "clients" / f"{client}.py", tmp_path)
-        shutil.copy(HERE / "chat_alone.py", tmp_path)
-        command = [old_python, "chat_alone.py", client, *arguments]
-        run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-        assert run.returncode == 0, run.stderr
-        report = json.loads(run.stdout.splitlines()[-1])
+        report = chat_beside([old_python], client, *arguments)
         assert report["autogen"] == "0.2.40"
         return report
 

@@ -1,6 +1,5 @@
 """Each client file stands alone: copied into an empty folder, it works where there is no kit."""
 
-import json
 import os
 import re
 import shutil
@@ -16,26 +15,17 @@ CLIENTS = HERE.parents[1] / "kit" / "clients"
 
 
 @pytest.fixture
-def chat_alone(tmp_path):
+def chat_alone(chat_beside):
     """Chat with a client file, copied alone into an empty folder, and return what was said.
 
     Without its `site` module (`-S`), Python reads no .pth file, so an editable `kit` can't be imported;
     the installed packages are named by hand. The program itself makes sure of it.
     """
+    packages = os.pathsep.join({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
 
     def chat(client, *arguments):
-        shutil.copy(CLIENTS / f"{client}.py", tmp_path)
-        shutil.copy(HERE / "chat_alone.py", tmp_path)
-        packages = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
-        run = subprocess.run(
-            [sys.executable, "-S", "chat_alone.py", client, *arguments],
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(packages)},
-            capture_output=True,
-            text=True,
-        )
-        assert run.returncode == 0, run.stderr
-        return json.loads(run.stdout.splitlines()[-1])
+        environment = {**os.environ, "PYTHONPATH": packages}
+        return chat_beside([sys.executable, "-S"], client, *arguments, env=environment)
 
     return chat
 
