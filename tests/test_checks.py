@@ -129,7 +129,7 @@ def test_a_wrong_answer_is_told_what_is_wrong(capsys, number, wrong, why):
 
 
 @pytest.mark.parametrize(
-    "number", ["0a", "0b", "1a", "1b", "1c", "2a", "2b", "2c", "2d", "3a", "3b", "3c", "4a", "4b"]
+    "number", ["0a", "0b", "1a", "1b", "1c", "2a", "2b", "2c", "2d", "3a", "3b", "3c", "4a", "4b", "4c"]
 )
 def test_an_exercise_that_was_not_started_is_no_mistake(capsys, number):
     assert verdict(capsys, number, ...) == verdict(capsys, number, None)
@@ -176,6 +176,22 @@ def test_lesson_04_asks_the_real_model(capsys, local_model_folder):
     assert "Set a temperature above 0" in verdict(capsys, "4b", {**entry, "n": 3})
     assert "allow more chance" in verdict(capsys, "4b", {**entry, "n": 3, "temperature": 0.01})
     assert "1 choice(s), not 3" in verdict(capsys, "4b", {**entry, "temperature": 0.9})
+
+
+def test_lesson_04_checks_that_what_changes_stands_last(capsys, local_model_folder):
+    def at_the_end(chat, now):
+        return [*chat[:-1], {**chat[-1], "content": f"It is {now}. {chat[-1]['content']}"}]
+
+    def at_the_start(chat, now):
+        return [{**chat[0], "content": f"It is {now}. {chat[0]['content']}"}, *chat[1:]]
+
+    assert verdict(capsys, "4c", at_the_end) == "✔ 4c: right!\n"
+    for _ in range(2):  # a second try does not profit from the first
+        assert "of the second prompt came out of the cache" in verdict(capsys, "4c", at_the_start)
+    assert "messages without that text" in verdict(capsys, "4c", lambda chat, now: chat)
+    alone = verdict(capsys, "4c", lambda chat, now: at_the_end(chat, now)[-1:])
+    assert "a message of the chat got lost" in alone
+    assert "raised TypeError" in verdict(capsys, "4c", "12 o'clock")
 
 
 def test_the_machine_is_checked_line_by_line(capsys, monkeypatch):

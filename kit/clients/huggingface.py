@@ -163,7 +163,8 @@ class HuggingFaceModelClient:
         stops = options.get("stop_strings", [])
         sinks = [sink for sink in (self.on_text, _printer() if settings.get("stream") else None) if sink]
         streamer = _Streamer(self, [*stops, *(TOOL_CALLS if tools else ())], sinks) if sinks else None
-        request = _Request(self.model, ids, options, _schema(settings.get("response_format")), streamer)
+        schema = _schema(settings.get("response_format"))
+        request = _Request(self.model, ids, options, schema, streamer, self.prefix_tokens)
         rows = self._answer(request)
         answers = [self._finish(row, stops) for row in rows]
         if request.schema and not all(stopped for _, _, stopped in answers):
@@ -374,7 +375,7 @@ class HuggingFaceModelClient:
         group = group if plain else group[:1]
         rows = [request for request in group for _ in range(count if plain else 1)]
         if plain:
-            cache = self._recall(rows)
+            cache = self._recall(rows[0]) if len(rows) == 1 else self._batch(rows)
             options |= {"num_return_sequences": 1, "past_key_values": cache}
         if group[0].schema:
             size, limit = self.model.config.get_text_config().vocab_size, options["max_new_tokens"]
@@ -395,7 +396,7 @@ class HuggingFaceModelClient:
             )
         for index, request in enumerate(group):
             choices = output[index * count : (index + 1) * count, width:].tolist()
-            if plain and cache.get_seq_length() == output.shape[1] - 1:
+            if plain and request.prefix_tokens and cache.get_seq_length() == output.shape[1] - 1:
                 self._remember(request, choices[0], cache, index * count)
             request.rows = choices
 
@@ -415,30 +416,27 @@ class HuggingFaceModelClient:
             and all(type(layer) is DynamicLayer for layer in DynamicCache(config=self.model.config).layers)
         )
 
-    def _recall(self, rows: list[_Request]) -> DynamicCache:
-        """Return a KV cache for a batch of prompts, with what earlier requests have left of each.
+    def _recall(self, request: _Request) -> DynamicCache:
+        """Return a KV cache with the longest beginning of the prompt that an earlier request has left."""
+        cache = DynamicCache(config=self.model.config)
+        known = self._prefixes.get(self.model, []) if request.prefix_tokens else []
+        best = max(known, key=lambda old: _shared(old.ids, request.ids), default=None)
+        if best:  # the last token is always computed: its logits say how the reply begins
+            request.cached = min(_shared(best.ids, request.ids), len(request.ids) - 1)
+        for layer, (keys, values) in enumerate(best.states if best and request.cached else []):
+            cache.update(keys[:, :, : request.cached], values[:, :, : request.cached], layer)
+        return cache
 
-        A single prompt is left to `generate` from there on. Of several, all but the last token is computed
-        here, once per request, and padded on the left to one length.
+    def _batch(self, rows: list[_Request]) -> DynamicCache:
+        """Return a KV cache for several rows: all but the last token of each prompt, padded on the left.
+
+        What is not remembered is computed here, once for all choices of a request.
         """
-        caches = {}
-        for request in dict.fromkeys(rows):
-            cache = caches[request] = DynamicCache(config=self.model.config)
-            best = max(
-                self._prefixes.get(self.model, []),
-                key=lambda old: _shared(old.ids, request.ids),
-                default=None,
-            )
-            if best:  # the last token is always computed: its logits say how the reply begins
-                request.cached = min(_shared(best.ids, request.ids), len(request.ids) - 1)
-            for layer, (keys, values) in enumerate(best.states if best and request.cached else []):
-                cache.update(keys[:, :, : request.cached], values[:, :, : request.cached], layer)
-            rest = request.ids[request.cached : -1]
-            if rest and len(rows) > 1:
-                inputs = torch.tensor([rest], device=self.model.device)
-                self.model.base_model(inputs, past_key_values=cache, use_cache=True)
-        if len(rows) == 1:
-            return cache
+        caches = {request: self._recall(request) for request in dict.fromkeys(rows)}
+        for request, cache in caches.items():
+            rest = torch.tensor([request.ids[request.cached : -1]], device=self.model.device)
+            if rest.numel():
+                self.model.base_model(rest, past_key_values=cache, use_cache=True)
         batch = DynamicCache(config=self.model.config)
         width = max(len(row.ids) for row in rows)
         for layer in range(len(batch.layers)):
@@ -450,17 +448,16 @@ class HuggingFaceModelClient:
 
     def _remember(self, request: _Request, choice: list[int], cache: DynamicCache, row: int) -> None:
         """Keep one row of a cache for the prompts to come."""
-        ids = request.ids + self._until_end(choice)
-        left = cache.get_seq_length() + 1 - len(request.ids) - len(choice)  # its padding
-        ids = ids[: cache.get_seq_length() - left]
+        length = cache.get_seq_length()
+        left = length + 1 - len(request.ids) - len(choice)  # its padding
+        ids = (request.ids + self._until_end(choice))[: length - left]
         cut = (slice(row, row + 1), slice(None), slice(left, left + len(ids)))
         states = [(layer.keys[cut].clone(), layer.values[cut].clone()) for layer in cache.layers]
+        known = self._prefixes.get(self.model, [])
         # Where a conversation went on, its new state holds the old one.
-        known = [
-            old for old in self._prefixes.get(self.model, []) if _shared(old.ids, ids) < old.prompt_tokens
-        ]
+        known = [old for old in known if _shared(old.ids, ids) < old.prompt_tokens]
         known.append(_Prefix(ids, len(request.ids), states))
-        while sum(len(prefix.ids) for prefix in known) > self.prefix_tokens:
+        while sum(len(prefix.ids) for prefix in known) > request.prefix_tokens:
             del known[0]  # the one that has waited longest
         self._prefixes[self.model] = known
 
@@ -525,12 +522,14 @@ class _Request:
     options: dict[str, Any]
     schema: str | None
     streamer: _Streamer | None
+    prefix_tokens: int  # how many tokens to remember
     cached: int = 0  # how many tokens of the prompt came out of the prefix cache
     rows: list[list[int]] | None = None  # the new tokens of each choice, once they are there
 
     def can_join(self, other: _Request) -> bool:
         """Return whether this request can be answered in one batch with `other`."""
-        same = (self.model, self.options, self.schema) == (other.model, other.options, other.schema)
+        names = ("model", "options", "schema", "prefix_tokens")
+        same = all(getattr(self, name) == getattr(other, name) for name in names)
         alone = self.streamer or other.streamer or "seed" in self.options
         return same and not alone and self.rows is None and self is not other
 
