@@ -162,8 +162,10 @@ class HuggingFaceModelClient:
         options["max_new_tokens"] = self._room(len(ids), options["max_new_tokens"])
         stops = options.get("stop_strings", [])
         sinks = [sink for sink in (self.on_text, _printer() if settings.get("stream") else None) if sink]
-        streamer = _Streamer(self, [*stops, *(TOOL_CALLS if tools else ())], sinks) if sinks else None
+        streamer = _Streamer(self, options, tools, sinks) if sinks else None
         schema = _schema(settings.get("response_format"))
+        if schema and options.get("num_beams", 1) > 1:
+            raise ValueError("`response_format` does not work with beam search: leave out num_beams.")
         request = _Request(self.model, ids, options, schema, streamer, self.prefix_tokens)
         rows = self._answer(request)
         answers = [self._finish(row, stops) for row in rows]
@@ -174,7 +176,7 @@ class HuggingFaceModelClient:
             )
         choices = []
         for index, (row, (text, _, stopped)) in enumerate(zip(rows, answers, strict=True)):
-            called = self._tool_calls(row, ids, tools) if tools else None
+            called = self._tool_calls(row, ids, tools, stops) if tools else None
             message = called or ChatCompletionMessage(role="assistant", content=text)
             reason: Any = "tool_calls" if called else "stop" if stopped else "length"
             choices.append(Choice(index=index, finish_reason=reason, message=message))
@@ -223,7 +225,11 @@ class HuggingFaceModelClient:
 
     @classmethod
     def unload(cls) -> None:
-        """Forget the shared models and all prefixes; a model's memory is freed once no client uses it."""
+        """Forget the shared models and all prefixes.
+
+        A model's memory is freed once no client holds it. AutoGen 0.14 itself keeps the last 128 clients
+        that answered: `autogen.oai.client.log_cache_seed_value.cache_clear()` lets go of them.
+        """
         with cls._lock:
             cls._loaded.clear()
             cls._prefixes.clear()
@@ -238,7 +244,7 @@ class HuggingFaceModelClient:
         dtype = _dtype(self.config.get("dtype") or "auto", device)
         if quantization and (quantization != "int8" or device != "cpu"):
             raise ValueError(
-                f"No quantization {quantization!r} on {device or device_map!r}: there is 'int8', on 'cpu'. "
+                f"No quantization {quantization!r} on {device or 'device_map'!r}: there is 'int8', on 'cpu'. "
                 "For others load the model yourself (transformers' quantization_config) and register with "
                 "loaded_model= and tokenizer=."
             )
@@ -486,27 +492,35 @@ class HuggingFaceModelClient:
         cut = min(text.find(stop) for stop in stops if stop in text)
         return text[:cut], tokens, True
 
-    def _tool_calls(self, row: list[int], ids: list[int], tools: list[Any]) -> ChatCompletionMessage | None:
+    def _tool_calls(
+        self, row: list[int], ids: list[int], tools: list[Any], stops: list[str]
+    ) -> ChatCompletionMessage | None:
         """Return the message of a reply that calls tools, None for one that is mere text."""
         template, prompt = getattr(self.tokenizer, "response_template", None), self.tokenizer.decode(ids)
+        hidden = set(_end_tokens(self.model))
         marks = [mark for mark in TOOL_CALLS if mark in str(self.tokenizer.chat_template)]
         if template is None and marks:
             fields = {"tool_calls": TOOL_CALLS[marks[0]], "content": TEXT_AROUND}
             template, prompt = {"start_anchor": "\0", "fields": fields}, ""
+            shown = (marks[0], marks[0].replace("<", "</"))
+            special = self.tokenizer.all_special_ids
+            hidden = {token for token in special if self.tokenizer.decode([token]) not in shown}
         try:
             if template is None:
                 raise ValueError("the tokenizer has no response_template, which says how they are written")
-            row = [token for token in self._until_end(row) if token not in _end_tokens(self.model)]
-            message = self.tokenizer.parse_response(
-                self.tokenizer.decode(row), template, prefix=prompt, tools=tools
-            )
+            reply = self.tokenizer.decode([token for token in self._until_end(row) if token not in hidden])
+            message = self.tokenizer.parse_response(reply, template, prefix=prompt, tools=tools)
             for call in message.get("tool_calls") or []:
+                arguments = call["function"].get("arguments") or {}
+                if isinstance(arguments, str):
+                    arguments = json.loads(arguments)
+                if not isinstance(arguments, dict):
+                    raise ValueError(f"arguments must be an object, not {arguments!r}")
+                call["function"]["arguments"] = json.dumps(arguments)
                 call["id"] = uuid.uuid4().hex[:9]  # nine characters, as Mistral's template demands
-                arguments = call["function"].get("arguments", {})
-                call["function"]["arguments"] = (
-                    arguments if isinstance(arguments, str) else json.dumps(arguments)
-                )
-            message["role"] = "assistant"
+            content = message.get("content") or ""
+            cut = min((content.find(stop) for stop in stops if stop in content), default=len(content))
+            message |= {"role": "assistant", "content": content[:cut] or None}
             return ChatCompletionMessage.model_validate(message) if message.get("tool_calls") else None
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             warnings.warn(f"Tool calls in the reply can't be read, so it stays text: {error}.", stacklevel=3)
@@ -559,9 +573,12 @@ class _Streamer(BaseStreamer):
     """
 
     def __init__(
-        self, client: HuggingFaceModelClient, stops: list[str], sinks: list[Callable[[str], Any]]
+        self, client: HuggingFaceModelClient, options: dict[str, Any], tools: Any, sinks: list[Any]
     ) -> None:
-        self.client, self.stops, self.sinks = client, stops, sinks
+        self.client, self.sinks = client, sinks
+        self.choices = options["num_return_sequences"]
+        self.marks = TOOL_CALLS if tools else ()
+        self.stops = [*options.get("stop_strings", []), *self.marks]
         self.row: list[int] | None = None
         self.sent = ""
 
@@ -569,7 +586,10 @@ class _Streamer(BaseStreamer):
         if self.row is None:  # the first call brings the prompt
             self.row = []
             return
-        self.row.append(int(value.reshape(-1)[0]))
+        # A token for each choice, or several for the only one, with prompt lookup.
+        self.row += value.reshape(-1)[: 1 if self.choices > 1 else None].tolist()
+        if self.marks and any(mark in self.client.tokenizer.decode(self.row) for mark in self.marks):
+            return  # a tool call is not shown as text
         text = self.client._finish(self.row, self.stops)[0].rstrip("\ufffd")
         starts = {stop[:length] for stop in self.stops for length in range(1, len(stop))}
         held = max((len(start) for start in starts if text.endswith(start)), default=0)
@@ -601,11 +621,19 @@ def _printer() -> Callable[[str], Any]:
 
 def _schema(wanted: Any) -> str | None:
     """Return the JSON schema of a `response_format`: a pydantic class, a schema, or OpenAI's dictionary."""
-    if not isinstance(wanted, dict):
-        return None if wanted is None else json.dumps(TypeAdapter(wanted).json_schema())
-    kind = wanted.get("type")
-    schema = wanted["json_schema"]["schema"] if kind == "json_schema" else wanted
-    return None if kind == "text" else json.dumps({"type": "object"} if kind == "json_object" else schema)
+    if wanted is None or wanted == {"type": "text"}:
+        return None
+    try:
+        if isinstance(wanted, str):
+            raise TypeError  # pydantic would evaluate it as Python
+        schema = wanted if isinstance(wanted, dict) else TypeAdapter(wanted).json_schema()
+        if schema.get("type") == "json_schema":
+            schema = schema["json_schema"]["schema"]
+        return json.dumps({"type": "object"} if schema.get("type") == "json_object" else schema)
+    except (TypeError, LookupError, RuntimeError):  # pydantic's own are RuntimeErrors
+        raise ValueError(
+            f"`response_format` must be a pydantic class or a JSON schema, not {wanted!r}."
+        ) from None
 
 
 class _JsonOnly(LogitsProcessor):
@@ -620,7 +648,7 @@ class _JsonOnly(LogitsProcessor):
             from llguidance import LLMatcher
         except ImportError:
             raise ImportError("`response_format` needs llguidance: pip install llguidance") from None
-        vocabulary, self.marks, self.letter = _vocabulary(tokenizer, size)
+        vocabulary, self.masks, self.letter = _vocabulary(tokenizer, size)
         # Free whitespace would be another way to write until the limit.
         compact: Any = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
         grammar = LLMatcher.grammar_from_json_schema(schema, defaults=compact)
@@ -646,22 +674,24 @@ class _JsonOnly(LogitsProcessor):
         return scores.masked_fill(~allowed.to(scores.device), float("-inf"))
 
     def _closing(self, allowed: torch.Tensor) -> torch.Tensor:
-        """Return those of the allowed tokens that close a string, an object, a list, or at least a number."""
+        """Return those of the allowed tokens that bring the text nearest to its end."""
         inside_a_string = allowed[self.letter]
-        for mark in '"' if inside_a_string else '}],"':
-            if (allowed & self.marks[mark]).any():
-                return allowed & self.marks[mark]
+        for name in ("end", '"') if inside_a_string else ("end", "}", "]", ",", '"', "no comma"):
+            if (allowed & self.masks[name]).any():
+                return allowed & self.masks[name]
         return allowed
 
 
 @functools.lru_cache(maxsize=2)  # it takes a second
 def _vocabulary(tokenizer: Any, size: int) -> tuple[Any, dict[str, torch.Tensor], int]:
-    """Return llguidance's view of a tokenizer, the tokens that are one mark of JSON, and a letter's token."""
+    """Return llguidance's view of a tokenizer, which tokens help to end a JSON text, and a letter's token."""
     from llguidance.hf import from_tokenizer
 
     texts = tokenizer.batch_decode([[token] for token in range(size)])
-    marks = {mark: torch.tensor([text == mark for text in texts]) for mark in '}],"'}
-    return from_tokenizer(tokenizer, n_vocab=size), marks, texts.index("z")
+    masks = {mark: torch.tensor([text == mark for text in texts]) for mark in '}],"'}
+    masks["no comma"] = torch.tensor(["," not in text for text in texts])
+    masks["end"] = torch.arange(size) == tokenizer.eos_token_id
+    return from_tokenizer(tokenizer, n_vocab=size), masks, texts.index("z")
 
 
 def _packed_attention(
@@ -692,9 +722,9 @@ class _Int8Linear(torch.nn.Module):
 
     def __init__(self, linear: torch.nn.Linear) -> None:
         super().__init__()
-        weight = linear.weight.detach().float()
+        weight = linear.weight.detach().to(torch.float32, copy=True)  # embeddings may share the original
         scale = weight.abs().amax(1, keepdim=True).clamp(min=1e-12) / 127
-        self.register_buffer("weight", (weight / scale).round().to(torch.int8))
+        self.register_buffer("weight", weight.div_(scale).round_().to(torch.int8))
         self.register_buffer("scale", scale.squeeze(1).bfloat16())
         self.bias = linear.bias
 
