@@ -723,7 +723,7 @@ class _Int8Linear(torch.nn.Module):
     def __init__(self, linear: torch.nn.Linear) -> None:
         super().__init__()
         weight = linear.weight.detach().to(torch.float32, copy=True)  # embeddings may share the original
-        scale = weight.abs().amax(1, keepdim=True).clamp(min=1e-12) / 127
+        scale = torch.linalg.vector_norm(weight, torch.inf, 1, keepdim=True).clamp(min=1e-12) / 127
         self.register_buffer("weight", weight.div_(scale).round_().to(torch.int8))
         self.register_buffer("scale", scale.squeeze(1).bfloat16())
         self.bias = linear.bias
@@ -743,6 +743,8 @@ def _to_int8(model: Any) -> None:
     for name, module in list(model.named_modules()):
         if type(module) is torch.nn.Linear:
             model.set_submodule(name, _Int8Linear(module))
+    for parameter in model.parameters():  # or the whole file that was loaded stays in memory
+        parameter.data = parameter.data.clone()
 
 
 def _device(name: str) -> str:

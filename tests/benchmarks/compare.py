@@ -140,13 +140,45 @@ def cold(ways: list[str], setup: Setup, options: Options) -> Runs:
     return in_turn("cold", ways, options.repeats, once)
 
 
-SCENARIOS = {"chat": chat, "choices": choices, "agents": agents, "decode": decode, "cold": cold}
+def quality(ways: list[str], setup: Setup, options: Options) -> Runs:
+    """What each dtype costs: how well the model predicts a fixed text, and the memory of its weights."""
+    from pydoc_data.topics import topics  # of Python's own manual, which every Python has
+
+    import torch
+
+    text, best = "\n".join(topics[name] for name in ("exceptions", "naming", "objects")), {}
+
+    def once(way: str) -> tuple[dict[str, float], str]:
+        model, tokenizer = (client := client_of(way, setup)[0]).model, client.tokenizer
+        ids = torch.tensor([tokenizer(text).input_ids[:2000]])
+        with torch.inference_mode():
+            logits = model(ids).logits[0, :-1].float()
+        best[way] = logits.argmax(-1)
+        perplexity = torch.nn.functional.cross_entropy(logits, ids[0, 1:]).exp().item()
+        weights = {one.data_ptr(): one.nbytes for one in [*model.parameters(), *model.buffers()]}
+        return {"perplexity": perplexity, "megabytes": sum(weights.values()) / 1e6}, f"{perplexity:.3f}"
+
+    results = in_turn("quality", ways, 1, once)
+    for way, (run,) in results.items():
+        run["agreement"] = (best[way] == best.get("kit float32", best[way])).float().mean().item()
+    return results
+
+
+SCENARIOS = {
+    "chat": chat,
+    "choices": choices,
+    "agents": agents,
+    "decode": decode,
+    "cold": cold,
+    "quality": quality,
+}
 NOT_TIMED = {  # ways that would only repeat another one's numbers
     "chat": {"generate int8"},
     "choices": {"generate int8", "kit no prefix cache"},
     "agents": {"generate int8", "kit no prefix cache", "kit float32"},
     "decode": {"kit no prefix cache"},
     "cold": {"generate int8", "kit no prefix cache", "kit float32"},
+    "quality": {*WAYS} - {"kit", "kit int8", "kit float32"},
 }
 
 
@@ -287,7 +319,7 @@ def arguments() -> Options:
     style = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=style)
     parser.add_argument("--turns", type=int, default=10, help="of the chat (10)")
-    parser.add_argument("--tokens", type=int, default=24, help="new tokens per reply (24)")
+    parser.add_argument("--tokens", type=int, default=16, help="new tokens per reply (16)")
     parser.add_argument("--decode-tokens", type=int, default=64, help="the same in the scenario decode (64)")
     parser.add_argument("--repeats", type=int, default=3, help="of each scenario (3; decode twice as many)")
     parser.add_argument("--only", nargs="+", choices=SCENARIOS, default=list(SCENARIOS), metavar="SCENARIO")

@@ -100,12 +100,22 @@ def cold_table(runs: Runs) -> str:
     return table("cold: from the start of Python to the first token, without AutoGen", ["way", "s"], rows)
 
 
+def quality_table(runs: Runs) -> str:
+    rows = [
+        [way, f"{run['perplexity']:.3f}", f"{run['agreement']:.1%}", f"{run['megabytes']:.0f}"]
+        for way, (run,) in runs.items()
+    ]
+    heads = ["way", "perplexity", "most likely token as in float32", "weights, MB"]
+    return table("quality: 2,000 tokens of Python's manual", heads, rows)
+
+
 TABLES = {
     "chat": chat_table,
     "choices": choices_table,
     "agents": agents_table,
     "decode": decode_table,
     "cold": cold_table,
+    "quality": quality_table,
 }
 
 

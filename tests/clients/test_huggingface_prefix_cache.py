@@ -226,7 +226,7 @@ def test_ten_random_histories_get_the_real_models_replies(local_model_folder):
 
 
 def test_several_choices_share_one_prompt_and_the_next_turn_knows_it(keen):
-    client = keen(n=3, temperature=1.0, max_tokens=5)
+    client = keen(n=3, temperature=1.0, seed=1, max_tokens=5)
     with computed(client) as counts:
         first = client.create({"messages": CHAT})
     assert sum(counts) == first.usage.prompt_tokens - 1 + 3 * 5
@@ -384,6 +384,20 @@ def test_the_chat_that_has_waited_longest_is_forgotten_first(keen):
     assert len(remembered(client)) == 2
     hits = [cached(client.create({"messages": chat})) > 20 for chat in (red, blue, green)]
     assert hits == [True, True, False]
+
+
+def test_a_short_chat_that_has_waited_goes_before_a_long_one(keen):
+    client = keen(max_tokens=4, prefix_cache=100)
+    for words in (1, 40, 20):
+        client.create({"messages": [{"role": "system", "content": "word " * words}]})
+    assert [length > 40 for length in remembered(client)] == [True, False]
+
+
+def test_a_chat_that_just_fits_is_remembered(keen):
+    length = keen(max_tokens=4, prefix_cache=0).create({"messages": CHAT}).usage.total_tokens - 1
+    for size, expected in ((length - 1, []), (length, [length])):
+        keen(max_tokens=4, prefix_cache=size).create({"messages": CHAT})
+        assert remembered(keen()) == expected
 
 
 def test_what_is_too_long_to_be_remembered_is_still_answered(keen):

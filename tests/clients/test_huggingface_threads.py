@@ -81,19 +81,22 @@ def ask(keen, monkeypatch):
             sizes.append(len(inputs["input_ids"]) * inputs["num_return_sequences"])
             if len(sizes) == 1:
                 started.set()
-                go.wait()
+                go.wait(60)
             if fail and len(sizes) in fail:
                 raise fail[len(sizes)]
             return plain(**inputs)
 
         monkeypatch.setattr(model, "generate", generate)
-        futures = [pool.submit(calls[0][0].create, calls[0][1])]
-        started.wait()
-        futures += [pool.submit(client.create, params) for client, params in calls[1:]]
-        while len(HuggingFaceModelClient._waiting) < len(calls):
-            time.sleep(0.01)
-        go.set()
-        wait(futures)
+        futures = []
+        try:
+            for index, (client, params) in enumerate(calls):
+                futures.append(pool.submit(client.create, params))
+                assert started.wait(30)
+                while len(HuggingFaceModelClient._waiting) == index:  # they line up one by one
+                    time.sleep(0.001)
+        finally:
+            go.set()
+        assert not wait(futures, 60).not_done
         assert HuggingFaceModelClient._waiting == []
         monkeypatch.setattr(model, "generate", plain)
         return futures, sizes
@@ -250,17 +253,17 @@ def test_calls_that_stand_alone_are_answered_one_by_one(keen, ask, call):
         pytest.param({"stop": "no such text"}, id="stop"),
         pytest.param({"top_k": 1}, id="sampling"),
         pytest.param({"prefix_cache": 50}, id="prefix cache"),
+        pytest.param({"response_format": {"type": "boolean"}}, id="schema"),
     ],
 )
-def test_calls_with_other_options_are_not_mixed_in(keen, alone, ask, other):
+def test_calls_with_other_options_are_not_mixed_in(keen, ask, other):
     entry = {"max_tokens": 4}
     one, two = keen(**entry), keen(**{**entry, **other})
     calls = [(client, {"messages": chat(topic)}) for topic in TOPICS for client in (one, two)]
+    expected = [text_of(client.create(params)) for client, params in calls]
     futures, sizes = ask((one, {"messages": chat("it")}), *calls)
     assert sizes == [1, 6, 6]
-    assert [text_of(future.result()) for future in futures[1:]] == [
-        alone(params["messages"], client.config["max_tokens"]) for client, params in calls
-    ]
+    assert [text_of(future.result()) for future in futures[1:]] == expected
 
 
 def test_calls_to_another_model_are_not_mixed_in(keen, ask):
@@ -277,6 +280,18 @@ def test_a_stream_shows_its_own_text_while_others_wait(keen, alone, ask):
     _, sizes = ask(*((client, {"messages": chat(topic)}) for topic, client in clients.items()))
     assert sizes == [1] * len(TOPICS)
     assert ["".join(texts) for texts in pieces.values()] == [alone(chat(topic), 8) for topic in TOPICS]
+
+
+@pytest.mark.parametrize("order", ["stream first", "stream last"])
+def test_a_stream_neither_joins_others_nor_takes_them_along(keen, alone, ask, order):
+    pieces, client = [], keen(max_tokens=8)
+    stream = HuggingFaceModelClient(client.config, client.model, client.tokenizer, on_text=pieces.append)
+    clients = [stream, client, client] if order == "stream first" else [client, client, stream]
+    calls = [(client, {"messages": chat(topic)}) for client, topic in zip(clients, TOPICS, strict=False)]
+    futures, sizes = ask((client, {"messages": chat("it")}), *calls)
+    assert sorted(sizes) == [1, 1, 2]
+    assert [text_of(future.result()) for future in futures[1:]] == [alone(chat(t), 8) for t in TOPICS[:3]]
+    assert "".join(pieces) == alone(chat(TOPICS[clients.index(stream)]), 8)
 
 
 # When something breaks ----------------------------------------------------------------------------
