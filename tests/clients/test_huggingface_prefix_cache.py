@@ -387,7 +387,7 @@ def test_the_chat_that_has_waited_longest_is_forgotten_first(keen):
 
 
 def test_a_short_chat_that_has_waited_goes_before_a_long_one(keen):
-    client = keen(max_tokens=4, prefix_cache=85)
+    client = keen(max_tokens=4, prefix_cache=90)
     for words in (1, 40, 20):
         client.create({"messages": [{"role": "system", "content": "word " * words}]})
     assert [length > 40 for length in remembered(client)] == [True, False]
