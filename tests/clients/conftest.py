@@ -1,5 +1,6 @@
 """Models for the tests of HuggingFaceModelClient: the real one, loaded once, and a tiny one to take apart."""
 
+import copy
 import json
 import shutil
 import subprocess
@@ -82,6 +83,29 @@ def tiny_client(tiny):
         return HuggingFaceModelClient({"model": "tiny", **entry}, loaded_model=model, tokenizer=tokenizer)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def keen_model(tiny_folder):
+    """The tiny model, changed so that each word of a prompt changes the reply, and its tokenizer."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(tiny_folder, dtype="float32")
+    model.config.max_position_embeddings = 2048
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.mul_(8 if weight.dim() > 1 else 1)
+    return model, AutoTokenizer.from_pretrained(tiny_folder)
+
+
+@pytest.fixture
+def keen(keen_model):
+    """A function that makes a client of a copy of that model; its arguments are fields of the entry."""
+    from kit.clients.huggingface import HuggingFaceModelClient
+
+    model, tokenizer = copy.deepcopy(keen_model[0]), keen_model[1]
+    return lambda **entry: HuggingFaceModelClient({"model": "keen", **entry}, model, tokenizer)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import weakref
 
 import pytest
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from kit.clients.huggingface import HuggingFaceModelClient
 
@@ -74,24 +74,6 @@ def computed(client):
     )
     yield counts
     hook.remove()
-
-
-@pytest.fixture(scope="module")
-def keen_model(tiny_folder):
-    """The tiny model, changed so that each word of a prompt changes the reply, and its tokenizer."""
-    model = AutoModelForCausalLM.from_pretrained(tiny_folder, dtype="float32")
-    model.config.max_position_embeddings = 2048
-    with torch.no_grad():
-        for weight in model.parameters():
-            weight.mul_(8 if weight.dim() > 1 else 1)
-    return model, AutoTokenizer.from_pretrained(tiny_folder)
-
-
-@pytest.fixture
-def keen(keen_model):
-    """A function that makes a client of a copy of that model; its arguments are fields of the entry."""
-    model, tokenizer = copy.deepcopy(keen_model[0]), keen_model[1]
-    return lambda **entry: HuggingFaceModelClient({"model": "keen", **entry}, model, tokenizer)
 
 
 @pytest.fixture
