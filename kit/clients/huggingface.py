@@ -166,6 +166,10 @@ class HuggingFaceModelClient:
         schema = _schema(settings.get("response_format"))
         if schema and options.get("num_beams", 1) > 1:
             raise ValueError("`response_format` does not work with beam search: leave out num_beams.")
+        if schema and stops:
+            raise ValueError(
+                "`response_format` ends by itself, and a stop string could cut it: leave out stop."
+            )
         request = _Request(self.model, ids, options, schema, streamer, self.prefix_tokens)
         rows = self._answer(request)
         answers = [self._finish(row, stops) for row in rows]
@@ -385,7 +389,8 @@ class HuggingFaceModelClient:
             options |= {"num_return_sequences": 1, "past_key_values": cache}
         if group[0].schema:
             size, limit = self.model.config.get_text_config().vocab_size, options["max_new_tokens"]
-            options["logits_processor"] = [_JsonOnly(self.tokenizer, size, group[0].schema, limit)]
+            schema = _JsonOnly(self.tokenizer, size, group[0].schema, limit)
+            options["logits_processor"] = [*options.get("logits_processor", []), schema]
         width = max(len(row.ids) for row in rows)
         prompts = [[pad] * (width - len(row.ids)) + row.ids for row in rows]
         masks = [[0] * (width - len(row.ids)) + [1] * len(row.ids) for row in rows]
@@ -578,6 +583,7 @@ class _Streamer(BaseStreamer):
         self.client, self.sinks = client, sinks
         self.choices = options["num_return_sequences"]
         self.marks = TOOL_CALLS if tools else ()
+        self.own_notation = tools and getattr(client.tokenizer, "response_template", None)
         self.stops = [*options.get("stop_strings", []), *self.marks]
         self.row: list[int] | None = None
         self.sent = ""
@@ -588,6 +594,8 @@ class _Streamer(BaseStreamer):
             return
         # A token for each choice, or several for the only one, with prompt lookup.
         self.row += value.reshape(-1)[: 1 if self.choices > 1 else None].tolist()
+        if self.own_notation:
+            return  # only the whole reply tells what is a tool call in the tokenizer's own notation
         if self.marks and any(mark in self.client.tokenizer.decode(self.row) for mark in self.marks):
             return  # a tool call is not shown as text
         text = self.client._finish(self.row, self.stops)[0].rstrip("\ufffd")
@@ -628,9 +636,9 @@ def _schema(wanted: Any) -> str | None:
             raise TypeError  # pydantic would evaluate it as Python
         schema = wanted if isinstance(wanted, dict) else TypeAdapter(wanted).json_schema()
         if schema.get("type") == "json_schema":
-            schema = schema["json_schema"]["schema"]
+            schema = dict(schema["json_schema"]["schema"])
         return json.dumps({"type": "object"} if schema.get("type") == "json_object" else schema)
-    except (TypeError, LookupError, RuntimeError):  # pydantic's own are RuntimeErrors
+    except (TypeError, ValueError, LookupError, RuntimeError):  # pydantic's own are RuntimeErrors
         raise ValueError(
             f"`response_format` must be a pydantic class or a JSON schema, not {wanted!r}."
         ) from None

@@ -266,6 +266,30 @@ def test_special_tokens_beside_a_tool_call_are_not_shown_either(recorded, stream
     assert "".join(pieces) == text_of(response) == "Let me look."
 
 
+OWN = {
+    "start_anchor": "Hi",
+    "fields": {
+        "content": {"content": "text"},
+        "tool_calls": {
+            "open": "<call>",
+            "close": "</call>",
+            "repeats": True,
+            "content": "json",
+            "transform": {"type": "function", "function": "{content}"},
+        },
+    },
+}
+
+
+def test_a_tool_call_in_a_tokenizers_own_notation_is_not_shown(recorded, stream, monkeypatch):
+    _, tokenizer = recorded
+    monkeypatch.setattr(tokenizer, "response_template", OWN, raising=False)
+    tokenizer.chat_template += "{# tools #}"
+    pieces, response = stream(' Hm. <call>{"name": "add", "arguments": {}}</call><|im_end|>', tools=[TOOL])
+    assert response.choices[0].finish_reason == "tool_calls"
+    assert "".join(pieces) == text_of(response)
+
+
 # In an agent --------------------------------------------------------------------------------------
 
 

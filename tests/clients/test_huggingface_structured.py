@@ -14,7 +14,7 @@ from typing import Any, Literal
 import pytest
 import torch
 from pydantic import BaseModel, Field, TypeAdapter
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, LogitsProcessor
 
 import kit
 from kit.clients.huggingface import HuggingFaceModelClient
@@ -297,21 +297,50 @@ def test_without_llguidance_the_error_names_the_pip_command(ask, monkeypatch):
     assert ask(None)
 
 
-@pytest.mark.parametrize("asked", [3, "json", ["name"], {"type": "json_schema"}, {"type": {1, 2}}])
+NO_SCHEMA = {"type": "json_schema", "json_schema": {"name": "city", "schema": "City"}}
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        3,
+        "json",
+        ["name"],
+        {"type": {1, 2}},
+        {"type": "json_schema"},
+        NO_SCHEMA,
+    ],
+    ids=str,
+)
 def test_what_is_no_format_is_refused_by_name(ask, asked):
-    with pytest.raises(ValueError, match="response_format"):
+    with pytest.raises(ValueError, match="`response_format` must be a pydantic class or a JSON schema, not "):
         ask(asked)
 
 
 def test_a_text_from_a_config_file_is_not_executed(ask, folder):
-    with pytest.raises(Exception):  # noqa: B017
+    with pytest.raises(ValueError, match="response_format"):
         ask("open('executed', 'w') and None")
     assert not (folder / "executed").exists()
 
 
-def test_beams_fit_too_or_are_refused(ask):
-    try:
-        [text] = ask(City, temperature=0, params={"num_beams": 3})
-    except ValueError:
-        return
+def test_beams_are_refused(ask):
+    with pytest.raises(ValueError, match="`response_format` does not work with beam search"):
+        ask(City, temperature=0, params={"num_beams": 3})
+
+
+def test_a_stop_string_does_not_cut_a_reply_that_has_to_fit(ask):
+    with pytest.raises(ValueError, match="leave out stop"):
+        ask(City, stop="population")
+
+
+def test_a_logits_processor_from_params_still_runs(ask):
+    calls = []
+
+    class Watch(LogitsProcessor):
+        def __call__(self, input_ids, scores):
+            calls.append(input_ids.shape)
+            return scores
+
+    [text] = ask(City, params={"logits_processor": [Watch()]})
     assert is_valid(City, text)
+    assert calls
