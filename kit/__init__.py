@@ -10,8 +10,12 @@ from typing import Any
 _HOME = {
     "DummyModelClient": "kit.clients.dummy",
     "HuggingFaceModelClient": "kit.clients.huggingface",
+    "ChatPanel": "kit.widgets.chat",
     "ConfigListBuilder": "kit.widgets.builder",
     "ConfigListError": "kit.config_list",
+    "Finding": "kit.checkup",
+    "Report": "kit.checkup",
+    "diagnose": "kit.checkup",
     "load_config_list": "kit.config_list",
     "save_config_list": "kit.config_list",
     "local_model": "kit.models",

@@ -1,7 +1,7 @@
 """`python -m kit start` opens the lessons in JupyterLab, `python -m kit test` runs every test.
 
 Both work on a bare Python: they make the virtual environment `.venv` beside this package and install
-requirements.txt into it, once, and again only after that file changed.
+requirements.txt into it, for `test` also tests/requirements.txt: once, and again only after the file changed.
 """
 
 import hashlib
@@ -24,7 +24,8 @@ def main() -> int:
         sys.exit(f"The kit needs Python 3.11 or newer; this is {sys.version.split()[0]}.")
     if len(sys.argv) < 2 or sys.argv[1] not in COMMANDS:
         sys.exit(f"Usage: python -m kit {'|'.join(COMMANDS)}")
-    program = subprocess.Popen([environment(), *COMMANDS[sys.argv[1]], *sys.argv[2:]], cwd=ROOT)
+    command, *arguments = sys.argv[1:]
+    program = subprocess.Popen([environment(command), *COMMANDS[command], *arguments], cwd=ROOT)
     while True:
         try:
             return program.wait()
@@ -32,19 +33,25 @@ def main() -> int:
             continue
 
 
-def environment() -> str:
-    """Return the Python of the kit's virtual environment, made and filled if need be."""
+def environment(command: str) -> str:
+    """Return the Python of the kit's virtual environment, made and filled for a command if need be."""
     python = ENVIRONMENT / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    requirements = ROOT / "requirements.txt"
-    # The root is part of it: a folder that was moved or copied needs its environment anew.
-    wanted = hashlib.sha256(requirements.read_bytes() + str(ROOT).encode()).hexdigest()
-    stamp = ENVIRONMENT / "kit-requirements.sha256"
-    if stamp.is_file() and stamp.read_text() == wanted and python.exists():
+    wanted = {}  # what each stamp is to hold after the file that it stands for was installed
+    options = []
+    for file in ["requirements.txt", "tests/requirements.txt"] if command == "test" else ["requirements.txt"]:
+        # The root is part of it: a folder that was moved or copied needs its environment anew.
+        digest = hashlib.sha256((ROOT / file).read_bytes() + str(ROOT).encode()).hexdigest()
+        stamp = ENVIRONMENT / f"kit-{file.removesuffix('.txt').replace('/', '-')}.sha256"
+        if not (python.exists() and stamp.is_file() and stamp.read_text() == digest):
+            wanted[stamp] = digest
+            options += ["-r", file]
+    if not wanted:
         return str(python)
-    print("Setting up .venv: about 2 GB and a few minutes, this once.", flush=True)
     try:
-        subprocess.run([sys.executable, "-m", "venv", str(ENVIRONMENT)], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "-r", str(requirements)], check=True, cwd=ROOT)
+        if "requirements.txt" in options:
+            print("Setting up .venv: about 2 GB and a few minutes, this once.", flush=True)
+            subprocess.run([sys.executable, "-m", "venv", str(ENVIRONMENT)], check=True)
+        subprocess.run([str(python), "-m", "pip", "install", *options], check=True, cwd=ROOT)
     except subprocess.CalledProcessError as error:
         sys.exit(
             f"Set-up stopped: {' '.join(map(str, error.cmd[1:4]))} failed, see above. Mend that and run this "
@@ -52,7 +59,8 @@ def environment() -> str:
         )
     except KeyboardInterrupt:
         sys.exit("Set-up interrupted. Run this again to go on.")
-    stamp.write_text(wanted)
+    for stamp, digest in wanted.items():
+        stamp.write_text(digest)
     return str(python)
 
 

@@ -12,6 +12,7 @@ import difflib
 import functools
 import hashlib
 import json
+import logging
 import os
 import re
 import tempfile
@@ -24,8 +25,13 @@ MASK = "**********"
 NO_KEY = "not-needed"  # for servers that want no key, while OpenAI's client insists on one
 SECRET_NAME = re.compile(r"(key|secret|password|authorization|credential)s?$|token$", re.IGNORECASE)
 SECRET_VALUE = re.compile(r"(sk-|gsk_|AIza|Bearer )\S")  # a key in a field of another or a misspelt name
+REFERENCE = re.compile(
+    r"\$\{([A-Za-z_]\w*)\}"
+)  # stands for a key: ${MY_API_KEY}, read when the list is loaded
 # Fields of the kit's own model clients; those of AutoGen and OpenAI are read off their packages.
 CLIENT_FIELDS = {"device", "device_map", "dtype", "revision", "params", "max_new_tokens", "do_sample"}
+CLIENT_FIELDS |= {"quantization", "prefix_cache", "top_k"}
+OLD_NAMES = {"engine": "model", "api_base": "base_url", "request_timeout": "timeout"}
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,7 @@ class Problem:
     entry: int | None = None
     field: str | None = None
     warning: bool = False  # AutoGen takes it, but it is probably a mistake
+    only_here: bool = False  # a variable or a package that this machine lacks: the list itself may be right
 
     def __str__(self) -> str:
         if self.entry is None:
@@ -52,11 +59,21 @@ class ConfigListError(ValueError):
         super().__init__(f"{source}: " + "\n".join(map(str, problems)))
 
 
+class ConfigListConflict(ConfigListError):
+    """The file holds something that this list was not loaded from."""
+
+
 class ConfigEntry(dict):
     """An entry of a config list whose `repr` masks secrets."""
 
     def __repr__(self) -> str:
         return repr(masked(dict(self)))
+
+
+class _Resolved(str):
+    """A key that came out of an environment variable; `reference` is what the file says instead."""
+
+    reference: str
 
 
 class ConfigList(list):
@@ -73,7 +90,21 @@ def masked(value: Any, name: str = "") -> Any:
         return {key: masked(item, name if secret else str(key)) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [masked(item, name) for item in value]
-    return MASK if secret and value not in (None, "", NO_KEY, True, False) else value
+    shown = value in (None, "", NO_KEY, True, False) or (
+        isinstance(value, str) and REFERENCE.fullmatch(value)
+    )
+    return MASK if secret and not shown else value
+
+
+def hide_secrets(text: str) -> str:
+    """Return a message of somebody else's with every key in it replaced by stars.
+
+    Keys are known by their look, and by the environment variables that are named like secrets.
+    """
+    known = [value for name, value in os.environ.items() if SECRET_NAME.search(name) and len(value) > 7]
+    for value in sorted(known, key=len, reverse=True):
+        text = text.replace(value, MASK)
+    return re.sub(SECRET_VALUE.pattern + r"+", MASK, text)
 
 
 def parse_config_list(text: str, source: str = "config list") -> ConfigList:
@@ -93,8 +124,14 @@ def parse_config_list(text: str, source: str = "config list") -> ConfigList:
 
     try:
         value = json.loads(text, object_pairs_hook=entry)
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()  # refuses what could not be saved
     except json.JSONDecodeError as error:
         raise ConfigListError(source, [Problem(_why_no_json(text, error))]) from None
+    except ConfigListError:
+        raise
+    except (ValueError, RecursionError) as error:  # NaN, half a surrogate pair, thousands of brackets
+        reason = f"it can't be read as JSON and written again: {str(error).splitlines()[0]}."
+        raise ConfigListError(source, [Problem(reason)]) from None
     if isinstance(value, dict):
         wrapped = 'only the list belongs here: drop the outer {"config_list": ...}.'
         single = "one object instead of a list: put [ before it, ] after it."
@@ -119,7 +156,7 @@ def check_config_list(entries: list[dict[str, Any]], places: list[int] | None = 
         return problems
     numbered = list(zip(places or range(len(entries)), entries, strict=True))
     errors = [problem for index, entry in numbered for problem in _check_entry(index, entry)]
-    hints = [problem for index, entry in numbered for problem in _misspelt(index, entry)]
+    hints = [problem for index, entry in numbered for problem in _hints(index, entry)]
     return errors + hints
 
 
@@ -129,20 +166,23 @@ def load_config_list(
     """Return the checked config list from an environment variable or a file.
 
     Sources are tried in AutoGen's own order: an environment variable of that name comes first, even
-    if the file exists; it holds the JSON itself or the path of a file.
+    if the file exists; it holds the JSON itself or the path of a file. A key written as
+    `"${MY_API_KEY}"` is read from that variable; saving the list writes the reference again.
 
     Args:
         env_or_file: the name of the variable or file.
         filter_dict: keep the entries whose fields have one of the values, e.g. `{"model": ["a", "b"]}`.
 
     Raises:
-        ConfigListError: there is no such source, or AutoGen would reject what is kept of it.
+        ConfigListError: there is no such source, AutoGen would reject what is kept of it, or a
+            variable that it refers to is not set.
     """
     text, source, path = read_source(env_or_file)
     everything = parse_config_list(text, source)
     entries = filter_config_list(everything, filter_dict)
     places = [index for index, entry in enumerate(everything) if any(entry is one for one in entries)]
     problems = check_config_list(entries, places)
+    entries = ConfigList(map(resolved, entries))
     if not all(problem.warning for problem in problems):
         raise ConfigListError(source, problems)
     for problem in problems:
@@ -172,6 +212,23 @@ def filter_config_list(entries: list[dict[str, Any]], filter_dict: dict[str, Any
     return ConfigList(kept)
 
 
+def resolved(value: Any, name: str = "") -> Any:
+    """Return a copy of an entry, or of a value in it, with each `${VARIABLE}` for a key filled in.
+
+    One that is not set stays as it is; `check_config_list` tells.
+    """
+    if isinstance(value, dict):
+        return ConfigEntry({key: resolved(item, str(key)) for key, item in value.items()})
+    if isinstance(value, list):
+        return [resolved(item, name) for item in value]
+    found = _variable(value, name)
+    if not found or found not in os.environ:
+        return value
+    key = _Resolved(os.environ[found])
+    key.reference = value
+    return key
+
+
 def save_config_list(
     entries: list[dict[str, Any]], path: str | Path | None = None, *, overwrite: bool = False
 ) -> ConfigList:
@@ -183,11 +240,13 @@ def save_config_list(
     Raises:
         ConfigListError: AutoGen would reject the list, a value can't be written as JSON, the folder
             can't be written to, or the file holds something that this list was not loaded from
-            (`overwrite=True` replaces it).
+            (`overwrite=True` replaces it). A key or a package that only this machine lacks is no
+            reason.
     """
     known_path, known_digest = getattr(entries, "path", None), getattr(entries, "digest", None)
     path = Path(known_path or "OAI_CONFIG_LIST" if path is None else path)
-    errors = [problem for problem in check_config_list(entries) if not problem.warning]
+    problems = check_config_list(entries)
+    errors = [problem for problem in problems if not (problem.warning or problem.only_here)]
     if errors:
         raise ConfigListError(str(path), errors)
     text = to_json(entries) + "\n"
@@ -198,7 +257,7 @@ def save_config_list(
             if on_disk != digest(text) and not (loaded_from_here and on_disk == known_digest):
                 what = "has changed since it was loaded" if loaded_from_here else "exists already"
                 message = f"{what}. Load it again, save under another name, or pass overwrite=True."
-                raise ConfigListError(str(path), [Problem(message)])
+                raise ConfigListConflict(str(path), [Problem(message)])
         _write_atomically(path, text)
     except OSError as error:
         raise ConfigListError(str(path), [Problem(f"can't be written: {error.strerror}.")]) from None
@@ -216,11 +275,11 @@ def to_json(entries: list[dict[str, Any]]) -> str:
     for index, entry in enumerate(entries):
         for name, value in entry.items():
             try:
-                json.dumps(value, allow_nan=False)
-            except (TypeError, ValueError):
+                json.dumps({name: value}, ensure_ascii=False, allow_nan=False).encode()
+            except (TypeError, ValueError, RecursionError):
                 message = f"{masked(value, name)!r} has no JSON form: pass it at registration instead."
                 raise ConfigListError("config list", [Problem(message, index, name)]) from None
-    return json.dumps(entries, indent=2, ensure_ascii=False)
+    return json.dumps(_referring(entries), indent=2, ensure_ascii=False)
 
 
 def read_source(env_or_file: str | Path) -> tuple[str, str, Path | None]:
@@ -241,6 +300,31 @@ def read_source(env_or_file: str | Path) -> tuple[str, str, Path | None]:
     except OSError as error:
         message = f"can't be read: {error.strerror}."
     raise ConfigListError(str(path), [Problem(message)])
+
+
+def _variable(value: Any, name: str) -> str | None:
+    """Return the environment variable that a field's value stands for, if it is a key's field."""
+    found = REFERENCE.fullmatch(value) if isinstance(value, str) and SECRET_NAME.search(name) else None
+    return found[1] if found else None
+
+
+def _referring(value: Any) -> Any:
+    """Return a copy in which keys that came from variables are references again."""
+    if isinstance(value, dict):
+        return {key: _referring(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_referring(item) for item in value]
+    return value.reference if isinstance(value, _Resolved) else value
+
+
+def _unset(value: Any, name: str = "") -> list[str]:
+    """Return the variables that an entry refers to and that are not set."""
+    if isinstance(value, dict):
+        return [variable for key, item in value.items() for variable in _unset(item, str(key))]
+    if isinstance(value, list):
+        return [variable for item in value for variable in _unset(item, name)]
+    found = _variable(value, name)
+    return [found] if found and not os.environ.get(found) else []
 
 
 def _why_no_json(text: str, error: json.JSONDecodeError) -> str:
@@ -289,18 +373,32 @@ def _check_entry(index: int, entry: dict[str, Any]) -> list[Problem]:
     if isinstance(name, str) and not name.isidentifier():
         message = f"{masked(name)!r} is no class name. Write the name after `class`: 'MyModelClient'."
         return [Problem(message, index, "model_client_cls")]
+    if unset := _unset(entry):
+        message = (
+            f"the environment variable {unset[0]} is not set. Set it before you start Jupyter or Python."
+        )
+        field = next((str(name) for name, value in entry.items() if _unset(value, str(name))), None)
+        missing = [Problem(message, index, field, only_here=True)]
+    else:
+        missing = []
     try:
-        config = LLMConfig(entry)
+        config = LLMConfig(resolved(entry))
     except ValidationError as error:
-        return [_translate(index, entry, detail) for detail in error.errors()]
-    if name is None:
+        return [_translate(index, entry, detail) for detail in error.errors()] + missing
+    if name is None and not missing:
+        log = logging.getLogger("autogen.oai.client")
+        quiet, log.disabled = log.disabled, True  # it remarks on keys that don't look like OpenAI's
         try:  # what making an agent does with it: no network, but a key and the right package are needed
             OpenAIWrapper(**config)
         except Exception as error:
             reason = " ".join(str(error).split())
             field = next((name for name in ("api_key", "api_version", "base_url") if name in reason), None)
-            return [Problem(f"AutoGen can't make a client from it: {reason}", index, field)]
-    return []
+            only_here = field == "api_key" or isinstance(error, ImportError)
+            message = f"AutoGen can't make a client from it: {hide_secrets(reason)}"
+            return [Problem(message, index, field, only_here=only_here)]
+        finally:
+            log.disabled = quiet
+    return missing
 
 
 def _translate(index: int, entry: dict[str, Any], detail: Any) -> Problem:
@@ -320,15 +418,22 @@ def _translate(index: int, entry: dict[str, Any], detail: Any) -> Problem:
     return Problem(f"{value!r} is not allowed. {detail['msg']}.", index, field)
 
 
-def _misspelt(index: int, entry: dict[str, Any]) -> list[Problem]:
-    """Return a warning for each unknown field whose name is close to a known one."""
+def _hints(index: int, entry: dict[str, Any]) -> list[Problem]:
+    """Return a warning for each name that is old or close to a known one, and for an incomplete address."""
     known = _known_fields()
     problems = []
     for name in entry:
-        if name not in known and (close := difflib.get_close_matches(name, known, 3, 0.8)):
+        if name in OLD_NAMES:
+            message = f"the name in older versions. Write {OLD_NAMES[name]!r}."
+            problems.append(Problem(message, index, name, warning=True))
+        elif name not in known and (close := difflib.get_close_matches(name, known, 3, 0.8)):
             guess = next((other for other in close if sorted(other) == sorted(name)), close[0])  # "modle"
             message = f"unknown field. Did you mean {guess!r}? It is passed on as it is."
             problems.append(Problem(message, index, name, warning=True))
+    url, openai = entry.get("base_url"), entry.get("api_type", "openai") == "openai"
+    if openai and "model_client_cls" not in entry and re.fullmatch(r"https?://[^/]+/?", str(url)):
+        message = f"no path in it. Most servers answer under /v1: {str(url).rstrip('/')}/v1"
+        problems.append(Problem(message, index, "base_url", warning=True))
     return problems
 
 

@@ -4,175 +4,341 @@ from __future__ import annotations
 
 import copy
 import json
-import pprint
-import textwrap
-from collections.abc import Callable
-from dataclasses import dataclass
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from kit import config_list as lists
-from kit.config_list import MASK, NO_KEY, ConfigEntry, ConfigList, ConfigListError, Problem, masked
-from kit.models import NAME, models_folder, portable
+from kit.config_list import (
+    MASK,
+    NO_KEY,
+    REFERENCE,
+    ConfigEntry,
+    ConfigList,
+    ConfigListConflict,
+    ConfigListError,
+    Problem,
+    masked,
+)
+from kit.fields import (
+    CUSTOM,
+    IN_FORM,
+    KEY,
+    Field,
+    kind_of,
+    kind_of_entry,
+    local_folders,
+    presets,
+    text_of,
+    value_of,
+)
+from kit.inspection import ClassFacts, facts, kit_clients, model_clients, notebook, what_loading_takes
+from kit.program import program
+from kit.registration import register_model_clients
+from kit.repair import diff, repair
+from kit.trial import QUESTION, Trial, argument, served_models, try_entry
+
+EXTRA = "other fields"
+UNDO_STEPS = 100
+KEY_VARIABLE = {CUSTOM: "MODEL_API_KEY", "openai": "OPENAI_API_KEY", "azure": "AZURE_OPENAI_API_KEY"}
+
+Place = tuple[str, ...]  # the way to a value in an entry: ("params", "max_length")
 
 
 @dataclass(frozen=True)
-class Field:
-    """A field of the form: the entry's key, its label, what its text must be, and a line of help."""
+class Row:
+    """A field without a place of its own in the form. `kind` is a name in `kit.fields.VALUES`.
 
-    name: str
-    label: str
-    kind: type
-    help: str
+    Not `present` are those that the entry's class reads and the entry lacks.
+    """
 
+    path: Place
+    kind: str
+    text: str
+    help: str = ""
+    present: bool = True
 
-FIELDS = [
-    Field("model", "Model", str, "a folder, a name on the model hub, or any name for a dummy"),
-    Field("model_client_cls", "Client class", str, "the name of your class; empty for OpenAI's own client"),
-    Field("base_url", "Server address", str, "of an OpenAI-compatible server, up to /v1"),
-    Field("device", "Device", str, "auto, cpu, cuda, cuda:1 or mps, for a local model"),
-    Field("n", "Choices (n)", int, "answers per call; AutoGen replies with the first"),
-    Field("max_tokens", "Max tokens", int, "most new tokens in an answer"),
-    Field("temperature", "Temperature", float, "0 to 1: how much chance is in the answer"),
-    Field("top_p", "Top p", float, "0 to 1: choose among the most likely tokens only"),
-    Field("seed", "Seed", int, "the same chance again at each run"),
-]
-IN_FORM = {field.name for field in FIELDS}
-EXTRA = "extra fields"
+    @property
+    def name(self) -> str:
+        return join(self.path)
 
 
-def presets() -> dict[str, dict[str, Any]]:
-    """Return the entries to start from, each complete enough to run."""
-    return {
-        "Dummy (no model)": {
-            "model": "dummy",
-            "model_client_cls": "DummyModelClient",
-            "params": {"replies": "Hello from the dummy!"},
-        },
-        "Local Hugging Face model": {
-            "model": portable(models_folder() / NAME),
-            "model_client_cls": "HuggingFaceModelClient",
-            "device": "auto",
-            "n": 1,
-            "params": {"max_length": 100},
-        },
-        "OpenAI-compatible server": {
-            "model": "name-of-the-served-model",
-            "base_url": "http://localhost:8000/v1",
-            "api_key": NO_KEY,
-        },
-    }
+@dataclass(frozen=True)
+class Question:
+    """Something to be agreed to: a repair, or a file to be replaced. `diff` shows what it changes."""
+
+    text: str
+    diff: str
+    yes: str
+    do: Callable[[], None]
+
+
+@dataclass(frozen=True)
+class _Snapshot:
+    entries: ConfigList
+    selected: int
+    arguments: dict[str, dict[str, str]]
+    path: str
+    stored: str
 
 
 class ConfigListEditor:
     """The entries of a config list, which one is selected, and what is wrong with them.
 
     Everything the widget does is a method here. `on_change` functions are called after each change.
+    `message` says what the last action did, and `question` what has to be answered first.
+
+    Args:
+        path: the file to load from and save to.
+        namespace: where classes are looked for; by default the variables of the running notebook.
     """
 
-    def __init__(self, path: str | Path = "OAI_CONFIG_LIST") -> None:
+    def __init__(self, path: str | Path = "OAI_CONFIG_LIST", namespace: dict[str, Any] | None = None) -> None:
         self.entries = ConfigList()
         self.path = str(path)
         self.selected = 0
+        self.arguments: dict[str, dict[str, str]] = {}  # class -> what its constructor gets, as Python
         self.unparsed: dict[str, str] = {}  # field of the selected entry -> why its text can't be used
+        self.message = ""
+        self.question: Question | None = None
         self.on_change: list[Callable[[], None]] = []
+        self._namespace = namespace
+        self._past: list[_Snapshot] = []
+        self._future: list[_Snapshot] = []
+        self._stored = self._text()
+        self._verdicts: dict[str, list[Problem]] = {}
+
+    # The list -----------------------------------------------------------------------------------
 
     @property
     def entry(self) -> dict[str, Any] | None:
         """The selected entry, None while the list is empty."""
         return self.entries[self.selected] if self.entries else None
 
+    @property
+    def changed(self) -> bool:
+        """Whether there is something to save."""
+        return self._text() != self._stored
+
+    @property
+    def changed_elsewhere(self) -> bool:
+        """Whether the file is no longer what was loaded or saved here."""
+        if self.entries.path is None:
+            return False
+        try:
+            return lists.digest(self.entries.path.read_text(encoding="utf-8")) != self.entries.digest
+        except (OSError, UnicodeDecodeError):
+            return True
+
     def select(self, index: int) -> None:
-        self.selected = max(0, min(index, len(self.entries) - 1))
-        self.unparsed = {}
+        index = max(0, min(index, len(self.entries) - 1))
+        if self.unparsed and index != self.selected:
+            self.message = f"Not kept, since it can't be used: {', '.join(self.unparsed)}."
+        self.selected, self.unparsed = index, {}
         self._changed()
 
     def add(self, preset: str) -> None:
         """Append an entry made from a preset and select it."""
-        self.entries.append(ConfigEntry(presets()[preset]))
-        self.select(len(self.entries) - 1)
+        with self._edit():
+            self.entries.append(ConfigEntry(presets()[preset]))
+            self.selected = len(self.entries) - 1
 
     def duplicate(self) -> None:
         """Put a copy of the selected entry below it and select the copy."""
-        if self.entry is not None:
-            self.entries.insert(self.selected + 1, copy.deepcopy(self.entry))
-            self.select(self.selected + 1)
+        with self._edit():
+            if self.entry is not None:
+                self.entries.insert(self.selected + 1, copy.deepcopy(self.entry))
+                self.selected += 1
 
     def remove(self) -> None:
-        if self.entry is not None:
-            del self.entries[self.selected]
-            self.select(self.selected)
+        with self._edit():
+            if self.entry is not None:
+                del self.entries[self.selected]
+                self.selected = max(0, min(self.selected, len(self.entries) - 1))
 
     def move(self, step: int) -> None:
         """Move the selected entry up (-1) or down (1): AutoGen tries entries in order."""
         target = self.selected + step
-        if self.entry is not None and 0 <= target < len(self.entries):
-            self.entries.insert(target, self.entries.pop(self.selected))
-            self.select(target)
+        with self._edit():
+            if self.entry is not None and 0 <= target < len(self.entries):
+                self.entries.insert(target, self.entries.pop(self.selected))
+                self.selected = target
+
+    def undo(self) -> None:
+        self._travel(self._past, self._future, "Nothing to undo.")
+
+    def redo(self) -> None:
+        self._travel(self._future, self._past, "Nothing to redo.")
+
+    # The selected entry -------------------------------------------------------------------------
 
     def text(self, field: Field) -> str:
         """Return the selected entry's value of a field as text, empty where it has none."""
         value = (self.entry or {}).get(field.name)
-        return "" if value is None else str(value)
+        return "" if value is None else text_of(masked(value, field.name))
 
     def set_text(self, field: Field, text: str) -> None:
         """Set a field of the selected entry from what was typed; an empty text removes the field."""
-        if self.entry is None:
-            return
-        text = text.strip()
-        self.unparsed.pop(field.name, None)
-        if not text:
-            self.entry.pop(field.name, None)
-        else:
-            try:
-                self.entry[field.name] = field.kind(text)
-            except ValueError:
-                kind = "a whole number" if field.kind is int else "a number"
-                self.unparsed[field.name] = f"{text!r} is not {kind}."
-        self._changed()
+        self._set((field.name,), field.kind, text.strip())
 
     def set(self, **fields: Any) -> None:
         """Set fields of the selected entry from code; the form follows."""
-        if self.entry is not None:
-            self.entry.update(fields)
-            self.unparsed = {}
+        with self._edit():
+            if self.entry is not None:
+                self.entry.update(fields)
+                self.unparsed = {}
+
+    def key_variable(self) -> str:
+        """Return the environment variable that the selected entry's API key is read from, if any."""
+        found = REFERENCE.fullmatch(str((self.entry or {}).get(KEY)))
+        return found[1] if found else ""
+
+    def key_state(self) -> str:
+        """Return where the selected entry's API key comes from, and whether it is there."""
+        if self.entry is None:
+            return ""
+        variable, key = self.key_variable(), self.entry.get(KEY)
+        if variable:
+            return f"✔ {variable} is set" if os.environ.get(variable) else f"▲ {variable} is not set here"
+        if key == NO_KEY:
+            return "This server wants no key."
+        if key:
+            return "▲ The key itself is in the list. Name a variable instead, and the file holds no key."
+        default = KEY_VARIABLE[kind_of_entry(self.entry)]
+        if kind_of_entry(self.entry) == CUSTOM:
+            return ""
+        return f"AutoGen looks for {default}: it is {'set' if os.environ.get(default) else 'not set here'}."
+
+    def set_key_variable(self, name: str) -> None:
+        """Name the environment variable that holds the key. What looks like a key is taken as one."""
+        name = name.strip().removeprefix("${").removesuffix("}")
+        if name and name not in os.environ and not re.fullmatch(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+", name):
+            self.set_key(name)
+            self.message = f"That looked like a key, not like a name. {self.message}"
+            self._changed()
+        else:
+            self._set((KEY,), "text", f"${{{name}}}" if name else "")
+
+    def set_key(self, key: str) -> None:
+        """Keep a key that was typed in this process's environment; the entry gets the variable's name.
+
+        So the key is in no file, no preview and no widget. Another key that has the name keeps it.
+        """
+        key = key.strip()
+        if not key or self.entry is None:
+            return
+        variable = name = self.key_variable() or KEY_VARIABLE[kind_of_entry(self.entry)]
+        number = 2
+        while not self.key_variable() and os.environ.get(variable, key) != key:
+            variable, number = f"{name}_{number}", number + 1
+        os.environ[variable] = key
+        self._verdicts.clear()
+        self._set((KEY,), "text", f"${{{variable}}}")
+        self.message = (
+            f"The key is kept as {variable} until this kernel stops. Set it in your system to stay."
+        )
+        self._changed()
+
+    def facts(self) -> ClassFacts | None:
+        """Return what the class of the selected entry takes, None if it is not to be found."""
+        name = (self.entry or {}).get("model_client_cls")
+        return facts(name, self.namespace) if isinstance(name, str) else None
+
+    def rows(self) -> list[Row]:
+        """Return the selected entry's other fields, nested ones by their path, then those it may have."""
+        rows = [
+            Row(path, kind_of(value), self._shown(path, value)) for path, value in _flatten(self._extra())
+        ]
+        known = self.facts()
+        for path, default in (known.fields if known else {}).items():
+            taken = any(row.path[: len(path)] == path for row in rows)
+            if path[0] not in IN_FORM and not taken and _get(self.entry or {}, path[:-1]) is not None:
+                told = "read by the class" + (f", which takes {default} without it" if default else "")
+                rows.append(Row(path, "text", "", told, present=False))
+        return rows
+
+    def set_row(self, path: Place, kind: str, text: str) -> None:
+        """Set one of the other fields; an empty text removes it."""
+        self._set(path, kind, text)
+
+    def add_row(self, name: str, kind: str, text: str) -> None:
+        """Add a field; dots in its name lead into objects: `params.max_length`."""
+        path = split(name.strip())
+        if all(path):
+            self._set(path, kind, text, EXTRA)
+        else:
+            self.unparsed[EXTRA] = "Give the field a name; dots lead into objects: params.max_length"
             self._changed()
 
     def extra_text(self) -> str:
         """Return the fields that have no place in the form as JSON, secrets masked."""
-        return json.dumps(masked(self._extra()), indent=2, ensure_ascii=False)
+        return json.dumps(masked(self._extra()), indent=2, ensure_ascii=False, default=repr)
 
     def set_extra_text(self, text: str) -> None:
         """Replace the fields that have no place in the form; masked secrets keep their value."""
         if self.entry is None:
             return
         self.unparsed.pop(EXTRA, None)
-        try:
-            extra = json.loads(text.strip() or "{}", object_pairs_hook=ConfigEntry)
-            if not isinstance(extra, dict):
-                raise ValueError("an object is needed: {...}")
-            extra = _unmask(extra, self._extra())
-        except ValueError as error:
-            self.unparsed[EXTRA] = f"Not used: {error}"
-        else:
-            kept = {name: value for name, value in self.entry.items() if name in IN_FORM}
-            self.entries[self.selected] = ConfigEntry({**kept, **extra})
-        self._changed()
+        with self._edit():
+            try:
+                objects = lists.parse_config_list(f"[{text.strip() or '{}'}]")
+                if len(objects) != 1:
+                    raise ValueError("one object is needed: {...}")
+                extra = _unmask(objects[0], self._extra())
+            except ValueError as error:
+                told = error.problems[0].message if isinstance(error, ConfigListError) else error
+                self.unparsed[EXTRA] = f"Not used: {told}"
+            else:
+                kept = {name: value for name, value in self.entry.items() if name in IN_FORM}
+                self.entries[self.selected] = ConfigEntry({**kept, **extra})
+
+    def set_argument(self, name: str, text: str) -> None:
+        """Set what the class gets at registration: a literal, or the name of a notebook's variable."""
+        chosen = (self.entry or {}).get("model_client_cls")
+        if not isinstance(chosen, str):
+            return
+        self.unparsed.pop(f"{name}=", None)
+        with self._edit():
+            given = self.arguments.setdefault(chosen, {})
+            given.pop(name, None)
+            try:
+                if text.strip():
+                    argument(text.strip(), self.namespace)
+                    given[name] = text.strip()
+            except ValueError as error:
+                self.unparsed[f"{name}="] = f"Not used: {error}"
+
+    # What is wrong, and what it will be ---------------------------------------------------------
 
     def problems(self) -> list[Problem]:
         """Return what is wrong with the list, unusable texts of the form first."""
         unparsed = [Problem(message, self.selected, name) for name, message in self.unparsed.items()]
-        stored = lists.check_config_list(self.entries)  # a field shows its text, not what is stored
+        if not self.entries:
+            return unparsed + lists.check_config_list([])
+        stored = [
+            problem for index, entry in enumerate(self.entries) for problem in self._check(index, entry)
+        ]
+        stored.sort(key=lambda problem: (problem.warning, problem.only_here))
+        # A field shows its text, not what is stored.
         return unparsed + [p for p in stored if p.entry != self.selected or p.field not in self.unparsed]
 
-    def message(self, name: str, problems: list[Problem] | None = None) -> str:
+    def errors(self) -> list[Problem]:
+        """Return those problems that keep the list from being saved."""
+        return [problem for problem in self.problems() if not (problem.warning or problem.only_here)]
+
+    def told(self, name: str, problems: list[Problem] | None = None) -> str:
         """Return what is wrong with one field of the selected entry, or nothing."""
         return " ".join(
             problem.message
             for problem in (self.problems() if problems is None else problems)
             if problem.entry == self.selected
             and (problem.field == name or (name == EXTRA and problem.field not in IN_FORM))
+            and not (name == EXTRA and str(problem.field).endswith("="))
         )
 
     def preview(self) -> str:
@@ -181,54 +347,279 @@ class ConfigListEditor:
 
     def python(self) -> str:
         """Return the blog's three steps for this list as a program without secrets."""
-        import kit
+        return program(self.entries, self.arguments, self.namespace)
 
-        literals = [pprint.pformat(masked(dict(entry)), sort_dicts=False, width=90) for entry in self.entries]
-        literal = "".join(textwrap.indent(literal, "    ") + ",\n" for literal in literals)
-        given = [entry.get("model_client_cls") for entry in self.entries]
-        names = [name for name in given if isinstance(name, str) and name.isidentifier()]
-        ours = [name for name in dict.fromkeys(names) if name in kit.__all__]
-        classes = [f"from kit import {', '.join(ours)}"] if ours else []
-        for name in dict.fromkeys(names):
-            if name not in ours:
-                classes.append(f"# {name} is your own class: define it here, or import it")
-        return STEPS.format(
-            imports="import os\n\n" if repr(MASK) in literal else "",
-            classes="\n".join(classes) or "# none needed: AutoGen has a client for every entry of this list",
-            literal=literal.replace(repr(MASK), 'os.environ["OPENAI_API_KEY"]'),
-            registrations="".join(f"agent.register_model_client({name})\n" for name in names),
+    def kept(self, filter_text: str) -> tuple[list[int], str]:
+        """Return which entries a filter keeps, by number, and that in words."""
+        try:
+            wanted = json.loads(filter_text or "{}")
+            if not isinstance(wanted, dict):
+                raise ValueError("an object is needed")
+            kept = lists.filter_config_list(self.entries, wanted)
+        except ConfigListError as error:
+            return [], error.problems[0].message
+        except (ValueError, TypeError, RecursionError):
+            return [], 'A filter is an object of lists: {"tags": ["small"]}'
+        numbers = [index for index, entry in enumerate(self.entries) if any(entry is one for one in kept)]
+        return (
+            numbers,
+            f"Keeps {len(numbers)} of {len(self.entries)}: {', '.join(map(str, numbers)) or 'none'}",
         )
 
-    def load(self) -> None:
-        """Replace the entries by those of `path`, whatever is wrong with their fields.
+    def registered(self, agent: Any) -> str:
+        """Return which entries have their client on an agent, and the calls that are still to make."""
+        registrations = register_model_clients(agent)
+        calls = [f"agent.register_model_client({item.class_name})" for item in registrations.left]
+        return "\n".join([str(registrations), *(["", "Still to call:", *calls] if calls else [])])
+
+    def classes(self) -> list[str]:
+        """Return the model client classes to choose from: the notebook's, then the kit's."""
+        return list(dict.fromkeys([*model_clients(self.namespace), *kit_clients()]))
+
+    def models(self) -> list[str]:
+        """Return names to choose from for the selected entry's model."""
+        known = self.facts()
+        return local_folders() if known and ("device",) in known.fields else []
+
+    def what_loading_takes(self) -> str:
+        """Return what loading the selected entry's model takes, empty where nothing is loaded here."""
+        known = self.facts()
+        if self.entry is None or not known or ("device",) not in known.fields:
+            return ""
+        return what_loading_takes(self.entry)
+
+    @property
+    def namespace(self) -> dict[str, Any]:
+        return notebook() if self._namespace is None else self._namespace
+
+    # Trying -------------------------------------------------------------------------------------
+
+    def try_it(self, message: str = QUESTION) -> Trial:
+        """Ask the selected entry something, with an agent of its own; see `kit.trial.try_entry`."""
+        entry = self.entry or {}
+        return try_entry(
+            entry, self.arguments.get(str(entry.get("model_client_cls")), {}), self.namespace, message
+        )
+
+    def served_models(self) -> list[str]:
+        """Return the models that the selected entry's server offers, in at most 5 seconds."""
+        return served_models(self.entry or {})
+
+    # Files --------------------------------------------------------------------------------------
+
+    def set_path(self, path: str) -> None:
+        """Name the file to load from and save to."""
+        self.path = path
+        self._changed()
+
+    def load(self, path: str | Path | None = None) -> None:
+        """Replace the entries by those of a file or variable, whatever is wrong with their fields.
+
+        A text that is no JSON, but can be mended, becomes a `question`.
 
         Raises:
-            ConfigListError: there is no such file or variable, or it holds no JSON list of objects.
+            ConfigListError: there is no such file or variable, or it holds nothing that can be mended.
         """
-        text, source, path = lists.read_source(self.path)
-        entries = lists.parse_config_list(text, source)
-        entries.path, entries.digest = path, lists.digest(text)
-        self.entries = entries
-        self.select(0)
+        self.path = str(self.path if path is None else path)
+        text, source, file = lists.read_source(self.path)
+        self._take(text, source, lambda entries: self._loaded(entries, file, text))
 
-    def save(self, overwrite: bool = False) -> None:
-        """Write the list to `path`.
+    def paste(self, text: str) -> None:
+        """Replace the entries by those of a text, mended like a file's.
 
         Raises:
-            ConfigListError: something is wrong with the list, or the file holds something else.
+            ConfigListError: it holds nothing that can be mended.
+        """
+
+        def use(entries: ConfigList) -> None:
+            with self._edit():
+                entries.path, entries.digest = self.entries.path, self.entries.digest
+                self.entries, self.selected = entries, 0
+                self.message = f"Pasted {len(entries)} entries."
+
+        self._take(text, "the pasted text", use)
+
+    def save(self, path: str | Path | None = None, overwrite: bool = False) -> None:
+        """Write the list to the file that it came from, or to another.
+
+        A file that holds something else becomes a `question`.
+
+        Raises:
+            ConfigListError: AutoGen would reject the list, or the file can't be written.
         """
         if self.unparsed:
             name, message = next(iter(self.unparsed.items()))
             raise ConfigListError(self.path, [Problem(message, self.selected, name)])
-        self.entries = lists.save_config_list(self.entries, self.path, overwrite=overwrite)
+        target = Path(self.path if path is None else path)
+        try:
+            saved = lists.save_config_list(self.entries, target, overwrite=overwrite)
+        except ConfigListConflict as conflict:
+            changes = diff(target.read_text(encoding="utf-8", errors="replace"), self.entries)
+            self._ask(str(conflict), changes, "Replace the file", lambda: self.save(target, overwrite=True))
+            return
+        self.entries, self.path = saved, str(target)
+        self._stored, self.question = self._text(), None
+        here = [problem for problem in self.problems() if problem.only_here]
+        self.message = f"Saved {len(saved)} entries to {self.path}." + (f" But {here[0]}" if here else "")
         self._changed()
+
+    def answer(self, yes: bool) -> None:
+        """Answer the open question."""
+        question, self.question = self.question, None
+        self.message = "" if yes else "Left as it was."
+        if question and yes:
+            question.do()
+        self._changed()
+
+    # Within -------------------------------------------------------------------------------------
+
+    def _take(self, text: str, source: str, use: Callable[[ConfigList], None]) -> None:
+        try:
+            entries = lists.parse_config_list(text, source)
+        except ConfigListError as error:
+            mended = repair(text)
+            if mended is None:
+                raise
+            self._ask(str(error), diff(text, mended), "Use the mended list", lambda: use(mended))
+        else:
+            self.question = None
+            use(entries)
+
+    def _loaded(self, entries: ConfigList, file: Path | None, text: str) -> None:
+        with self._edit():
+            entries.path, entries.digest = file, lists.digest(text)
+            self.entries, self.selected = entries, 0
+            try:
+                self._stored = _text(lists.parse_config_list(text))
+            except ConfigListError:  # mended: what is on disk is something else
+                self._stored = text
+            self.message = f"Loaded {len(entries)} entries from {self.path}."
+
+    def _ask(self, text: str, changes: str, yes: str, do: Callable[[], None]) -> None:
+        self.question, self.message = Question(text, changes, yes, do), ""
+        self._changed()
+
+    def _set(self, path: Place, kind: str, text: str, told_at: str | None = None) -> None:
+        """Set or remove a value of the selected entry, in one step that can be undone."""
+        told_at = told_at or join(path)
+        self.unparsed.pop(told_at, None)
+        if self.entry is None or text == MASK:  # stars that stand for a secret: nothing was typed
+            self._changed()
+            return
+        with self._edit():
+            entry = copy.deepcopy(self.entry)
+            try:
+                if text.strip():
+                    _put(entry, path, _unmask(value_of(kind, text), _get(entry, path)))
+                elif isinstance(parent := _get(entry, path[:-1]), dict):
+                    parent.pop(path[-1], None)
+                self.entries[self.selected] = entry
+            except ValueError as error:
+                self.unparsed[told_at] = f"{text!r} is not used. {error}"
+
+    def _check(self, index: int, entry: dict[str, Any]) -> list[Problem]:
+        """Return the problems of one entry; an entry that did not change is not checked again."""
+        known = [entry, sorted(name for name in os.environ if os.environ[name])]
+        key = json.dumps(known, default=repr)
+        if key not in self._verdicts:
+            if len(self._verdicts) > 1000:
+                self._verdicts.clear()
+            self._verdicts[key] = lists.check_config_list([entry])
+        return [replace(problem, entry=index) for problem in self._verdicts[key]]
 
     def _extra(self) -> dict[str, Any]:
         return {name: value for name, value in (self.entry or {}).items() if name not in IN_FORM}
 
+    def _shown(self, path: Place, value: Any) -> str:
+        for name in path:  # a secret's name may be anywhere on the way
+            value = masked(value, name)
+        return (
+            json.dumps(value, ensure_ascii=False, default=repr)
+            if kind_of(value) == "JSON"
+            else text_of(value)
+        )
+
+    def _text(self) -> str:
+        return _text(self.entries)
+
+    def _snapshot(self) -> _Snapshot:
+        return _Snapshot(
+            copy.deepcopy(self.entries), self.selected, copy.deepcopy(self.arguments), self.path, self._stored
+        )
+
+    @contextmanager
+    def _edit(self) -> Iterator[None]:
+        """Make what happens within one step that can be undone, and tell those who watch."""
+        before, selected = self._snapshot(), self.selected
+        self.message = ""
+        yield
+        if selected != self.selected:
+            self.unparsed = {}
+        if self._text() != _text(before.entries) or self.arguments != before.arguments:
+            self._past = [*self._past, before][-UNDO_STEPS:]
+            self._future = []
+        self._changed()
+
+    def _travel(self, source: list[_Snapshot], target: list[_Snapshot], nothing: str) -> None:
+        self.unparsed, self.question, self.message = {}, None, ""
+        if not source:
+            self.message = nothing
+        else:
+            target.append(self._snapshot())
+            state = source.pop()
+            if state.entries.path == self.entries.path:  # the same file, which may have been saved since
+                state.entries.digest = self.entries.digest
+            else:
+                self.path, self._stored = state.path, state.stored
+            self.entries, self.selected, self.arguments = state.entries, state.selected, state.arguments
+        self._changed()
+
     def _changed(self) -> None:
         for function in self.on_change:
             function()
+
+
+def join(path: Place) -> str:
+    """Return a path as a name: `params.max_length`; a dot within a name is written as `\\.`."""
+    return ".".join(part.replace("\\", "\\\\").replace(".", "\\.") for part in path)
+
+
+def split(name: str) -> Place:
+    """Return the path that a name stands for."""
+    path = [""]
+    for part in re.findall(r"\\.|.", name, re.DOTALL):
+        if part == ".":
+            path.append("")
+        else:
+            path[-1] += part[-1]
+    return tuple(path)
+
+
+def _flatten(value: dict[str, Any], path: Place = ()) -> Iterator[tuple[Place, Any]]:
+    """Yield the values of an object with their paths; objects in it are followed, lists are not."""
+    for name, item in value.items():
+        if isinstance(item, dict) and item:
+            yield from _flatten(item, (*path, name))
+        else:
+            yield (*path, name), item
+
+
+def _get(value: Any, path: Place) -> Any:
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def _put(entry: dict[str, Any], path: Place, value: Any) -> None:
+    for name in path[:-1]:
+        entry = entry.setdefault(name, ConfigEntry())
+        if not isinstance(entry, dict):
+            raise ValueError(f"{name!r} has a value that is no object.")
+    entry[path[-1]] = value
+
+
+def _text(entries: list[dict[str, Any]]) -> str:
+    return json.dumps(entries, ensure_ascii=False, default=repr)
 
 
 def _unmask(new: Any, old: Any) -> Any:
@@ -242,24 +633,3 @@ def _unmask(new: Any, old: Any) -> Any:
     if new == MASK and old in (None, MASK):
         raise ValueError("these stars hide no value of this entry: write the value itself")
     return old if new == MASK else new
-
-
-STEPS = """\
-{imports}# Step 1: the model client class
-{classes}
-
-# Step 2: the config list
-config_list = [
-{literal}]
-
-# Step 3: register the class, once for each entry that names it, and chat
-from autogen import AssistantAgent, LLMConfig
-
-agent = AssistantAgent(
-    "assistant",
-    system_message="You are a helpful assistant.",
-    llm_config=LLMConfig(*config_list),
-)
-{registrations}question = {{"role": "user", "content": "What is the capital of France?"}}
-print(agent.generate_reply(messages=[question]))
-"""

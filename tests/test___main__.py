@@ -1,5 +1,6 @@
 """`python -m kit`: the two commands of the README, and the environment that they make."""
 
+import ast
 import json
 import os
 import re
@@ -29,29 +30,60 @@ def test_without_a_known_command_it_prints_how_to_use_it(arguments):
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """A project of its own, whose requirements are one small package."""
+    """A project of its own, whose requirements are one small package, and one more for its tests."""
     monkeypatch.setattr(kit_main, "ROOT", tmp_path)
     monkeypatch.setattr(kit_main, "ENVIRONMENT", tmp_path / ".venv")
+    (tmp_path / "tests").mkdir()
     (tmp_path / "requirements.txt").write_text("six==1.16.0\n")
+    (tmp_path / "tests" / "requirements.txt").write_text("iniconfig==2.3.0\n")
     return tmp_path
 
 
-def version_of_six(python):
-    return subprocess.check_output([python, "-c", "import six; print(six.__version__)"], text=True).strip()
+def versions_in(python):
+    """Return the versions of the two packages; None for one that is not installed."""
+    program = """
+import importlib.metadata as m
+print({d.name: d.version for d in m.distributions()})"""
+    found = ast.literal_eval(subprocess.check_output([python, "-c", program], text=True))
+    return found.get("six"), found.get("iniconfig")
+
+
+def commands_run(monkeypatch, command):
+    """Return the Python of a command's environment, and what was run to make it."""
+    run, ran = subprocess.run, []
+    with monkeypatch.context() as recorded:
+        recorded.setattr(subprocess, "run", lambda what, **how: ran.append(what[2:]) or run(what, **how))
+        return kit_main.environment(command), ran
 
 
 def test_the_environment_is_made_once_and_again_after_the_requirements_changed(project, monkeypatch):
-    python = kit_main.environment()
+    python = kit_main.environment("start")
     assert Path(python).is_relative_to(project / ".venv")
-    assert version_of_six(python) == "1.16.0"
-
-    with monkeypatch.context() as nothing_runs:
-        nothing_runs.setattr(subprocess, "run", None)
-        assert kit_main.environment() == python
+    assert versions_in(python) == ("1.16.0", None)
+    assert commands_run(monkeypatch, "start") == (python, [])
 
     (project / "requirements.txt").write_text("six==1.17.0\n")
-    assert kit_main.environment() == python
-    assert version_of_six(python) == "1.17.0"
+    assert kit_main.environment("start") == python
+    assert versions_in(python) == ("1.17.0", None)
+
+
+def test_the_tests_add_their_packages_to_what_start_made_and_start_leaves_them(project, monkeypatch):
+    python = kit_main.environment("start")
+    added = ["pip", "install", "-r", "tests/requirements.txt"]
+    assert commands_run(monkeypatch, "test") == (python, [added])
+    assert versions_in(python) == ("1.16.0", "2.3.0")
+    for command in ("start", "test"):
+        assert commands_run(monkeypatch, command) == (python, [])
+
+    (project / "tests" / "requirements.txt").write_text("iniconfig==2.3.1\n")
+    assert commands_run(monkeypatch, "start") == (python, [])
+    assert commands_run(monkeypatch, "test") == (python, [added])
+
+
+def test_the_tests_need_no_start_before_them(project, monkeypatch):
+    python = kit_main.environment("test")
+    assert versions_in(python) == ("1.16.0", "2.3.0")
+    assert commands_run(monkeypatch, "start") == (python, [])
 
 
 def test_a_requirement_that_can_not_be_installed_is_told_and_tried_again_next_time(project, monkeypatch):
@@ -59,19 +91,19 @@ def test_a_requirement_that_can_not_be_installed_is_told_and_tried_again_next_ti
     monkeypatch.setenv("PIP_FIND_LINKS", str(project))
     for _ in range(2):
         with pytest.raises(SystemExit) as caught:
-            kit_main.environment()
+            kit_main.environment("start")
         assert str(caught.value).startswith("Set-up stopped: -m pip install failed, see above. Mend that")
 
 
 def test_an_environment_that_was_moved_along_with_its_folder_is_made_anew(project, monkeypatch):
     """Scripts in a virtual environment hold its full path."""
     (project / "requirements.txt").write_text("")
-    stamp = Path(kit_main.environment()).parents[1] / "kit-requirements.sha256"
+    stamp = Path(kit_main.environment("start")).parents[1] / "kit-requirements.sha256"
     before = stamp.read_text()
     moved = project.rename(project.with_name("moved"))
     monkeypatch.setattr(kit_main, "ROOT", moved)
     monkeypatch.setattr(kit_main, "ENVIRONMENT", moved / ".venv")
-    python = Path(kit_main.environment())
+    python = Path(kit_main.environment("start"))
     assert (python.parents[1] / "kit-requirements.sha256").read_text() != before
     assert str(moved) in (python.parents[1] / "pyvenv.cfg").read_text()
 
@@ -115,7 +147,7 @@ except KeyboardInterrupt: time.sleep(1); exit(3)"""
     program = f"""
 import sys, kit.__main__ as main
 main.COMMANDS["nap"] = ["-c", {nap!r}]
-main.environment = lambda: sys.executable
+main.environment = lambda command: sys.executable
 sys.argv = ["kit", "nap"]
 sys.exit(main.main())
 """

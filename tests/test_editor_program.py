@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from kit.editor import FIELDS, ConfigListEditor
+from kit.editor import ConfigListEditor
+from kit.fields import FIELDS
 
 pytestmark = pytest.mark.usefixtures("folder")
 CLASS = next(field for field in FIELDS if field.name == "model_client_cls")

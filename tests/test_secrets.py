@@ -10,7 +10,7 @@ from ipywidgets.embed import dependency_state
 
 from kit import ConfigListBuilder, register_model_clients
 from kit.config_list import ConfigListError, load_config_list, masked, parse_config_list, save_config_list
-from kit.editor import EXTRA, ConfigListEditor
+from kit.editor import ConfigListEditor
 
 pytestmark = pytest.mark.usefixtures("folder")
 KEY = "sk-recognisable"
@@ -123,8 +123,9 @@ def test_neither_state_nor_repr_of_the_builder_holds_a_secret(entries):
 def test_a_key_that_is_typed_into_the_builder_leaves_its_widgets_at_once():
     builder = ConfigListBuilder()
     builder.editor.add("OpenAI-compatible server")
-    builder._inputs[EXTRA].value = json.dumps({"api_key": KEY})
-    assert builder.editor.entry["api_key"] == KEY
+    builder._tabs.selected_index = builder._tabs.titles.index("Other fields")
+    builder._extra.value = json.dumps({"my_key": KEY})
+    assert builder.editor.entry["my_key"] == KEY
     assert not shown(json.dumps(dependency_state(builder, drop_defaults=False)))
 
 

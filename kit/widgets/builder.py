@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import copy
-import html
+import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import ipywidgets as widgets
+from ipywidgets.widgets.widget_description import DescriptionStyle
+from ipywidgets.widgets.widget_selection import _Selection
+from ipywidgets.widgets.widget_string import LabelStyle, TextStyle
 
-from kit.config_list import ConfigList, ConfigListError, Problem
-from kit.editor import EXTRA, FIELDS, ConfigListEditor, presets
+from kit.config_list import ConfigList, ConfigListError, Problem, hide_secrets, resolved
+from kit.editor import EXTRA, ConfigListEditor, Row
+from kit.fields import CUSTOM, FIELDS, KEY, VALUES, Field, guess, kind_of_entry, limits, presets
+from kit.trial import QUESTION
+from kit.widgets.parts import CopyableText, StatusLine, close_all
+
+MORE = "More fields"
 
 
 class ConfigListBuilder(widgets.VBox):
@@ -22,63 +31,54 @@ class ConfigListBuilder(widgets.VBox):
 
     Args:
         path: the file to load from and save to.
+        agent: an agent of which to show what is registered; can be set later, too.
     """
 
-    def __init__(self, path: str | Path = "OAI_CONFIG_LIST") -> None:
+    def __init__(self, path: str | Path = "OAI_CONFIG_LIST", agent: Any = None) -> None:
         self.editor = ConfigListEditor(path=path)
-        self._preset = widgets.Dropdown(description="Preset", options=list(presets()), **_wide())
-        self._list = widgets.Select(description="Entries", rows=4, **_wide())
-        self._inputs: dict[str, Any] = {
-            field.name: widgets.Text(
-                description=field.label, placeholder=field.help, continuous_update=False, **_wide()
-            )
-            for field in FIELDS
-        }
-        self._inputs[EXTRA] = widgets.Textarea(
-            description="Extra (JSON)", rows=6, continuous_update=False, **_wide()
-        )
-        self._messages = {name: widgets.Label(layout=_under_inputs()) for name in self._inputs}
-        self._path = widgets.Text(description="File", value=str(path), **_wide())
-        self._status = widgets.Label()
-        self._json, self._code = widgets.HTML(), widgets.HTML()
-        form = [part for name in self._inputs for part in (self._inputs[name], self._messages[name])]
-        super().__init__(
-            [
-                self._preset,
-                self._buttons(Add=lambda: self.editor.add(self._preset.value)),
-                self._list,
-                self._buttons(
-                    Duplicate=self.editor.duplicate,
-                    Remove=self.editor.remove,
-                    Move_up=lambda: self.editor.move(-1),
-                    Move_down=lambda: self.editor.move(1),
-                ),
-                *form,
-                self._path,
-                self._buttons(Load=self.load, Save=self.save),
-                self._status,
-                widgets.Tab([self._json, self._code], titles=["JSON", "Python"], layout=_wide()["layout"]),
-            ]
-        )
+        self._agent = agent
         self._drawing = False
-        self._list.observe(lambda change: self._edit(self.editor.select, change.new), names="value")
-        for field in FIELDS:
-            self._inputs[field.name].observe(
-                lambda change, field=field: self._edit(self.editor.set_text, field, change.new), names="value"
-            )
-        self._inputs[EXTRA].observe(
-            lambda change: self._edit(self.editor.set_extra_text, change.new), names="value"
-        )
-        self._path.observe(lambda change: setattr(self.editor, "path", change.new), names="value")
+        self._worker: threading.Thread | None = None
+        self._look = _Look()
+        super().__init__()
+        self._make_inputs()
+        self.children = [
+            self._path,
+            self._files,
+            self._row(self._preset, self._buttons(Add=self._add)),
+            self._list,
+            self._buttons(
+                Duplicate=self.editor.duplicate,
+                Remove=self.editor.remove,
+                Move_up=lambda: self.editor.move(-1),
+                Move_down=lambda: self.editor.move(1),
+                Undo=self.editor.undo,
+                Redo=self.editor.redo,
+            ),
+            self._status,
+            self._question,
+            *self._form(),
+            self._tabs,
+        ]
         self.editor.on_change.append(self._draw)
         if Path(path).exists():
-            self._attempt(self.load)
+            self._attempt(self._load)
         else:
             self._draw()
 
     @property
+    def agent(self) -> Any:
+        """The agent of which the tab "Agent" shows what is registered."""
+        return self._agent
+
+    @agent.setter
+    def agent(self, agent: Any) -> None:
+        self._agent = agent
+        self._draw()
+
+    @property
     def config_list(self) -> ConfigList:
-        """The entries in the form, a copy.
+        """The entries in the form, a copy with the keys filled in.
 
         Raises:
             ConfigListError: AutoGen would reject them.
@@ -86,7 +86,7 @@ class ConfigListBuilder(widgets.VBox):
         errors = [problem for problem in self.editor.problems() if not problem.warning]
         if errors:
             raise ConfigListError("the list in the form", errors)
-        return copy.deepcopy(self.editor.entries)
+        return ConfigList(resolved(copy.deepcopy(entry)) for entry in self.editor.entries)
 
     @property
     def llm_config(self) -> Any:
@@ -95,101 +95,394 @@ class ConfigListBuilder(widgets.VBox):
 
         return LLMConfig(*self.config_list)
 
-    def load(self) -> None:
-        """Load the list from the file that the form names."""
-        self.editor.load()
-        self._report(f"Loaded {len(self.editor.entries)} entries from {self.editor.path}.")
+    def load(self, path: str | Path | None = None) -> None:
+        """Load the list from the file that the form names, or another."""
+        self.editor.load(path)
 
-    def save(self, overwrite: bool = False) -> None:
-        """Save the list to the file that the form names."""
-        self.editor.save(overwrite)
-        self._report(f"Saved {len(self.editor.entries)} entries to {self.editor.path}.")
+    def save(self, path: str | Path | None = None, overwrite: bool = False) -> None:
+        """Save the list to the file that it came from, or another."""
+        self.editor.save(path, overwrite)
 
     def python(self) -> str:
         """Return the blog's three steps for this list."""
         return self.editor.python()
 
+    def close(self) -> None:
+        """Close the form and every widget in it."""
+        self.editor.on_change.clear()
+        close_all(self, *self._look.all())
+
     def __repr__(self) -> str:
-        lines = [f"{entry.get('model')} ({_client(entry)})" for entry in self.editor.entries]
-        return f"ConfigListBuilder: {self.editor.path}, {', '.join(lines) or 'no entries'}"
+        lines = [f"ConfigListBuilder: {self.editor.path}{', not saved' if self.editor.changed else ''}"]
+        lines += [f"  {_line(index, entry)}" for index, entry in enumerate(self.editor.entries)]
+        return "\n".join([*lines, f"  {_summary(self.editor, self.editor.problems())}"])
 
-    def _edit(self, method: Any, *arguments: Any) -> None:
-        """Pass on what a person did; what _draw itself sets is no edit."""
-        if not self._drawing and arguments[-1] is not None:
-            method(*arguments)
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        """Give the front end the form, and whoever can't show it the text; ipywidgets would cut that."""
+        bundle = super()._repr_mimebundle_(**kwargs)
+        return {**bundle, "text/plain": repr(self)} if isinstance(bundle, dict) else bundle
 
-    def _draw(self) -> None:
-        """Show the state: list, form, messages and texts."""
-        editor, self._drawing = self.editor, True
-        try:
-            self._list.options = [
-                (f"{index}: {entry.get('model')} ({_client(entry)})", index)
-                for index, entry in enumerate(editor.entries)
-            ]
-            self._list.value = editor.selected if editor.entries else None
-            for field in FIELDS:
-                if field.name not in editor.unparsed:
-                    self._inputs[field.name].value = editor.text(field)
-            if EXTRA not in editor.unparsed:
-                self._inputs[EXTRA].value = editor.extra_text()
-            problems = editor.problems()
-            for name, label in self._messages.items():
-                message = editor.message(name, problems)
-                label.value = f"▲ {message}" if message else ""
-                label.layout.display = "" if message else "none"
-            for widget in self._inputs.values():
-                widget.disabled = editor.entry is None
-            self._json.value, self._code.value = _pre(editor.preview()), _pre(editor.python())
-            self._report(_summary(editor, problems))
-        finally:
-            self._drawing = False
+    # What the form is made of -------------------------------------------------------------------
 
-    def _report(self, text: str) -> None:
-        self._status.value = text
+    def _make_inputs(self) -> None:
+        look = self._look
+        self._path = look.text("File", value=self.editor.path)
+        self._files = self._buttons(Load=self._load, Save=self._save)
+        self._preset = look.make(widgets.Dropdown, "Preset", options=list(presets()))
+        self._list = look.make(widgets.Select, "Entries", rows=4)
+        self._status = StatusLine()
+        self._inputs = {field.name: look.choice(field.label) for field in FIELDS}
+        self._under = {name: look.note() for name in [*self._inputs, KEY, EXTRA]}
+        self._variable = look.text("Key's variable")
+        self._key = look.make(widgets.Password, "Key", continuous_update=False)
+        self._more = widgets.ToggleButton(description=MORE, tooltip=MORE, layout=look.button)
+        self._find = self._buttons(Find_my_classes=self._draw)
+        self._ask = self._buttons(Ask_the_server_for_models=self._ask_server)
+        self._passed = look.note()
+        self._rows = widgets.VBox(layout=look.plain)
+        self._drawn_rows: list[Row] | None = None
+        self._arguments = widgets.VBox(layout=look.plain)
+        self._drawn_arguments: list[str] | None = None
+        self._new = [look.value("New field"), look.kind(), look.value("Value")]
+        self._json, self._code = CopyableText("JSON"), CopyableText("Python")
+        self._message = look.text("Message", value=QUESTION)
+        self._takes, self._reply = StatusLine(), CopyableText("reply")
+        self._pasted = look.make(widgets.Textarea, "Text", rows=5, continuous_update=False)
+        self._filter = look.text("Filter (JSON)", placeholder='{"tags": ["small"]}')
+        self._kept, self._registered = StatusLine(), StatusLine()
+        self._extra = look.make(widgets.Textarea, EXTRA.capitalize(), rows=6, continuous_update=False)
+        self._tabs = widgets.Tab(layout=look.shown)
+        self._tabs.children = [
+            self._json,
+            self._code,
+            self._box(self._message, self._buttons(Try_it=self._try), self._takes, self._reply),
+            self._box(self._pasted, self._buttons(Use_this_text=self._paste)),
+            self._box(self._filter, self._kept),
+            self._box(self._registered, self._buttons(Look_again=self._draw)),
+            self._box(self._extra),
+        ]
+        self._tabs.titles = ["JSON", "Python", "Try it", "Paste", "Filter", "Agent", "Other fields"]
+        self._asked, self._changes = StatusLine(), CopyableText("changes")
+        self._yes = self._buttons(Yes=lambda: self.editor.answer(True), No=lambda: self.editor.answer(False))
+        self._question = self._box(self._asked, self._changes, self._yes)
+        self._watch()
+
+    def _form(self) -> list[Any]:
+        """Return the fields of one entry: what every entry has first, the rest below "More fields"."""
+        basic: list[Any] = []
+        more: list[Any] = []
+        for field in FIELDS:
+            (basic if field.basic else more).extend([self._inputs[field.name], self._under[field.name]])
+        new = self._row(*self._new, self._buttons(Add_field=self._add_field))
+        return [
+            *basic[:2],
+            self._ask,
+            *basic[2:4],
+            self._find,
+            *basic[4:],
+            self._variable,
+            self._key,
+            self._under[KEY],
+            self._more,
+            *more,
+            self._passed,
+            self._arguments,
+            self._rows,
+            new,
+            self._under[EXTRA],
+        ]
+
+    def _watch(self) -> None:
+        """Pass on what a person does. A value is sent when Enter is pressed or the input is left."""
+        self._on(self._list, self.editor.select)
+        self._on(self._path, self.editor.set_path)
+        for field in FIELDS:
+            self._on(self._inputs[field.name], partial(self.editor.set_text, field))
+        self._on(self._extra, self.editor.set_extra_text)
+        self._on(self._variable, self.editor.set_key_variable)
+        self._on(self._key, self._take_key)
+        self._on(self._more, lambda _: self._draw())
+        self._on(self._filter, lambda _: self._draw())
+        self._on(self._tabs, lambda _: self._draw(), "selected_index")
+
+    def _on(self, widget: Any, action: Callable[[Any], Any], trait: str = "value") -> None:
+        def changed(change: Any) -> None:
+            if not self._drawing and change.new is not None:  # what _draw itself sets is no edit
+                self._attempt(lambda: action(change.new))
+
+        widget.observe(changed, names=trait)
+
+    def _box(self, *children: Any) -> widgets.VBox:
+        return widgets.VBox(children, layout=self._look.plain)
+
+    def _row(self, *children: Any) -> widgets.HBox:
+        return widgets.HBox(children, layout=self._look.wrap)
 
     def _buttons(self, **actions: Callable[[], None]) -> widgets.HBox:
         """Return a row of buttons, each named after what it does."""
-        row = widgets.HBox(layout=_under_inputs(flex_flow="row wrap"))
+        row = []
         for name, action in actions.items():
-            text = name.replace("_", " ")
-            button = widgets.Button(description=text, tooltip=text, layout=widgets.Layout(width="auto"))
+            button = self._look.make_button(name.replace("_", " "))
             button.on_click(lambda _, action=action: self._attempt(action))
-            row.children += (button,)
-        return row
+            row.append(button)
+        return self._row(*row)
 
-    def _attempt(self, action: Callable[[], None]) -> None:
-        """Do what a button is for; an error becomes a message, since Jupyter hides those of callbacks."""
+    # What a person does -------------------------------------------------------------------------
+
+    def _attempt(self, action: Callable[[], Any]) -> None:
+        """Do what was asked; an error becomes a message, since Jupyter hides those of callbacks."""
         try:
             action()
         except Exception as error:
-            self._report(f"✖ {error}")
+            self._status.text = f"✖ {hide_secrets(str(error))}"
+
+    def _add(self) -> None:
+        self.editor.add(self._preset.value)
+        self._inputs["model"].focus()
+
+    def _load(self) -> None:
+        self.editor.load(self._path.value)
+
+    def _save(self) -> None:
+        self.editor.save(self._path.value)
+
+    def _take_key(self, key: str) -> None:
+        self._key.value = ""  # at once: what a widget holds may be saved with the notebook
+        self.editor.set_key(key)
+
+    def _paste(self) -> None:
+        text, self._pasted.value = self._pasted.value, ""  # it may hold keys
+        self.editor.paste(text)
+
+    def _add_field(self) -> None:
+        name, kind, text = (part.value for part in self._new)
+        self._new[0].value = self._new[2].value = ""
+        self.editor.add_row(name, kind, text)
+
+    def _ask_server(self) -> None:
+        names = self.editor.served_models()
+        self._inputs["model"].options = names
+        self._status.text = f"The server offers {', '.join(names)}. Choose one in Model."
+
+    def _try(self) -> None:
+        """Ask the entry in a thread of its own, so that the form stays alive while a model loads."""
+        if self._worker and self._worker.is_alive():
+            self._reply.text = "Still waiting for the reply to the last message."
+            return
+        message = self._message.value
+        self._reply.text = "Waiting for the reply..."
+
+        def work() -> None:
+            try:
+                self._reply.text = str(self.editor.try_it(message))
+            except Exception as error:
+                self._reply.text = hide_secrets(f"{type(error).__name__}: {error}")
+
+        self._worker = threading.Thread(target=work, daemon=True)
+        self._worker.start()
+
+    # What a person sees -------------------------------------------------------------------------
+
+    def _draw(self) -> None:
+        """Show the state."""
+        if self._drawing:
+            return
+        self._drawing = True
+        try:
+            problems = self.editor.problems()
+            self._draw_list(problems)
+            self._draw_fields(problems)
+            self._draw_arguments()
+            self._draw_rows()
+            self._draw_tab()
+            self._draw_question()
+            self._status.text = _summary(self.editor, problems)
+        finally:
+            self._drawing = False
+
+    def _draw_list(self, problems: list[Problem]) -> None:
+        editor = self.editor
+        faulty = {problem.entry for problem in problems if not problem.warning}
+        options = [
+            (f"{_line(index, entry)}{' ✖' if index in faulty else ''}", index)
+            for index, entry in enumerate(editor.entries)
+        ]
+        if list(self._list.options) != options:
+            self._list.options = options
+        self._list.value = editor.selected if options else None
+        self._path.value = editor.path
+        here = editor.entries.path is None or str(editor.entries.path) == editor.path
+        self._files.children[1].description = "Save" if here else "Save as"
+
+    def _draw_fields(self, problems: list[Problem]) -> None:
+        editor, look = self.editor, self._look
+        kind, more = kind_of_entry(editor.entry or {}), self._more.value
+        for field in FIELDS:
+            widget, note = self._inputs[field.name], self._under[field.name]
+            filled = field.name in (editor.entry or {}) or field.name in editor.unparsed
+            visible = kind in field.kinds_of_entry and (field.basic or more) or filled
+            widget.layout = look.shown if visible else look.hidden
+            note.layout = look.under if visible else look.hidden
+            widget.disabled = editor.entry is None
+            if field.name not in editor.unparsed:
+                widget.value = editor.text(field)
+            told = editor.told(field.name, problems)
+            note.value = f"▲ {told}" if told else _help(field)
+        self._inputs["model_client_cls"].options = editor.classes()
+        self._inputs["stream"].options = ["yes", "no"]
+        if editor.models():
+            self._inputs["model"].options = editor.models()
+        custom = kind == CUSTOM
+        self._find.layout = look.wrap if custom else look.hidden
+        self._ask.layout = look.hidden if custom else look.wrap
+        self._variable.value, self._under[KEY].value = editor.key_variable(), editor.key_state()
+        self._variable.disabled = self._key.disabled = editor.entry is None
+        visible = more or not custom or KEY in (editor.entry or {})
+        self._variable.layout = self._key.layout = look.shown if visible else look.hidden
+        self._under[KEY].layout = look.under if visible else look.hidden
+        self._under[EXTRA].value = editor.told(EXTRA, problems)
+
+    def _draw_rows(self) -> None:
+        """Show the other fields; they are made anew only if there are others now."""
+        rows = self.editor.rows()
+        if self._drawn_rows is not None and _which(rows) == _which(self._drawn_rows):
+            for row, box in zip(rows, self._rows.children, strict=True):
+                shown = [row.text, row.kind] if row.present else [row.text]
+                if row.name not in self.editor.unparsed:
+                    for part, value in zip(box.children, shown, strict=False):
+                        part.value = value
+        else:
+            old, self._rows.children = self._rows.children, [self._one_row(row) for row in rows]
+            close_all(*old, keep=self._look.all())
+        self._drawn_rows = rows
+
+    def _one_row(self, row: Row) -> widgets.HBox:
+        text = self._look.value(row.name, value=row.text, placeholder=row.help)
+        if not row.present:
+            self._on(text, lambda value: self.editor.set_row(row.path, guess(value), value))
+            return self._row(text)
+        kind = self._look.kind(value=row.kind)
+        self._on(text, lambda value: self.editor.set_row(row.path, kind.value, value))
+        self._on(kind, lambda value: self.editor.set_row(row.path, value, text.value))
+        remove = self._look.make_button(f"Remove {row.name}")
+        remove.on_click(lambda _: self._attempt(lambda: self.editor.set_row(row.path, "text", "")))
+        return self._row(text, kind, remove)
+
+    def _draw_arguments(self) -> None:
+        """Show what the class's constructor takes at registration."""
+        known = self.editor.facts()
+        names = list(known.arguments) if known else []
+        if names != self._drawn_arguments:
+            old, self._arguments.children = self._arguments.children, [self._look.text(n) for n in names]
+            close_all(*old, keep=self._look.all())
+            for name, widget in zip(names, self._arguments.children, strict=True):
+                self._on(widget, partial(self.editor.set_argument, name))
+            self._drawn_arguments = names
+            self._passed.value = "Given to the class when it is registered:" if names else ""
+        given = self.editor.arguments.get(str((self.editor.entry or {}).get("model_client_cls")), {})
+        for name, widget in zip(names, self._arguments.children, strict=True):
+            default = known.arguments[name] if known else ""
+            told = self.editor.unparsed.get(f"{name}=")
+            widget.placeholder = f"{default or 'needed'}; a literal, or the name of a variable"
+            if not told:
+                widget.value = given.get(name, "")
+
+    def _draw_tab(self) -> None:
+        """Show the text of the tab that is open; the others wait until they are."""
+        editor, tab = self.editor, self._tabs.titles[self._tabs.selected_index or 0]
+        if tab == "JSON":
+            self._json.text = editor.preview()
+        elif tab == "Python":
+            self._code.text = editor.python()
+        elif tab == "Try it":
+            self._takes.text = editor.what_loading_takes()
+        elif tab == "Filter":
+            self._kept.text = editor.kept(self._filter.value)[1]
+        elif tab == "Agent":
+            none = "No agent yet: builder.agent = your_agent"
+            self._registered.text = none if self._agent is None else editor.registered(self._agent)
+        elif EXTRA not in editor.unparsed:
+            self._extra.value = editor.extra_text()
+
+    def _draw_question(self) -> None:
+        question = self.editor.question
+        self._question.layout = self._look.plain if question else self._look.hidden
+        if question:
+            self._asked.text, self._changes.text = question.text, question.diff
+            self._yes.children[0].description = question.yes
 
 
-def _wide() -> dict[str, Any]:
-    return {
-        "style": {"description_width": "110px"},
-        "layout": widgets.Layout(width="auto", max_width="760px"),
-    }
+class _Look:
+    """Layouts and styles, shared by the widgets of one form: fewer models to make and to send."""
+
+    def __init__(self) -> None:
+        self.shown = widgets.Layout(width="auto", max_width="760px")
+        self.hidden = widgets.Layout(display="none")
+        self.under = widgets.Layout(margin="-2px 0 4px 148px", width="auto", max_width="610px")
+        self.plain = widgets.Layout()
+        self.wrap = widgets.Layout(flex_flow="row wrap")
+        self.button = widgets.Layout(width="auto", align_self="flex-start")
+        self.wide = widgets.Layout(flex="1 1 280px", max_width="440px")
+        self.narrow = widgets.Layout(width="170px")
+        self.of_texts = TextStyle(description_width="140px")
+        self.of_choices = DescriptionStyle(description_width="140px")
+        self.of_kinds = DescriptionStyle(description_width="40px")
+        self.of_notes = LabelStyle(font_size="12px")
+        self.of_buttons = widgets.ButtonStyle()
+
+    def all(self) -> list[Any]:
+        return list(vars(self).values())
+
+    def make(self, cls: type, label: str, **options: Any) -> Any:
+        style = self.of_choices if issubclass(cls, _Selection) else self.of_texts
+        return cls(**{"description": label, "style": style, "layout": self.shown, **options})
+
+    def text(self, label: str, **options: Any) -> Any:
+        return self.make(widgets.Text, label, continuous_update=False, **options)
+
+    def value(self, label: str, **options: Any) -> Any:
+        return self.text(label, layout=self.wide, tooltip=label, **options)
+
+    def kind(self, **options: Any) -> Any:
+        options = {"options": [*VALUES], "style": self.of_kinds, "layout": self.narrow, **options}
+        return self.make(widgets.Dropdown, "Type", **options)
+
+    def choice(self, label: str) -> Any:
+        return self.make(widgets.Combobox, label, continuous_update=False)
+
+    def note(self) -> Any:
+        label = widgets.Label(style=self.of_notes, layout=self.under)
+        label.add_class("kit-note")
+        return label
+
+    def make_button(self, text: str) -> Any:
+        return widgets.Button(description=text, tooltip=text, layout=self.button, style=self.of_buttons)
 
 
-def _under_inputs(**layout: str) -> widgets.Layout:
-    return widgets.Layout(margin="0 0 0 118px", **layout)
+def _which(rows: list[Row]) -> list[tuple[Any, bool]]:
+    return [(row.path, row.present) for row in rows]
 
 
-def _client(entry: dict[str, Any]) -> str:
-    return entry.get("model_client_cls") or entry.get("api_type") or "OpenAI client"
+def _help(field: Field) -> str:
+    """Return a field's explanation with the range that AutoGen allows."""
+    return f"{field.help}; {range}" if (range := limits(field.name)) else field.help
+
+
+def _line(index: int, entry: dict[str, Any]) -> str:
+    client = entry.get("model_client_cls") or entry.get("api_type") or "OpenAI client"
+    return f"{index}: {entry.get('model')} ({client})"
 
 
 def _summary(editor: ConfigListEditor, problems: list[Problem]) -> str:
-    errors = sum(not problem.warning for problem in problems)
+    """Return the state of the whole list in a sentence or two."""
+    errors = [problem for problem in problems if not (problem.warning or problem.only_here)]
     if not editor.entries:
-        return "The list is empty: choose a preset and press Add."
-    if errors:
-        return f"✖ {errors} to mend. First, {problems[0]}"
-    but = f" But {problems[0]}" if problems else ""
-    return f"✔ AutoGen accepts this list ({len(editor.entries)}).{but}"
-
-
-def _pre(text: str) -> str:
-    """Return a text as HTML that shows it and nothing else: it may hold anything a person typed."""
-    return f'<pre style="white-space: pre-wrap; line-height: 1.35">{html.escape(text)}</pre>'
+        state = "The list is empty: choose a preset and press Add."
+    elif errors:
+        state = f"✖ {len(errors)} to mend. First, {errors[0]}"
+    else:
+        but = f" But {problems[0]}" if problems else ""
+        state = f"✔ AutoGen accepts this list ({len(editor.entries)}).{but}"
+    unsaved = "● Not saved yet." if editor.changed else ""
+    elsewhere = "▲ The file has changed since it was loaded." if editor.changed_elsewhere else ""
+    return " ".join(part for part in (editor.message, state, unsaved, elsewhere) if part)

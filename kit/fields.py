@@ -1,0 +1,214 @@
+"""What the builder's form is made of, as data: the fields of an entry, and presets to start from.
+
+A new field or preset is one line here. Which values a field may have is AutoGen's to say: its own
+models are asked (`limits`), and its own validator judges (kit/config_list.py).
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from kit.config_list import NO_KEY
+from kit.models import NAME, models_folder, portable
+
+CUSTOM, OPENAI, AZURE = "custom", "openai", "azure"
+
+
+@dataclass(frozen=True)
+class Field:
+    """A field of an entry: its name, its label in the form, the kind of its value, a line of help.
+
+    `kinds_of_entry` are those it belongs to; `basic` says that it is shown before "More fields".
+    """
+
+    name: str
+    label: str
+    kind: str  # a name in VALUES
+    help: str
+    kinds_of_entry: tuple[str, ...] = (CUSTOM, OPENAI, AZURE)
+    basic: bool = False
+
+
+HOSTED = (OPENAI, AZURE)
+FIELDS = [
+    Field(
+        "model", "Model", "text", "a folder, a name on the model hub, or what the server calls it", basic=True
+    ),
+    Field(
+        "model_client_cls", "Client class", "text", "the name of your class; empty: AutoGen's own", basic=True
+    ),
+    Field("base_url", "Server address", "text", "where the server is, up to /v1", HOSTED, True),
+    Field("api_version", "API version", "text", "of Azure, such as 2024-10-21", (AZURE,), True),
+    Field(
+        "n",
+        "Choices (n)",
+        "whole number",
+        "answers per call; AutoGen replies with the first",
+        (CUSTOM,),
+        True,
+    ),
+    Field("max_tokens", "Max tokens", "whole number", "most new tokens in an answer", basic=True),
+    Field("temperature", "Temperature", "number", "how much chance is in the answer", basic=True),
+    Field("top_p", "Top p", "number", "choose among the most likely tokens that make up this share"),
+    Field("stop", "Stop", "texts", 'end the answer at this text, or at one of ["several", "texts"]'),
+    Field("seed", "Seed", "whole number", "the same chance again at each run"),
+    Field("frequency_penalty", "Frequency penalty", "number", "against repeating; OpenAI: -2 to 2", HOSTED),
+    Field("presence_penalty", "Presence penalty", "number", "for new topics; OpenAI: -2 to 2", HOSTED),
+    Field("timeout", "Timeout", "number", "seconds to wait for the server", HOSTED),
+    Field("max_retries", "Retries", "whole number", "how often to try again after a failure", HOSTED),
+    Field("organization", "Organization", "text", "OpenAI's id of it: org-...", (OPENAI,)),
+    Field("azure_deployment", "Deployment", "text", "its name at Azure, if not that of the model", (AZURE,)),
+    Field(
+        "api_type", "API type", "text", "openai, azure, ollama, ...: which of AutoGen's own clients", HOSTED
+    ),
+    Field("stream", "Stream", "yes or no", "print the answer as it grows"),
+    Field("price", "Price", "JSON", "[prompt, completion], for 1,000 tokens each"),
+    Field("tags", "Tags", "texts", 'words for filters to choose entries by: ["small", "fast"]'),
+]
+KEY = "api_key"  # has inputs of its own in the form
+IN_FORM = {field.name for field in FIELDS} | {KEY}
+
+
+def presets() -> dict[str, dict[str, Any]]:
+    """Return the entries to start from, each complete but for what only you know (a key, an address)."""
+    return {
+        "Dummy (no model)": {
+            "model": "dummy",
+            "model_client_cls": "DummyModelClient",
+            "params": {"replies": "Hello from the dummy!"},
+        },
+        "Local Hugging Face model": {
+            "model": portable(models_folder() / NAME),
+            "model_client_cls": "HuggingFaceModelClient",
+            "device": "auto",
+            "n": 1,
+            "params": {"max_length": 100},
+        },
+        "A class of your own": {"model": "any-name", "model_client_cls": "MyModelClient"},
+        "OpenAI": {"model": "gpt-4o-mini", "api_key": "${OPENAI_API_KEY}"},
+        "Azure OpenAI": {
+            "model": "name-of-the-deployment",
+            "api_type": "azure",
+            "base_url": "https://name-of-the-resource.openai.azure.com",
+            "api_version": "2024-10-21",
+            "api_key": "${AZURE_OPENAI_API_KEY}",
+        },
+        "OpenAI-compatible server": {  # vLLM and transformers serve use this port
+            "model": "name-of-the-served-model",
+            "base_url": "http://localhost:8000/v1",
+            "api_key": NO_KEY,
+        },
+        "Ollama": {"model": "llama3.2", "base_url": "http://localhost:11434/v1", "api_key": NO_KEY},
+    }
+
+
+def kind_of_entry(entry: dict[str, Any]) -> str:
+    """Return which fields an entry has: those of a custom client, of Azure, or of OpenAI's API."""
+    if "model_client_cls" in entry:
+        return CUSTOM
+    return AZURE if entry.get("api_type") == AZURE else OPENAI
+
+
+def local_folders() -> list[str]:
+    """Return the folders of models on this machine, as `"model"` names them."""
+    return sorted(portable(config.parent) for config in models_folder().glob("*/config.json"))
+
+
+@functools.cache
+def limits(name: str) -> str:
+    """Return the range that AutoGen allows for a field, in words; empty where it has none."""
+    from autogen.oai.client import OpenAILLMConfigEntry
+
+    field = OpenAILLMConfigEntry.model_fields.get(name)
+    bounds = {type(bound).__name__: bound for bound in field.metadata} if field else {}
+    low, high = getattr(bounds.get("Ge"), "ge", None), getattr(bounds.get("Le"), "le", None)
+    if low is None:
+        return ""
+    return f"at least {low}" if high is None else f"{low} to {high}"
+
+
+# From what a person typed to a value, and back --------------------------------------------------
+
+
+def _yes_or_no(text: str) -> bool:
+    return {"yes": True, "true": True, "no": False, "false": False}[text.lower()]
+
+
+def _texts(text: str) -> Any:
+    value = json.loads(text) if text.startswith("[") else text
+    if not isinstance(value, str) and not all(isinstance(item, str) for item in value):
+        raise ValueError
+    return value
+
+
+def _number(text: str) -> float:
+    value = json.loads(text)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError
+    json.dumps(value, allow_nan=False)
+    return value
+
+
+def _json(text: str) -> Any:
+    value = json.loads(text, parse_constant=_no_constant)
+    json.dumps(value, allow_nan=False)  # 1e999 is read as infinity
+    return value
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
+# Each raises ValueError or KeyError for a text that is no such value.
+VALUES: dict[str, Callable[[str], Any]] = {
+    "text": str,
+    "whole number": int,
+    "number": _number,
+    "yes or no": _yes_or_no,
+    "texts": _texts,
+    "JSON": _json,
+}
+
+
+def value_of(kind: str, text: str) -> Any:
+    """Return the value that a text stands for.
+
+    Raises:
+        ValueError: the text is no such value; the message says what is needed.
+    """
+    try:
+        return VALUES[kind](text if kind == "text" else text.strip())
+    except (ValueError, KeyError, RecursionError):
+        article = "" if kind in ("texts", "JSON", "yes or no") else "a "
+        needed = 'a text, or a list: ["one", "two"]' if kind == "texts" else article + kind
+        raise ValueError(f"This must be {needed}.") from None
+
+
+def text_of(value: Any) -> str:
+    """Return how a value is shown in an input; `value_of` with its kind gives the value back."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=repr)
+
+
+def kind_of(value: Any) -> str:
+    """Return the kind of a value that has no field of its own."""
+    if isinstance(value, bool):
+        return "yes or no"
+    if isinstance(value, str):
+        return "text"
+    if isinstance(value, int):
+        return "whole number"
+    return "number" if isinstance(value, float) else "JSON"
+
+
+def guess(text: str) -> str:
+    """Return the kind that a text looks like."""
+    try:
+        return kind_of(_json(text.strip()))
+    except (ValueError, RecursionError):
+        return "text"

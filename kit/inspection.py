@@ -1,0 +1,229 @@
+"""What can be known of a model client class without running it, and of a model without loading it."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import importlib.util
+import inspect
+import linecache
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import kit
+from kit.registration import PROTOCOL
+
+# Given by AutoGen or with every call, so that they are no fields to fill in.
+NOT_IN_ENTRIES = {"messages", "tools", "functions", "model_client_cls"}
+
+
+@dataclass
+class ClassFacts:
+    """What a class takes: `arguments` of its constructor (at registration), and `fields` of its entry.
+
+    Both map names to the default as it is written, "" where there is none. A field in an object has
+    a path: `("params", "max_length")`.
+    """
+
+    source: str = ""
+    arguments: dict[str, str] = field(default_factory=dict)
+    fields: dict[tuple[str, ...], str] = field(default_factory=dict)
+
+
+def notebook() -> dict[str, Any]:
+    """Return the variables of the running notebook, an empty dict outside of one."""
+    from IPython import get_ipython
+
+    shell = get_ipython()  # type: ignore[no-untyped-call]
+    return shell.user_ns if shell else {}
+
+
+def model_clients(namespace: dict[str, Any]) -> dict[str, type]:
+    """Return the classes in a namespace that have the four methods of a model client, by name."""
+    found = [
+        value for name, value in namespace.items() if isinstance(value, type) and not name.startswith("_")
+    ]
+    return {
+        cls.__name__: cls for cls in found if all(callable(getattr(cls, name, None)) for name in PROTOCOL)
+    }
+
+
+def kit_clients() -> list[str]:
+    return [name for name in kit.__all__ if name.endswith("ModelClient")]
+
+
+def facts(name: str, namespace: dict[str, Any]) -> ClassFacts | None:
+    """Return what the class of this name takes, None where there is no such class.
+
+    The class is looked for in the namespace, then in the kit. Its source is read, not run.
+    """
+    found = model_clients(namespace).get(name)
+    text = _source_of(found) if found else _source_in_kit(name)
+    if text is None and found is None:
+        return None
+    node = next(
+        (one for one in ast.walk(_tree(text or "")) if isinstance(one, ast.ClassDef) and one.name == name),
+        None,
+    )
+    known = ClassFacts()
+    if node is None:
+        return known
+    known.source = ast.get_source_segment(text or "", node) or ""
+    for base in node.bases:  # what it inherits comes first
+        if isinstance(base, ast.Name) and base.id != name and (inherited := facts(base.id, namespace)):
+            known.arguments, known.fields = inherited.arguments, inherited.fields
+    for method in node.body:
+        if isinstance(method, ast.FunctionDef):
+            if method.name == "__init__":
+                known.arguments = _arguments(method)
+            known.fields = {**known.fields, **_reads(method)}
+    return known
+
+
+def imports_for(source: str, namespace: dict[str, Any]) -> list[str]:
+    """Return the import lines that a class, copied out of a notebook, needs."""
+    names = {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
+    lines = []
+    for name in sorted(names & namespace.keys()):
+        value = namespace[name]
+        module = getattr(value, "__module__", None)
+        if isinstance(value, ModuleType):
+            lines.append(f"import {value.__name__}" + ("" if value.__name__ == name else f" as {name}"))
+        elif name in kit.__all__:
+            lines.append(f"from kit import {name}")
+        elif module != "__main__" and getattr(sys.modules.get(str(module)), name, None) is value:
+            lines.append(f"from {module} import {name}")
+    return lines
+
+
+def what_loading_takes(entry: dict[str, Any]) -> str:
+    """Return size, free memory and device in a sentence, for an entry whose model is a folder here.
+
+    Sizes in GB are 1e9 bytes. Nothing is loaded and no network is asked.
+    """
+    import psutil
+
+    name = str(entry.get("model") or "")
+    folder = Path(name).expanduser()
+    if not (folder / "config.json").is_file():
+        found = _cached(name)
+        if found is None:
+            where = (
+                "to be fetched from the model hub first" if name.count("/") == 1 else "not on this machine"
+            )
+            return f"{name!r} is {where}: its size is not known here."
+        folder = found
+    size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    if not size:
+        return f"{name!r} has no safetensors, the only weights that are loaded."
+    free = psutil.virtual_memory().available
+    device = entry.get("device") or "auto"
+    if device == "auto":
+        torch = sys.modules.get("torch")
+        device = "the fastest device here"
+        if torch:
+            device = (
+                "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+            )
+    short = " That may not fit: choose a smaller model." if size > free else ""
+    return (
+        f"Loading takes {size / 1e9:.2f} GB (twice that where bfloat16 becomes float32); "
+        f"{free / 1e9:.1f} GB of memory are free. It runs on {device}.{short}"
+    )
+
+
+@functools.lru_cache(maxsize=16)
+def _tree(text: str) -> ast.Module:
+    return ast.parse(text)
+
+
+def _cached(name: str) -> Path | None:
+    """Return the folder that the model hub's cache has for a name, None where it has none."""
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        found = try_to_load_from_cache(name, "config.json")
+    except HFValidationError:
+        return None
+    return Path(found).parent if isinstance(found, str) else None
+
+
+def _source_of(cls: type) -> str | None:
+    """Return the text of the cell or file that defines a class.
+
+    `inspect.getsource` fails for classes of a notebook; their methods remember the cell.
+    """
+    for method in vars(cls).values():
+        function = inspect.unwrap(getattr(method, "__func__", method))
+        if inspect.isfunction(function) and function.__module__ == cls.__module__:
+            return "".join(linecache.getlines(function.__code__.co_filename)) or None
+    return None
+
+
+def _source_in_kit(name: str) -> str | None:
+    """Return the text of the kit's file that defines a model client, without importing it."""
+    if name not in kit_clients():
+        return None
+    spec = importlib.util.find_spec(kit._HOME[name])
+    return Path(spec.origin).read_text(encoding="utf-8") if spec and spec.origin else None
+
+
+def _arguments(init: ast.FunctionDef) -> dict[str, str]:
+    """Return the arguments that come after `self` and `config`, with their defaults."""
+    positional = init.args.posonlyargs + init.args.args
+    defaults = [None] * (len(positional) - len(init.args.defaults)) + init.args.defaults
+    pairs = [*zip(positional, defaults, strict=True)][2:]
+    pairs += zip(init.args.kwonlyargs, init.args.kw_defaults, strict=True)
+    return {argument.arg: ast.unparse(default) if default else "" for argument, default in pairs}
+
+
+def _reads(method: ast.FunctionDef) -> dict[tuple[str, ...], str]:
+    """Return what a method reads of the entry: `config["x"]`, `self.config.get("x", 1)`, `params["x"]`.
+
+    In `create` the second argument holds the entry's fields too. Names that stand for a part of the
+    entry (`options = config["params"]`) are followed; whatever else happens to it is not.
+    """
+    arguments = [argument.arg for argument in method.args.args]
+    roots: dict[str, tuple[str, ...]] = {}
+    if method.name in ("__init__", "create") and len(arguments) > 1:
+        roots[arguments[1]] = ()
+    found: dict[tuple[str, ...], str] = {}
+
+    def path(node: ast.expr) -> tuple[str, ...] | None:
+        if isinstance(node, ast.Name):
+            return roots.get(node.id)
+        if isinstance(node, ast.Attribute):
+            return () if node.attr in ("config", "_config") else None
+        if isinstance(node, ast.BoolOp):  # (config.get("params") or {})
+            return path(node.values[0])
+        key: ast.expr | None = None
+        start = None
+        if isinstance(node, ast.Subscript):
+            key, start = node.slice, path(node.value)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "get":
+            key, start = next(iter(node.args), None), path(node.func.value)
+        if start is None or not isinstance(key, ast.Constant) or not isinstance(key.value, str):
+            return None
+        return (*start, key.value)
+
+    nodes = [*ast.walk(method)]
+    for node in nodes:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            meant = path(node.value)
+            roots |= {} if meant is None else {node.targets[0].id: meant}
+    for node in nodes:
+        read = path(node) if isinstance(node, (ast.Subscript, ast.Call)) else None
+        if read and not set(read) & NOT_IN_ENTRIES:
+            default = node.args[1] if isinstance(node, ast.Call) and len(node.args) > 1 else None
+            found[read] = found.get(read) or (ast.unparse(default) if default else "")
+    return {
+        read: default for read, default in found.items() if not any(_inside(other, read) for other in found)
+    }
+
+
+def _inside(path: tuple[str, ...], outer: tuple[str, ...]) -> bool:
+    return len(path) > len(outer) and path[: len(outer)] == outer

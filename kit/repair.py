@@ -1,0 +1,76 @@
+"""Mend the text of a config list that is not JSON: to be shown as a diff and taken only if wanted."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import difflib
+import json
+from typing import Any
+
+import json_repair
+
+from kit.config_list import (
+    MASK,
+    OLD_NAMES,
+    ConfigList,
+    ConfigListError,
+    hide_secrets,
+    masked,
+    parse_config_list,
+    to_json,
+)
+
+
+def repair(text: str) -> ConfigList | None:
+    """Return the entries that a text was probably meant to hold, None if there is no telling.
+
+    Python literals and assignments, missing or surplus commas and brackets, comments, curly quotes,
+    entries without a list around them, and the field names of older versions.
+    """
+    text = text.strip().removeprefix("\ufeff")
+    for read in (_from_python, _from_broken_json):
+        with contextlib.suppress(
+            ValueError, SyntaxError, TypeError, LookupError, MemoryError, RecursionError
+        ):
+            value = read(text)
+            if isinstance(value, dict):
+                value = value.get("config_list", [value])
+            if isinstance(value, (list, tuple)) and value and all(isinstance(item, dict) for item in value):
+                renamed = [{OLD_NAMES.get(name, name): item[name] for name in item} for item in value]
+                return parse_config_list(json.dumps(renamed))
+    return None
+
+
+def diff(before: str, entries: list[dict[str, Any]]) -> str:
+    """Return what saving the entries changes in a text, line by line, secrets masked."""
+    after = to_json(entries)
+    secrets = _secrets(entries)
+    with contextlib.suppress(ConfigListError):
+        secrets |= _secrets(parse_config_list(before))
+    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=1)
+    shown = "\n".join([*lines][3:])  # without file names and the first place
+    for secret in sorted(secrets, key=len, reverse=True):
+        shown = shown.replace(secret, MASK)
+    return hide_secrets(shown)
+
+
+def _from_python(text: str) -> Any:
+    """Return the value of a Python literal, or of the last assignment of one."""
+    last = ast.parse(text).body[-1]
+    return ast.literal_eval(last.value) if isinstance(last, (ast.Assign, ast.Expr)) else None
+
+
+def _from_broken_json(text: str) -> Any:
+    # Of several objects in a row it would keep the last, unless there is a list around them.
+    return json_repair.loads(f"[{text}]" if text.startswith("{") else text)
+
+
+def _secrets(value: Any, shown: Any = None) -> set[str]:
+    """Return the texts in a value that `masked` hides."""
+    shown = masked(value) if shown is None else shown
+    if isinstance(value, dict):
+        return {secret for name in value for secret in _secrets(value[name], shown[name])}
+    if isinstance(value, list):
+        return {secret for pair in zip(value, shown, strict=True) for secret in _secrets(*pair)}
+    return {str(value)} if shown == MASK and value != MASK else set()
