@@ -121,7 +121,7 @@ def explain(error: BaseException) -> Finding:
     if isinstance(error, ImportError):
         return Finding("missing-package", _short(text), "Install the package, then restart the kernel.", 1)
     message = f"{type(error).__name__}: {_short(text)}"
-    return Finding("error", message, "Read what the message says about the place.", 4)
+    return Finding("error", message, "Mend what the message names, then try again.", 4)
 
 
 def _of_problem(problem: Problem) -> Finding:

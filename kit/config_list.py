@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import dataclasses
 import difflib
 import functools
 import hashlib
@@ -43,6 +44,8 @@ class Problem:
     field: str | None = None
     warning: bool = False  # AutoGen takes it, but it is probably a mistake
     only_here: bool = False  # a variable or a package that this machine lacks: the list itself may be right
+    # Name and value that would take the field's place; not for the eye: it may be a key.
+    mend: tuple[str, Any] | None = dataclasses.field(default=None, repr=False)
 
     def __str__(self) -> str:
         if self.entry is None:
@@ -409,7 +412,8 @@ def _translate(index: int, entry: dict[str, Any], detail: Any) -> Problem:
         names = re.findall(r"\w+", detail["ctx"]["expected_tags"])
         guess = difflib.get_close_matches(str(entry.get(field)), names, 1)
         mend = f"did you mean {guess[0]!r}?" if guess else "for a custom model client, leave it out."
-        return Problem(f"AutoGen knows no {masked(entry.get(field))!r}: {mend}", index, field)
+        better = (field, guess[0]) if guess else None
+        return Problem(f"AutoGen knows no {masked(entry.get(field))!r}: {mend}", index, field, mend=better)
     if detail["type"] == "missing":
         return Problem(f"missing. Add {field!r}: AutoGen needs it.", index, field)
     if field == "model" and entry.get("model") == "":
@@ -424,16 +428,17 @@ def _hints(index: int, entry: dict[str, Any]) -> list[Problem]:
     problems = []
     for name in entry:
         if name in OLD_NAMES:
-            message = f"the name in older versions. Write {OLD_NAMES[name]!r}."
-            problems.append(Problem(message, index, name, warning=True))
+            message, guess = f"the name in older versions. Write {OLD_NAMES[name]!r}.", OLD_NAMES[name]
+            problems.append(Problem(message, index, name, warning=True, mend=(guess, entry[name])))
         elif name not in known and (close := difflib.get_close_matches(name, known, 3, 0.8)):
             guess = next((other for other in close if sorted(other) == sorted(name)), close[0])  # "modle"
             message = f"unknown field. Did you mean {guess!r}? It is passed on as it is."
-            problems.append(Problem(message, index, name, warning=True))
+            problems.append(Problem(message, index, name, warning=True, mend=(guess, entry[name])))
     url, openai = entry.get("base_url"), entry.get("api_type", "openai") == "openai"
     if openai and "model_client_cls" not in entry and re.fullmatch(r"https?://[^/]+/?", str(url)):
-        message = f"no path in it. Most servers answer under /v1: {str(url).rstrip('/')}/v1"
-        problems.append(Problem(message, index, "base_url", warning=True))
+        better = f"{str(url).rstrip('/')}/v1"
+        message = f"no path in it. Most servers answer under /v1: {better}"
+        problems.append(Problem(message, index, "base_url", warning=True, mend=("base_url", better)))
     return problems
 
 

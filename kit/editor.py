@@ -6,6 +6,8 @@ import copy
 import json
 import os
 import re
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -341,6 +343,24 @@ class ConfigListEditor:
             and not (name == EXTRA and str(problem.field).endswith("="))
         )
 
+    def mendable(self) -> Problem | None:
+        """Return the first problem of the selected entry that `mend` can mend."""
+        for problem in self.problems():
+            if problem.entry == self.selected and problem.mend and self.entry is not None:
+                name, _ = problem.mend
+                if name == problem.field or name not in self.entry:
+                    return problem
+        return None
+
+    def mend(self) -> None:
+        """Put what the first mendable problem proposes in the place of the field."""
+        problem = self.mendable()
+        if problem and problem.mend and self.entry is not None:
+            name, value = problem.mend
+            with self._edit():
+                pairs = [(name, value) if old == problem.field else (old, v) for old, v in self.entry.items()]
+                self.entries[self.selected] = ConfigEntry(pairs)
+
     def preview(self) -> str:
         """Return the JSON of the list, secrets masked."""
         return json.dumps(masked(self.entries), indent=2, ensure_ascii=False, default=repr)
@@ -451,6 +471,8 @@ class ConfigListEditor:
             name, message = next(iter(self.unparsed.items()))
             raise ConfigListError(self.path, [Problem(message, self.selected, name)])
         target = Path(self.path if path is None else path)
+        if overwrite and target.is_file():
+            shutil.copy(target, target.with_name(f"{target.name}.bak"))  # with its permissions
         try:
             saved = lists.save_config_list(self.entries, target, overwrite=overwrite)
         except ConfigListConflict as conflict:
@@ -459,8 +481,11 @@ class ConfigListEditor:
             return
         self.entries, self.path = saved, str(target)
         self._stored, self.question = self._text(), None
-        here = [problem for problem in self.problems() if problem.only_here]
-        self.message = f"Saved {len(saved)} entries to {self.path}." + (f" But {here[0]}" if here else "")
+        self.message = f"Saved {len(saved)} entries to {self.path}."
+        if self.preview() != lists.to_json(self.entries):  # the file holds a key
+            self.message += " It holds a key in plain text" + (
+                ", and git does not ignore it." if _seen_by_git(target) else "."
+            )
         self._changed()
 
     def answer(self, yes: bool) -> None:
@@ -593,6 +618,15 @@ def split(name: str) -> Place:
         else:
             path[-1] += part[-1]
     return tuple(path)
+
+
+def _seen_by_git(path: Path) -> bool:
+    """Return whether a file lies in a git repository that does not ignore it."""
+    command = ["git", "-C", str(path.resolve().parent), "check-ignore", "-q", path.name]
+    try:
+        return subprocess.run(command, capture_output=True, timeout=5).returncode == 1
+    except (OSError, subprocess.TimeoutExpired):  # there is no git
+        return False
 
 
 def _flatten(value: dict[str, Any], path: Place = ()) -> Iterator[tuple[Place, Any]]:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 
 import pytest
 
@@ -255,3 +256,52 @@ def test_what_can_not_be_loaded_leaves_the_entries_as_they_are(editor):
     with pytest.raises(ConfigListError, match="neither an environment variable nor a file"):
         editor.load()
     assert models(editor) == "abc"
+
+
+def test_what_is_replaced_is_kept_beside_it(editor, folder):
+    (folder / "OAI_CONFIG_LIST").write_text("something else")
+    editor.save()
+    editor.answer(True)
+    assert (folder / "OAI_CONFIG_LIST.bak").read_text() == "something else"
+
+
+def test_a_key_in_the_list_is_told_when_it_is_saved_and_that_git_would_take_it(editor, folder):
+    editor.set(api_key="sk-plain")
+    editor.save()
+    assert editor.message.endswith("It holds a key in plain text.")
+    subprocess.run(["git", "init", "-q", str(folder)], check=True)
+    editor.save()
+    assert editor.message.endswith("It holds a key in plain text, and git does not ignore it.")
+    (folder / ".gitignore").write_text("OAI_CONFIG_LIST")
+    editor.save()
+    assert editor.message.endswith("It holds a key in plain text.")
+    editor.set(api_key="${MY_OWN_KEY}")
+    editor.save()
+    assert editor.message == "Saved 3 entries to OAI_CONFIG_LIST."
+
+
+# Mending with one press
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ({"temprature": 0.5}, {"temperature": 0.5}),
+        ({"engine": "a"}, {"engine": "a"}),  # there is a model already
+        ({"request_timeout": 5}, {"timeout": 5}),
+        ({"api_type": "open_ai"}, {"api_type": "openai"}),
+    ],
+)
+def test_a_field_with_a_known_remedy_is_mended_in_its_place(editor, wrong, right):
+    editor.set(**wrong, n=2)
+    editor.mend()
+    assert editor.entry == {**editor.entries[0], "model": "b", **right, "n": 2}
+    assert list(editor.entry)[-1] == "n"
+    assert editor.mendable() is None
+
+
+def test_an_address_without_a_path_gets_its_v1(editor):
+    editor.add(SERVER)
+    editor.set(base_url="http://localhost:8000/")
+    editor.mend()
+    assert editor.entry["base_url"] == "http://localhost:8000/v1"

@@ -14,7 +14,7 @@ from ipywidgets.widgets.widget_description import DescriptionStyle
 from ipywidgets.widgets.widget_selection import _Selection
 from ipywidgets.widgets.widget_string import LabelStyle, TextStyle
 
-from kit.config_list import ConfigList, ConfigListError, Problem, hide_secrets, resolved
+from kit.config_list import ConfigList, ConfigListError, Problem, hide_secrets, masked, resolved
 from kit.editor import EXTRA, ConfigListEditor, Row
 from kit.fields import CUSTOM, FIELDS, KEY, VALUES, Field, guess, kind_of_entry, limits, presets
 from kit.trial import QUESTION
@@ -56,6 +56,7 @@ class ConfigListBuilder(widgets.VBox):
                 Redo=self.editor.redo,
             ),
             self._status,
+            self._mend,
             self._question,
             *self._form(),
             self._tabs,
@@ -115,6 +116,8 @@ class ConfigListBuilder(widgets.VBox):
     def __repr__(self) -> str:
         lines = [f"ConfigListBuilder: {self.editor.path}{', not saved' if self.editor.changed else ''}"]
         lines += [f"  {_line(index, entry)}" for index, entry in enumerate(self.editor.entries)]
+        asked = self.editor.question
+        lines += [asked.text, asked.diff, f"[{asked.yes}] or [No]?"] if asked else []
         return "\n".join([*lines, f"  {_summary(self.editor, self.editor.problems())}"])
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
@@ -131,13 +134,13 @@ class ConfigListBuilder(widgets.VBox):
         self._preset = look.make(widgets.Dropdown, "Preset", options=list(presets()))
         self._list = look.make(widgets.Select, "Entries", rows=4)
         self._status = StatusLine()
+        self._mend = self._buttons(Mend=self._mend_it)
         self._inputs = {field.name: look.choice(field.label) for field in FIELDS}
         self._under = {name: look.note() for name in [*self._inputs, KEY, EXTRA]}
         self._variable = look.text("Key's variable")
         self._key = look.make(widgets.Password, "Key", continuous_update=False)
         self._more = widgets.ToggleButton(description=MORE, tooltip=MORE, layout=look.button)
-        self._find = self._buttons(Find_my_classes=self._draw)
-        self._ask = self._buttons(Ask_the_server_for_models=self._ask_server)
+        self._find = self._buttons(Find_my_classes=self._draw, Ask_the_server_for_models=self._ask_server)
         self._passed = look.note()
         self._rows = widgets.VBox(layout=look.plain)
         self._drawn_rows: list[Row] | None = None
@@ -163,7 +166,7 @@ class ConfigListBuilder(widgets.VBox):
         ]
         self._tabs.titles = ["JSON", "Python", "Try it", "Paste", "Filter", "Agent", "Other fields"]
         self._asked, self._changes = StatusLine(), CopyableText("changes")
-        self._yes = self._buttons(Yes=lambda: self.editor.answer(True), No=lambda: self.editor.answer(False))
+        self._yes = self._buttons(Yes=lambda: self._answer(True), No=lambda: self._answer(False))
         self._question = self._box(self._asked, self._changes, self._yes)
         self._watch()
 
@@ -174,10 +177,10 @@ class ConfigListBuilder(widgets.VBox):
         for field in FIELDS:
             (basic if field.basic else more).extend([self._inputs[field.name], self._under[field.name]])
         new = self._row(*self._new, self._buttons(Add_field=self._add_field))
+        # After the class come buttons that are always there: what the class decides is shown or hidden
+        # while Tab leaves it, and the focus needs a place to go to.
         return [
-            *basic[:2],
-            self._ask,
-            *basic[2:4],
+            *basic[:4],
             self._find,
             *basic[4:],
             self._variable,
@@ -246,6 +249,20 @@ class ConfigListBuilder(widgets.VBox):
     def _save(self) -> None:
         self.editor.save(self._path.value)
 
+    # Where what was pressed disappears, the focus goes on: with the keyboard alone it would be lost.
+
+    def _answer(self, yes: bool) -> None:
+        self._files.children[0].focus()
+        self.editor.answer(yes)
+
+    def _mend_it(self) -> None:
+        self._inputs["model"].focus()
+        self.editor.mend()
+
+    def _remove_row(self, row: Row) -> None:
+        self._new[0].focus()
+        self.editor.set_row(row.path, "text", "")
+
     def _take_key(self, key: str) -> None:
         self._key.value = ""  # at once: what a widget holds may be saved with the notebook
         self.editor.set_key(key)
@@ -296,6 +313,7 @@ class ConfigListBuilder(widgets.VBox):
             self._draw_rows()
             self._draw_tab()
             self._draw_question()
+            self._draw_mend()
             self._status.text = _summary(self.editor, problems)
         finally:
             self._drawing = False
@@ -333,8 +351,7 @@ class ConfigListBuilder(widgets.VBox):
         if editor.models():
             self._inputs["model"].options = editor.models()
         custom = kind == CUSTOM
-        self._find.layout = look.wrap if custom else look.hidden
-        self._ask.layout = look.hidden if custom else look.wrap
+        self._find.children[1].disabled = custom
         self._variable.value, self._under[KEY].value = editor.key_variable(), editor.key_state()
         self._variable.disabled = self._key.disabled = editor.entry is None
         visible = more or not custom or KEY in (editor.entry or {})
@@ -365,7 +382,7 @@ class ConfigListBuilder(widgets.VBox):
         self._on(text, lambda value: self.editor.set_row(row.path, kind.value, value))
         self._on(kind, lambda value: self.editor.set_row(row.path, value, text.value))
         remove = self._look.make_button(f"Remove {row.name}")
-        remove.on_click(lambda _: self._attempt(lambda: self.editor.set_row(row.path, "text", "")))
+        remove.on_click(lambda _: self._attempt(lambda: self._remove_row(row)))
         return self._row(text, kind, remove)
 
     def _draw_arguments(self) -> None:
@@ -403,6 +420,14 @@ class ConfigListBuilder(widgets.VBox):
             self._registered.text = none if self._agent is None else editor.registered(self._agent)
         elif EXTRA not in editor.unparsed:
             self._extra.value = editor.extra_text()
+
+    def _draw_mend(self) -> None:
+        problem = self.editor.mendable()
+        self._mend.layout = self._look.wrap if problem else self._look.hidden
+        if problem and problem.mend:
+            name, value = problem.mend
+            better = name if name != problem.field else value
+            self._mend.children[0].description = f"Mend {problem.field}: make it {better}"
 
     def _draw_question(self) -> None:
         question = self.editor.question
@@ -469,8 +494,10 @@ def _help(field: Field) -> str:
 
 
 def _line(index: int, entry: dict[str, Any]) -> str:
+    entry = masked(entry)
     client = entry.get("model_client_cls") or entry.get("api_type") or "OpenAI client"
-    return f"{index}: {entry.get('model')} ({client})"
+    where = entry.get("base_url") or entry.get("device")
+    return f"{index}: {entry.get('model')} ({client}{f', {where}' if where else ''})"
 
 
 def _summary(editor: ConfigListEditor, problems: list[Problem]) -> str:

@@ -11,8 +11,12 @@ HEADERS = ("Step", "What was checked", "Verdict", "Fix")
 def as_html(report: Any) -> str:
     """Return the table that a notebook shows for a `kit.checkup.Report`."""
     head = "".join(f'<th scope="col" style="text-align: left">{header}</th>' for header in HEADERS)
-    style = "text-align: left; white-space: pre-wrap; overflow-wrap: anywhere"
-    cells = [[f'<td style="{style}">{escape(cell)}</td>' for cell in row] for row in report.rows()]
+    style = "text-align: left; white-space: pre-wrap"
+    styles = (style, style, f"{style}; overflow-wrap: anywhere", f"{style}; overflow-wrap: anywhere")
+    cells = [
+        [f'<td style="{style}">{escape(cell)}</td>' for style, cell in zip(styles, row, strict=True)]
+        for row in report.rows()
+    ]
     body = "".join(f"<tr>{''.join(row)}</tr>" for row in cells)
     to_mend = sum(not finding.warning for finding in report.findings)
     caption = f"✖ {to_mend} to mend" if to_mend else "✔ Nothing to mend"
