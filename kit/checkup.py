@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kit.config_list import ConfigListError, Problem, check_config_list, load_config_list
+from kit.config_list import ConfigListError, Problem, check_config_list, hide_secrets, load_config_list
 from kit.registration import Registrations, register_model_clients
 
 STEPS = {1: "the client class", 2: "the config list", 3: "registering", 4: "the chat"}
@@ -103,7 +103,7 @@ def diagnose(subject: Any, *classes: type, error: BaseException | None = None) -
 
 def explain(error: BaseException) -> Finding:
     """Return what an exception from a chat means."""
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = hide_secrets(" ".join(str(error).split())) or type(error).__name__
     if "are not activated" in text:
         fix = "register_model_clients(agent, YourClass) fills every place of the list, before the chat."
         return Finding("not-registered", "a class of the list was not registered on this agent.", fix, 3)

@@ -13,6 +13,7 @@ import difflib
 import functools
 import hashlib
 import json
+import keyword
 import logging
 import os
 import re
@@ -29,6 +30,10 @@ SECRET_VALUE = re.compile(r"(sk-|gsk_|AIza|Bearer )\S")  # a key in a field of a
 REFERENCE = re.compile(
     r"\$\{([A-Za-z_]\w*)\}"
 )  # stands for a key: ${MY_API_KEY}, read when the list is loaded
+# A name and a value in quotes, as JSON, Python or a shell have them: "api_key": "..."
+QUOTED = re.compile(
+    r"""(?P<name>[\w-]+)["']?\s*[:=]\s*(?P<quote>["'])(?P<value>(?:\\.|(?!(?P=quote)).)*)(?P=quote)"""
+)
 # Fields of the kit's own model clients; those of AutoGen and OpenAI are read off their packages.
 CLIENT_FIELDS = {"device", "device_map", "dtype", "revision", "params", "max_new_tokens", "do_sample"}
 CLIENT_FIELDS |= {"quantization", "prefix_cache", "top_k"}
@@ -99,15 +104,36 @@ def masked(value: Any, name: str = "") -> Any:
     return MASK if secret and not shown else value
 
 
-def hide_secrets(text: str) -> str:
-    """Return a message of somebody else's with every key in it replaced by stars.
+def secrets_in(value: Any, shown: Any = None) -> set[str]:
+    """Return the texts in an entry, list or value that `masked` hides."""
+    shown = masked(value) if shown is None else shown
+    if isinstance(value, dict):
+        return {secret for name in value for secret in secrets_in(value[name], shown[name])}
+    if isinstance(value, (list, tuple)):
+        return {secret for pair in zip(value, shown, strict=True) for secret in secrets_in(*pair)}
+    return {str(value)} if shown == MASK and value != MASK else set()
 
-    Keys are known by their look, and by the environment variables that are named like secrets.
+
+def hide_secrets(text: str, *entries: dict[str, Any]) -> str:
+    """Return a text of somebody else's with every key in it replaced by stars.
+
+    Known are the keys in these entries, those in environment variables that are named like
+    secrets, values that stand beside such a name in quotes, and what looks like a key.
     """
-    known = [value for name, value in os.environ.items() if SECRET_NAME.search(name) and len(value) > 7]
-    for value in sorted(known, key=len, reverse=True):
-        text = text.replace(value, MASK)
+    known = {value for name, value in os.environ.items() if SECRET_NAME.search(name) and len(value) > 7}
+    for entry in entries:
+        known |= secrets_in(resolved(entry)) | secrets_in(entry)
+    for secret in sorted(known, key=len, reverse=True):
+        for written in {secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}:
+            text = re.sub(rf"(?<!\w){re.escape(written)}(?!\w)", MASK, text)
+    text = QUOTED.sub(_hide_value, text)
     return re.sub(SECRET_VALUE.pattern + r"+", MASK, text)
+
+
+def _hide_value(found: re.Match[str]) -> str:
+    name, value = found["name"], found["value"]
+    secret = SECRET_NAME.search(name) and value not in ("", NO_KEY, MASK) and not REFERENCE.fullmatch(value)
+    return found[0].replace(value, MASK) if secret else found[0]
 
 
 def parse_config_list(text: str, source: str = "config list") -> ConfigList:
@@ -224,7 +250,7 @@ def resolved(value: Any, name: str = "") -> Any:
         return ConfigEntry({key: resolved(item, str(key)) for key, item in value.items()})
     if isinstance(value, list):
         return [resolved(item, name) for item in value]
-    found = _variable(value, name)
+    found = variable_of(value, name)
     if not found or found not in os.environ:
         return value
     key = _Resolved(os.environ[found])
@@ -262,8 +288,11 @@ def save_config_list(
                 message = f"{what}. Load it again, save under another name, or pass overwrite=True."
                 raise ConfigListConflict(str(path), [Problem(message)])
         _write_atomically(path, text)
-    except OSError as error:
-        raise ConfigListError(str(path), [Problem(f"can't be written: {error.strerror}.")]) from None
+    except ConfigListError:
+        raise
+    except (OSError, ValueError) as error:  # a name with a zero byte is a ValueError
+        reason = getattr(error, "strerror", error)
+        raise ConfigListError(str(path), [Problem(f"can't be written: {reason}.")]) from None
     saved = ConfigList(ConfigEntry(entry) for entry in entries)
     saved.path, saved.digest = path, digest(text)
     return saved
@@ -300,12 +329,12 @@ def read_source(env_or_file: str | Path) -> tuple[str, str, Path | None]:
         message = f"neither an environment variable nor a file of this name (looked in {Path.cwd().name!r})."
     except UnicodeDecodeError:
         message = "not UTF-8 text. Save it again with the encoding UTF-8."
-    except OSError as error:
-        message = f"can't be read: {error.strerror}."
+    except (OSError, ValueError) as error:  # a name with a zero byte is a ValueError
+        message = f"can't be read: {getattr(error, 'strerror', error)}."
     raise ConfigListError(str(path), [Problem(message)])
 
 
-def _variable(value: Any, name: str) -> str | None:
+def variable_of(value: Any, name: str) -> str | None:
     """Return the environment variable that a field's value stands for, if it is a key's field."""
     found = REFERENCE.fullmatch(value) if isinstance(value, str) and SECRET_NAME.search(name) else None
     return found[1] if found else None
@@ -326,7 +355,7 @@ def _unset(value: Any, name: str = "") -> list[str]:
         return [variable for key, item in value.items() for variable in _unset(item, str(key))]
     if isinstance(value, list):
         return [variable for item in value for variable in _unset(item, name)]
-    found = _variable(value, name)
+    found = variable_of(value, name)
     return [found] if found and not os.environ.get(found) else []
 
 
@@ -373,7 +402,7 @@ def _check_entry(index: int, entry: dict[str, Any]) -> list[Problem]:
     if not entry:
         return [Problem('an empty entry: add at least a "model".', index)]
     name = entry.get("model_client_cls")
-    if isinstance(name, str) and not name.isidentifier():
+    if isinstance(name, str) and (not name.isidentifier() or keyword.iskeyword(name)):
         message = f"{masked(name)!r} is no class name. Write the name after `class`: 'MyModelClient'."
         return [Problem(message, index, "model_client_cls")]
     if unset := _unset(entry):

@@ -113,6 +113,7 @@ class ConfigListEditor:
         self._past: list[_Snapshot] = []
         self._future: list[_Snapshot] = []
         self._stored = self._text()
+        self._typed: set[str] = set()  # variables that were set here
         self._verdicts: dict[str, list[Problem]] = {}
 
     # The list -----------------------------------------------------------------------------------
@@ -161,6 +162,7 @@ class ConfigListEditor:
         with self._edit():
             if self.entry is not None:
                 del self.entries[self.selected]
+                self.unparsed = {}
                 self.selected = max(0, min(self.selected, len(self.entries) - 1))
 
     def move(self, step: int) -> None:
@@ -218,7 +220,7 @@ class ConfigListEditor:
 
     def set_key_variable(self, name: str) -> None:
         """Name the environment variable that holds the key. What looks like a key is taken as one."""
-        name = name.strip().removeprefix("${").removesuffix("}")
+        name = name.strip().removeprefix("$").removeprefix("{").removesuffix("}")
         if name and name not in os.environ and not re.fullmatch(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+", name):
             self.set_key(name)
             self.message = f"That looked like a key, not like a name. {self.message}"
@@ -229,17 +231,23 @@ class ConfigListEditor:
     def set_key(self, key: str) -> None:
         """Keep a key that was typed in this process's environment; the entry gets the variable's name.
 
-        So the key is in no file, no preview and no widget. Another key that has the name keeps it.
+        So the key is in no file, no preview and no widget. A variable that was set before keeps its
+        value: the key gets another name.
+
+        Raises:
+            ValueError: it has characters that no key has.
         """
         key = key.strip()
         if not key or self.entry is None:
             return
+        if not key.isprintable():
+            raise ValueError("That is no key: it has characters that can't be seen. Copy it again.")
         variable = name = self.key_variable() or KEY_VARIABLE[kind_of_entry(self.entry)]
         number = 2
-        while not self.key_variable() and os.environ.get(variable, key) != key:
+        while variable not in self._typed and os.environ.get(variable, key) != key:
             variable, number = f"{name}_{number}", number + 1
         os.environ[variable] = key
-        self._verdicts.clear()
+        self._typed.add(variable)
         self._set((KEY,), "text", f"${{{variable}}}")
         self.message = (
             f"The key is kept as {variable} until this kernel stops. Set it in your system to stay."
@@ -271,7 +279,10 @@ class ConfigListEditor:
     def add_row(self, name: str, kind: str, text: str) -> None:
         """Add a field; dots in its name lead into objects: `params.max_length`."""
         path = split(name.strip())
-        if all(path):
+        if not text.strip():
+            self.unparsed[EXTRA] = "Give the field a value."
+            self._changed()
+        elif all(path):
             self._set(path, kind, text, EXTRA)
         else:
             self.unparsed[EXTRA] = "Give the field a name; dots lead into objects: params.max_length"
@@ -292,6 +303,8 @@ class ConfigListEditor:
                 if len(objects) != 1:
                     raise ValueError("one object is needed: {...}")
                 extra = _unmask(objects[0], self._extra())
+                if _text([extra]) == _text([self._extra()]):
+                    return
             except ValueError as error:
                 told = error.problems[0].message if isinstance(error, ConfigListError) else error
                 self.unparsed[EXTRA] = f"Not used: {told}"
@@ -305,13 +318,14 @@ class ConfigListEditor:
         if not isinstance(chosen, str):
             return
         self.unparsed.pop(f"{name}=", None)
+        text, given = text.strip(), {**self.arguments.get(chosen, {})}
         with self._edit():
-            given = self.arguments.setdefault(chosen, {})
             given.pop(name, None)
             try:
-                if text.strip():
-                    argument(text.strip(), self.namespace)
-                    given[name] = text.strip()
+                if text:
+                    argument(text, self.namespace)
+                    given[name] = text
+                self.arguments = {**self.arguments, chosen: given}
             except ValueError as error:
                 self.unparsed[f"{name}="] = f"Not used: {error}"
 
@@ -454,7 +468,7 @@ class ConfigListEditor:
         def use(entries: ConfigList) -> None:
             with self._edit():
                 entries.path, entries.digest = self.entries.path, self.entries.digest
-                self.entries, self.selected = entries, 0
+                self.entries, self.selected, self.unparsed = entries, 0, {}
                 self.message = f"Pasted {len(entries)} entries."
 
         self._take(text, "the pasted text", use)
@@ -513,7 +527,7 @@ class ConfigListEditor:
     def _loaded(self, entries: ConfigList, file: Path | None, text: str) -> None:
         with self._edit():
             entries.path, entries.digest = file, lists.digest(text)
-            self.entries, self.selected = entries, 0
+            self.entries, self.selected, self.unparsed = entries, 0, {}
             try:
                 self._stored = _text(lists.parse_config_list(text))
             except ConfigListError:  # mended: what is on disk is something else
@@ -540,10 +554,14 @@ class ConfigListEditor:
                     parent.pop(path[-1], None)
                 self.entries[self.selected] = entry
             except ValueError as error:
-                self.unparsed[told_at] = f"{text!r} is not used. {error}"
+                shown: Any = text
+                for name in path:
+                    shown = masked(shown, name)
+                self.unparsed[told_at] = f"{shown!r} is not used. {error}"
 
     def _check(self, index: int, entry: dict[str, Any]) -> list[Problem]:
         """Return the problems of one entry; an entry that did not change is not checked again."""
+        # A key that is set or taken away changes the verdict.
         known = [entry, sorted(name for name in os.environ if os.environ[name])]
         key = json.dumps(known, default=repr)
         if key not in self._verdicts:
@@ -569,7 +587,11 @@ class ConfigListEditor:
 
     def _snapshot(self) -> _Snapshot:
         return _Snapshot(
-            copy.deepcopy(self.entries), self.selected, copy.deepcopy(self.arguments), self.path, self._stored
+            copy.deepcopy(self.entries),
+            self.selected,
+            {name: dict(given) for name, given in self.arguments.items() if given},
+            self.path,
+            self._stored,
         )
 
     @contextmanager
@@ -580,7 +602,8 @@ class ConfigListEditor:
         yield
         if selected != self.selected:
             self.unparsed = {}
-        if self._text() != _text(before.entries) or self.arguments != before.arguments:
+        given = {name: given for name, given in self.arguments.items() if given}
+        if self._text() != _text(before.entries) or given != before.arguments:
             self._past = [*self._past, before][-UNDO_STEPS:]
             self._future = []
         self._changed()
@@ -592,8 +615,8 @@ class ConfigListEditor:
         else:
             target.append(self._snapshot())
             state = source.pop()
-            if state.entries.path == self.entries.path:  # the same file, which may have been saved since
-                state.entries.digest = self.entries.digest
+            if state.entries.path in (None, self.entries.path):  # the same file, perhaps saved since
+                state.entries.path, state.entries.digest = self.entries.path, self.entries.digest
             else:
                 self.path, self._stored = state.path, state.stored
             self.entries, self.selected, self.arguments = state.entries, state.selected, state.arguments

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import importlib.util
 import inspect
@@ -28,7 +29,6 @@ class ClassFacts:
     a path: `("params", "max_length")`.
     """
 
-    source: str = ""
     arguments: dict[str, str] = field(default_factory=dict)
     fields: dict[tuple[str, ...], str] = field(default_factory=dict)
 
@@ -55,26 +55,23 @@ def kit_clients() -> list[str]:
     return [name for name in kit.__all__ if name.endswith("ModelClient")]
 
 
-def facts(name: str, namespace: dict[str, Any]) -> ClassFacts | None:
+def facts(name: str, namespace: dict[str, Any], seen: frozenset[str] = frozenset()) -> ClassFacts | None:
     """Return what the class of this name takes, None where there is no such class.
 
     The class is looked for in the namespace, then in the kit. Its source is read, not run.
     """
-    found = model_clients(namespace).get(name)
-    text = _source_of(found) if found else _source_in_kit(name)
-    if text is None and found is None:
-        return None
-    node = next(
-        (one for one in ast.walk(_tree(text or "")) if isinstance(one, ast.ClassDef) and one.name == name),
-        None,
-    )
+    found = namespace.get(name)
+    text = _text_around(found) if isinstance(found, type) else _source_in_kit(name)
+    if text is None:
+        return ClassFacts() if isinstance(found, type) else None
     known = ClassFacts()
-    if node is None:
+    node = _definition(name, text)
+    if not isinstance(node, ast.ClassDef):
         return known
-    known.source = ast.get_source_segment(text or "", node) or ""
     for base in node.bases:  # what it inherits comes first
-        if isinstance(base, ast.Name) and base.id != name and (inherited := facts(base.id, namespace)):
-            known.arguments, known.fields = inherited.arguments, inherited.fields
+        if isinstance(base, ast.Name) and base.id not in seen | {name}:
+            inherited = facts(base.id, namespace, seen | {name}) or ClassFacts()
+            known = ClassFacts(inherited.arguments, inherited.fields)
     for method in node.body:
         if isinstance(method, ast.FunctionDef):
             if method.name == "__init__":
@@ -83,20 +80,40 @@ def facts(name: str, namespace: dict[str, Any]) -> ClassFacts | None:
     return known
 
 
-def imports_for(source: str, namespace: dict[str, Any]) -> list[str]:
-    """Return the import lines that a class, copied out of a notebook, needs."""
-    names = {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
-    lines = []
-    for name in sorted(names & namespace.keys()):
-        value = namespace[name]
-        module = getattr(value, "__module__", None)
+def written_out(
+    name: str, namespace: dict[str, Any], done: set[str] | None = None
+) -> tuple[list[str], list[str]]:
+    """Return the import lines and the definitions that a class of the notebook needs, its own last."""
+    done = set() if done is None else done
+    done.add(name)
+    text = _text_around(namespace.get(name))
+    node = _definition(name, text or "")
+    if node is None:
+        return [], [f"# {name} is your own: define it here, or import it"]
+    imports: list[str] = []
+    definitions: list[str] = []
+    used = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+    for other in sorted(used & namespace.keys() - done):
+        value = namespace[other]
+        module, own_name = getattr(value, "__module__", None), getattr(value, "__name__", None)
+        alias = "" if own_name == other else f" as {other}"
         if isinstance(value, ModuleType):
-            lines.append(f"import {value.__name__}" + ("" if value.__name__ == name else f" as {name}"))
-        elif name in kit.__all__:
-            lines.append(f"from kit import {name}")
-        elif module != "__main__" and getattr(sys.modules.get(str(module)), name, None) is value:
-            lines.append(f"from {module} import {name}")
-    return lines
+            imports.append(f"import {own_name}{alias}")
+        elif other in kit.__all__:
+            imports.append(f"from kit import {other}")
+        elif (
+            module not in (None, "__main__")
+            and getattr(sys.modules.get(module), str(own_name), None) is value
+        ):
+            imports.append(f"from {module} import {own_name}{alias}")
+        else:
+            more = written_out(other, namespace, done)
+            imports += more[0]
+            definitions += more[1]
+    lines = (text or "").splitlines()[
+        min([node, *node.decorator_list], key=_line).lineno - 1 : node.end_lineno
+    ]
+    return imports, [*definitions, "\n".join(lines)]
 
 
 def what_loading_takes(entry: dict[str, Any]) -> str:
@@ -107,15 +124,10 @@ def what_loading_takes(entry: dict[str, Any]) -> str:
     import psutil
 
     name = str(entry.get("model") or "")
-    folder = Path(name).expanduser()
-    if not (folder / "config.json").is_file():
-        found = _cached(name)
-        if found is None:
-            where = (
-                "to be fetched from the model hub first" if name.count("/") == 1 else "not on this machine"
-            )
-            return f"{name!r} is {where}: its size is not known here."
-        folder = found
+    folder = _model_folder(name)
+    if folder is None:
+        where = "to be fetched from the model hub first" if name.count("/") == 1 else "not on this machine"
+        return f"{name!r} is {where}: its size is not known here."
     size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     if not size:
         return f"{name!r} has no safetensors, the only weights that are loaded."
@@ -135,33 +147,48 @@ def what_loading_takes(entry: dict[str, Any]) -> str:
     )
 
 
-@functools.lru_cache(maxsize=16)
-def _tree(text: str) -> ast.Module:
-    return ast.parse(text)
-
-
-def _cached(name: str) -> Path | None:
-    """Return the folder that the model hub's cache has for a name, None where it has none."""
+def _model_folder(name: str) -> Path | None:
+    """Return the folder of a model, its own or the one in the model hub's cache, None if there is none."""
     from huggingface_hub import try_to_load_from_cache
-    from huggingface_hub.errors import HFValidationError
 
-    try:
+    with contextlib.suppress(OSError, RuntimeError, ValueError):  # what can be no path, or no name
+        folder = Path(name).expanduser()
+        if (folder / "config.json").is_file():
+            return folder
         found = try_to_load_from_cache(name, "config.json")
-    except HFValidationError:
-        return None
-    return Path(found).parent if isinstance(found, str) else None
+        return Path(found).parent if isinstance(found, str) else None
+    return None
 
 
-def _source_of(cls: type) -> str | None:
-    """Return the text of the cell or file that defines a class.
+def _text_around(value: Any) -> str | None:
+    """Return the text of the cell or file that defines a class or function.
 
     `inspect.getsource` fails for classes of a notebook; their methods remember the cell.
     """
-    for method in vars(cls).values():
-        function = inspect.unwrap(getattr(method, "__func__", method))
-        if inspect.isfunction(function) and function.__module__ == cls.__module__:
+    for one in vars(value).values() if isinstance(value, type) else [value]:
+        function = inspect.unwrap(getattr(one, "__func__", one))
+        if inspect.isfunction(function) and function.__module__ == value.__module__:
             return "".join(linecache.getlines(function.__code__.co_filename)) or None
     return None
+
+
+def _definition(name: str, text: str) -> ast.ClassDef | ast.FunctionDef | None:
+    nodes = (node for node in _tree(text).body if isinstance(node, (ast.ClassDef, ast.FunctionDef)))
+    return next((node for node in reversed([*nodes]) if node.name == name), None)
+
+
+@functools.lru_cache(maxsize=16)
+def _tree(text: str) -> ast.Module:
+    try:
+        return ast.parse(text)
+    except SyntaxError:  # a cell with a %magic in it
+        return ast.parse(
+            "\n".join("" if line.lstrip().startswith(("%", "!")) else line for line in text.split("\n"))
+        )
+
+
+def _line(node: ast.AST) -> int:
+    return getattr(node, "lineno", 0)
 
 
 def _source_in_kit(name: str) -> str | None:

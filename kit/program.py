@@ -7,9 +7,9 @@ import textwrap
 from typing import Any
 
 import kit
-from kit.config_list import MASK, NO_KEY, REFERENCE, masked
+from kit.config_list import MASK, masked, variable_of
 from kit.fields import AZURE
-from kit.inspection import facts, imports_for
+from kit.inspection import written_out
 
 STEPS = """\
 {imports}# Step 1: the model client class
@@ -60,29 +60,42 @@ def program(
 def _classes(names: list[str], namespace: dict[str, Any]) -> str:
     """Return how the program comes by its classes: imported from the kit, or written out."""
     imports: list[str] = []
-    definitions = []
+    definitions: list[str] = []
+    done: set[str] = set()
     for name in names:
-        known = facts(name, namespace)
-        if name in kit.__all__ and name not in namespace:
+        if name in kit.__all__ and getattr(namespace.get(name), "__module__", "") != "__main__":
             imports.append(f"from kit import {name}")
-        elif known and known.source:
-            imports += imports_for(known.source, namespace)
-            definitions.append(known.source)
-        elif name in kit.__all__:
-            imports.append(f"from kit import {name}")
-        else:
-            definitions.append(f"# {name} is your own class: define it here, or import it")
-    lines = "\n".join(dict.fromkeys(imports))
+        elif name not in done:
+            more = written_out(name, namespace, done)
+            imports += more[0]
+            definitions += more[1]
+    lines = "\n".join(sorted(set(imports)))
     text = "\n\n\n".join([*([lines] if lines else []), *definitions])
     return text or "# none needed: AutoGen has a client for every entry of this list"
+
+
+class _Code:
+    """Python that stands in a literal as it is."""
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+
+    def __repr__(self) -> str:
+        return self.code
 
 
 def _literal(entry: dict[str, Any]) -> str:
     """Return an entry as Python. Keys, by reference or in the list, become environment variables."""
     default = "AZURE_OPENAI_API_KEY" if entry.get("api_type") == AZURE else "OPENAI_API_KEY"
-    text = pprint.pformat(masked(dict(entry)), sort_dicts=False, width=90)
-    text = text.replace(repr(MASK), f'os.environ["{default}"]')
-    key = entry.get("api_key")
-    if isinstance(key, str) and key != NO_KEY and (reference := REFERENCE.fullmatch(key)):
-        text = text.replace(f"'api_key': {key!r}", f"'api_key': os.environ[\"{reference[1]}\"]")
+    text = pprint.pformat(_without_keys(entry, masked(dict(entry)), default), sort_dicts=False, width=90)
     return textwrap.indent(text, "    ") + ",\n"
+
+
+def _without_keys(value: Any, shown: Any, default: str, name: str = "") -> Any:
+    if isinstance(value, dict):
+        return {key: _without_keys(value[key], shown[key], default, str(key)) for key in value}
+    if isinstance(value, list):
+        pairs = zip(value, shown, strict=True)
+        return [_without_keys(item, masks, default, name) for item, masks in pairs]
+    variable = variable_of(value, name) or (default if shown == MASK and value != MASK else None)
+    return _Code(f'os.environ["{variable}"]') if variable else value

@@ -11,12 +11,9 @@ from typing import Any
 import json_repair
 
 from kit.config_list import (
-    MASK,
     OLD_NAMES,
     ConfigList,
-    ConfigListError,
     hide_secrets,
-    masked,
     parse_config_list,
     to_json,
 )
@@ -45,14 +42,8 @@ def repair(text: str) -> ConfigList | None:
 def diff(before: str, entries: list[dict[str, Any]]) -> str:
     """Return what saving the entries changes in a text, line by line, secrets masked."""
     after = to_json(entries)
-    secrets = _secrets(entries)
-    with contextlib.suppress(ConfigListError):
-        secrets |= _secrets(parse_config_list(before))
     lines = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=1)
-    shown = "\n".join([*lines][3:])  # without file names and the first place
-    for secret in sorted(secrets, key=len, reverse=True):
-        shown = shown.replace(secret, MASK)
-    return hide_secrets(shown)
+    return hide_secrets("\n".join([*lines][3:]), *entries)  # without file names and the first place
 
 
 def _from_python(text: str) -> Any:
@@ -64,13 +55,3 @@ def _from_python(text: str) -> Any:
 def _from_broken_json(text: str) -> Any:
     # Of several objects in a row it would keep the last, unless there is a list around them.
     return json_repair.loads(f"[{text}]" if text.startswith("{") else text)
-
-
-def _secrets(value: Any, shown: Any = None) -> set[str]:
-    """Return the texts in a value that `masked` hides."""
-    shown = masked(value) if shown is None else shown
-    if isinstance(value, dict):
-        return {secret for name in value for secret in _secrets(value[name], shown[name])}
-    if isinstance(value, list):
-        return {secret for pair in zip(value, shown, strict=True) for secret in _secrets(*pair)}
-    return {str(value)} if shown == MASK and value != MASK else set()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import kit
@@ -51,13 +51,14 @@ def try_entry(
 
     report = diagnose([entry])
     name = entry.get("model_client_cls")
+    if not report.ok:
+        return Trial(report=report)
     found: Any = model_clients(namespace).get(name or "") or (
         getattr(kit, name) if name in kit.__all__ else None
     )
-    if report.ok and name and found is None:
+    if name and found is None:
         message = f"there is no model client class {name!r} in this notebook."
         report.add(1, "the class", [Finding("no-class", message, "Run the cell that defines it.", 1)])
-    if not report.ok:
         return Trial(report=report)
     try:
         agent = AssistantAgent(
@@ -72,13 +73,15 @@ def try_entry(
         reply = agent.generate_reply(messages=[{"role": "user", "content": message}])
         seconds = time.perf_counter() - start
     except Exception as error:
-        report.add(4, "a chat with it", [explain(error)])
+        finding = explain(error)
+        finding = replace(finding, message=hide_secrets(finding.message, entry))
+        report.add(4, "a chat with it", [finding])
         return Trial(report=report)
     text = reply if isinstance(reply, str) else str((reply or {}).get("content") or reply)
     usage: dict[str, Any] = agent.get_total_usage() or {}
     used = next((one for one in usage.values() if isinstance(one, dict)), {})
     return Trial(
-        hide_secrets(text),
+        hide_secrets(text, entry),
         seconds,
         used.get("prompt_tokens"),
         used.get("completion_tokens"),

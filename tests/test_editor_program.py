@@ -49,7 +49,7 @@ def test_two_entries_of_one_class_are_registered_twice_and_imported_once(editor,
 def test_a_class_of_ones_own_is_left_to_define(editor):
     editor.set_text(CLASS, "MyClient")
     program = editor.python()
-    assert "# MyClient is your own class: define it here, or import it\n" in program
+    assert "# MyClient is your own: define it here, or import it\n" in program
     assert "agent.register_model_client(MyClient)\n" in program
 
 

@@ -41,6 +41,7 @@ class ConfigListBuilder(widgets.VBox):
         self._worker: threading.Thread | None = None
         self._look = _Look()
         super().__init__()
+        self.add_class("kit-form")
         self._make_inputs()
         self.children = [
             self._path,
@@ -143,7 +144,9 @@ class ConfigListBuilder(widgets.VBox):
         self._find = self._buttons(Find_my_classes=self._draw, Ask_the_server_for_models=self._ask_server)
         self._passed = look.note()
         self._rows = widgets.VBox(layout=look.plain)
-        self._drawn_rows: list[Row] | None = None
+        self._drawn_rows: dict[tuple[str, ...], widgets.HBox] = {}  # by path
+        self._drawn_entry: tuple[int, int] | None = None
+        self._emptied: set[tuple[str, ...]] = set()  # rows that stay, so that the focus has its place
         self._arguments = widgets.VBox(layout=look.plain)
         self._drawn_arguments: list[str] | None = None
         self._new = [look.value("New field"), look.kind(), look.value("Value")]
@@ -360,28 +363,41 @@ class ConfigListBuilder(widgets.VBox):
         self._under[EXTRA].value = editor.told(EXTRA, problems)
 
     def _draw_rows(self) -> None:
-        """Show the other fields; they are made anew only if there are others now."""
-        rows = self.editor.rows()
-        if self._drawn_rows is not None and _which(rows) == _which(self._drawn_rows):
-            for row, box in zip(rows, self._rows.children, strict=True):
-                shown = [row.text, row.kind] if row.present else [row.text]
-                if row.name not in self.editor.unparsed:
-                    for part, value in zip(box.children, shown, strict=False):
-                        part.value = value
-        else:
-            old, self._rows.children = self._rows.children, [self._one_row(row) for row in rows]
+        """Show the other fields. They stay where they are, with the focus, as long as they can."""
+        editor = self.editor
+        drawn, self._drawn_entry = self._drawn_entry, (editor.selected, len(editor.entries))
+        if self._drawn_entry != drawn:
+            self._emptied.clear()
+        rows = {row.path: row for row in editor.rows()}
+        for path in self._emptied - rows.keys():
+            rows[path] = Row(path, "text", "", present=False)
+        if rows.keys() != self._drawn_rows.keys():
+            old = self._rows.children
+            self._drawn_rows = {row.path: self._one_row(row) for row in rows.values()}
+            self._rows.children = list(self._drawn_rows.values())
             close_all(*old, keep=self._look.all())
-        self._drawn_rows = rows
+        for row in rows.values():
+            text, kind, remove = self._drawn_rows[row.path].children
+            text.placeholder = row.help
+            remove.layout = self._look.button if row.present else self._look.hidden
+            if row.name not in editor.unparsed:
+                text.value, kind.value = row.text, row.kind
 
     def _one_row(self, row: Row) -> widgets.HBox:
-        text = self._look.value(row.name, value=row.text, placeholder=row.help)
-        if not row.present:
-            self._on(text, lambda value: self.editor.set_row(row.path, guess(value), value))
-            return self._row(text)
-        kind = self._look.kind(value=row.kind)
-        self._on(text, lambda value: self.editor.set_row(row.path, kind.value, value))
-        self._on(kind, lambda value: self.editor.set_row(row.path, value, text.value))
+        text, kind = self._look.value(row.name), self._look.kind(value=row.kind)
         remove = self._look.make_button(f"Remove {row.name}")
+
+        def typed(value: str) -> None:
+            if not value:
+                self._emptied.add(row.path)
+            absent = remove.layout is self._look.hidden
+            self.editor.set_row(
+                row.path, guess(value) if absent and kind.value == "text" else kind.value, value
+            )
+
+        text.value = row.text
+        self._on(text, typed)
+        self._on(kind, lambda value: self.editor.set_row(row.path, value, text.value))
         remove.on_click(lambda _: self._attempt(lambda: self._remove_row(row)))
         return self._row(text, kind, remove)
 
@@ -482,10 +498,6 @@ class _Look:
 
     def make_button(self, text: str) -> Any:
         return widgets.Button(description=text, tooltip=text, layout=self.button, style=self.of_buttons)
-
-
-def _which(rows: list[Row]) -> list[tuple[Any, bool]]:
-    return [(row.path, row.present) for row in rows]
 
 
 def _help(field: Field) -> str:

@@ -13,7 +13,11 @@ import traitlets
 
 
 class StatusLine(anywidget.AnyWidget):
-    """A line of text that screen readers announce when it changes."""
+    """A line of text that screen readers announce when it changes.
+
+    In a form of the class `kit-form` it also keeps keys in the form: in JupyterLab, an arrow key in a
+    list would move to the next cell, and an x would cut the cell that the form is in.
+    """
 
     text = traitlets.Unicode().tag(sync=True)
 
@@ -23,6 +27,15 @@ class StatusLine(anywidget.AnyWidget):
       const show = () => { el.textContent = model.get("text"); };
       model.on("change:text", show);
       show();
+      const keep = (event) => {
+        const shortcut = event.ctrlKey || event.metaKey || event.altKey || event.key === "Escape";
+        if (!shortcut) event.stopPropagation();
+      };
+      const find = () => {  // the form is there once this line is on the page
+        if (el.isConnected) el.closest(".kit-form")?.addEventListener("keydown", keep);
+        else setTimeout(find, 50);
+      };
+      find();
     }
     export default { render };
     """

@@ -1,0 +1,346 @@
+"""Conversation: a talk with an agent or a group chat, as plain state. The panel only shows it."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from autogen import ConversableAgent, UserProxyAgent
+from autogen.code_utils import content_str
+from autogen.io.base import IOStream
+
+from kit.checkup import Finding, diagnose, explain
+from kit.config_list import hide_secrets
+
+YOU = "You"
+TOOL_TURNS = 20  # of one agent that calls and runs its tools, at most, before you speak again
+
+
+class Stopped(BaseException):
+    """Ends a reply. It is no Exception, since clients and tools may catch those."""
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a reply took. AutoGen tells tokens and cost; 0 stands for what it does not tell."""
+
+    seconds: float = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost: float = 0
+
+    def __str__(self) -> str:
+        parts = [f"{self.seconds:.1f} s"]
+        if self.prompt_tokens or self.completion_tokens:
+            parts.append(f"{self.prompt_tokens} + {self.completion_tokens} tokens")
+        if self.cost:
+            parts.append(f"cost {self.cost:.4g}")
+        return ", ".join(parts)
+
+
+@dataclass(eq=False)
+class Message:
+    """Something said: by you (a question), by an agent (a reply, perhaps growing), or an error's finding."""
+
+    speaker: str
+    text: str = ""
+    kind: str = "reply"
+    usage: Usage | None = None
+    stopped: bool = False
+    finding: Finding | None = None
+    sent: dict[str, Any] | None = field(default=None, repr=False)  # what a model gets to see of it
+
+    @property
+    def note(self) -> str:
+        return ", ".join([*([str(self.usage)] if self.usage else []), *(["stopped"] if self.stopped else [])])
+
+
+class Conversation:
+    """What you and an agent, or a group chat's manager, say to each other.
+
+    An agent's own chat history is neither read nor written: it gets the messages here. A group chat
+    keeps its history in its agents, and `clear` empties that with the next message.
+    `on_change` functions are called after each change, in the thread that called `send`.
+    """
+
+    def __init__(self, agent: Any) -> None:
+        if not hasattr(agent, "generate_reply"):
+            raise TypeError(f"An AutoGen agent or group-chat manager is needed, not {agent!r}.")
+        self.agent = agent
+        self.messages: list[Message] = []
+        self.running = self.stopping = False
+        self.on_change: list[Callable[[], None]] = []
+        self._group = getattr(agent, "groupchat", None)
+        self._agents = list(self._group.agents) if self._group else [agent]
+        self._user = UserProxyAgent("user", human_input_mode="NEVER", code_execution_config=False)
+        self._cleared = False
+        self._lock = threading.Lock()
+        self.growing: Message | None = None  # the reply that is being written
+        self._start: tuple[Any, float, Usage]  # of that reply: who writes it, since when, tokens before
+        self._source = ""  # where its pieces come from
+
+    @property
+    def total(self) -> Usage:
+        """What all replies took together."""
+        used = [message.usage for message in self.messages if message.usage]
+        names = ("seconds", "prompt_tokens", "completion_tokens", "cost")
+        return Usage(*(sum(getattr(usage, name) for usage in used) for name in names))
+
+    def send(self, text: str) -> Message:
+        """Say something, wait for all that is said then, and return the last message.
+
+        An error becomes a message with a `finding`; the same text can then be sent again.
+
+        Raises:
+            ValueError: there is nothing to send.
+            RuntimeError: the last message is still being answered.
+        """
+        if not text.strip():
+            raise ValueError("Write a message first.")
+        with self._lock:
+            if self.running:
+                raise RuntimeError(f"{self.agent.name} is still answering: wait, or stop it first.")
+            self.running, self.stopping = True, False
+        start = len(self.messages)
+        self.messages.append(Message(YOU, text, "question", sent={"role": "user", "content": text}))
+        try:
+            self._changed()
+            with IOStream.set_default(_Stream(self)), self._listening():
+                (self._ask_group if self._group else self._ask_agent)(text)
+            self._close()
+            if len(self.messages) == start + 1:
+                self._tell(self._silence(), start)
+        except Stopped:
+            pass
+        except Exception as error:
+            self._tell(self._explain(error), start)
+        except BaseException:  # the kernel's own interrupt
+            self.stopping = True
+            raise
+        finally:
+            self._close()
+            self.running = False
+            self._changed()
+        return self.messages[-1]
+
+    def stop(self) -> None:
+        """End the reply at its next piece; what was said stays. One that comes whole is dropped."""
+        if self.running and not self.stopping:
+            self.stopping = True
+            self._changed()
+
+    def clear(self) -> None:
+        """Forget all that was said."""
+        if self.running:
+            raise RuntimeError(f"{self.agent.name} is still answering: wait, or stop it first.")
+        self.messages.clear()
+        self._cleared, self.stopping = True, False
+        self._changed()
+
+    def markdown(self) -> str:
+        """Return the transcript as Markdown."""
+        parts = []
+        for message in self.messages:
+            note = f"\n\n*{message.note}*" if message.note else ""
+            parts.append(f"**{message.speaker}**\n\n{message.text}{note}\n")
+        return "\n".join(parts)
+
+    # Talking ----------------------------------------------------------------------------------
+
+    def _ask_agent(self, text: str) -> None:
+        """Let one agent answer; if it calls tools that it can run itself, until it has."""
+        for _ in range(TOOL_TURNS):
+            self._begin(self.agent)
+            # Without this exclusion an agent may ask a human, or count its replies and fall silent.
+            reply = self.agent.generate_reply(
+                messages=self._history(), exclude=[ConversableAgent.check_termination_and_human_reply]
+            )
+            self._finish(reply)
+            message = reply if isinstance(reply, dict) else {}
+            calls = [call["function"]["name"] for call in message.get("tool_calls") or []]
+            runs = calls and all(self.agent.can_execute_function(name) for name in calls)
+            if not runs and message.get("role") != "tool":
+                return
+
+    def _ask_group(self, text: str) -> None:
+        cleared, self._cleared = self._cleared, False
+        self._user.initiate_chat(self.agent, message=text, clear_history=cleared, summary_method=None)
+
+    def _history(self) -> list[dict[str, Any]]:
+        """Return what a single agent gets to see; tool calls that nobody answered become text."""
+        said = [message for message in self.messages if message.sent]
+        history = []
+        for message, following in zip(said, [*said[1:], None], strict=True):
+            answered = following is None or (following.sent or {}).get("role") == "tool"
+            calls = (message.sent or {}).get("tool_calls") and not answered
+            plain = {"role": "assistant", "content": message.text}
+            history.append(plain if calls else dict(message.sent or {}))
+        return history
+
+    @contextmanager
+    def _listening(self) -> Iterator[None]:
+        """Hear who speaks in a group, and the pieces of clients with `on_text`; then leave no trace."""
+        clients = [client for agent in self._agents for client in _clients(agent)]
+        before = {id(client): (client, client.on_text) for client in clients if hasattr(client, "on_text")}
+        hooks: list[tuple[list[Any], Any]] = []
+        for agent in self._agents if self._group else []:
+            hooks.append((agent.hook_lists["update_agent_state"], self._on_turn))
+            hooks.append((agent.hook_lists["process_message_before_send"], self._on_send))
+        try:
+            for client, _ in before.values():
+                client.on_text = lambda piece: self._add(piece, "on_text")
+            for hook_list, hook in hooks:
+                hook_list.append(hook)
+            yield
+        finally:
+            for client, on_text in before.values():
+                client.on_text = on_text
+            for hook_list, hook in hooks:
+                hook_list.remove(hook)
+
+    def _on_turn(self, agent: Any, messages: Any) -> None:
+        self._begin(agent)
+
+    def _on_send(self, sender: Any, message: Any, recipient: Any, silent: Any) -> Any:
+        if recipient is self.agent:
+            self._begin(sender)  # a guardrail's reply comes without a turn
+            self._finish(message)
+        return message
+
+    # A reply ----------------------------------------------------------------------------------
+
+    def _begin(self, agent: Any) -> None:
+        self._check()
+        if self.growing is None:
+            self._start, self._source = (agent, time.monotonic(), _used(agent)), ""
+            self.growing = Message(agent.name)
+            self.messages.append(self.growing)
+            self._changed()
+
+    def _add(self, piece: str, source: str) -> None:
+        """Add to the growing reply. A client may send its pieces in two ways: the first one counts."""
+        self._check()
+        if self.growing is not None and self._source in ("", source):
+            self._source = source
+            self.growing.text += piece
+            self._changed()
+
+    def _finish(self, reply: Any) -> None:
+        """Put the whole reply in the place of the pieces."""
+        self._check()
+        if self.growing is not None and reply is not None:
+            reply = reply if isinstance(reply, dict) else {"content": reply}
+            self.growing.text, self.growing.sent = _text(reply), {"role": "assistant", **reply}
+        self._close()
+
+    def _close(self) -> None:
+        """End the growing reply, whether it is whole, was stopped, or failed."""
+        message = self.growing
+        if message is None:
+            return
+        agent, began, before = self._start
+        after, message.stopped = _used(agent), self.stopping
+        message.usage = Usage(
+            time.monotonic() - began,
+            after.prompt_tokens - before.prompt_tokens,
+            after.completion_tokens - before.completion_tokens,
+            after.cost - before.cost,
+        )
+        if message.stopped:
+            message.sent = {"role": "assistant", "content": message.text} if message.text else None
+        elif not message.text and (message.sent is None or not _clients(agent)):
+            self.messages.remove(message)  # nothing was said
+        self.growing = None
+        self._changed()
+
+    def _check(self) -> None:
+        if self.running and self.stopping:
+            raise Stopped
+
+    def _changed(self) -> None:
+        for function in self.on_change:
+            function()
+
+    # Errors -----------------------------------------------------------------------------------
+
+    def _tell(self, finding: Finding, start: int) -> None:
+        """Add an error to the conversation. The model never gets to see what failed."""
+        speaker = self.growing.speaker if self.growing else self.agent.name
+        self._close()
+        for message in self.messages[start:]:
+            message.sent = None
+        finding = replace(finding, message=hide_secrets(finding.message, *self._entries()))
+        text = f"✖ {finding.message}\nFix: {finding.fix}"
+        self.messages.append(Message(speaker, text, "error", finding=finding))
+
+    def _explain(self, error: Exception) -> Finding:
+        """Return the finding that tells most: the entry and agent at fault, else what the error means."""
+        try:
+            return next(iter(diagnose(self.agent, error=error).findings))
+        except Exception:  # an agent that is unlike AutoGen's own inside
+            return explain(error)
+
+    def _silence(self) -> Finding:
+        if not any(map(_clients, self._agents)):
+            message = f"{self.agent.name} has no model to answer with."
+            return Finding("no-model", message, "Make it with llm_config=LLMConfig(entry).", 2)
+        fix = "Look at its is_termination_msg and max_consecutive_auto_reply; a group also has max_round."
+        return Finding("no-reply", f"{self.agent.name} gave no reply.", fix, 4)
+
+    def _entries(self) -> list[dict[str, Any]]:
+        """Return the entries of everybody here."""
+        found = []
+        for agent in [*self._agents, self.agent]:
+            for entry in (agent.llm_config or {"config_list": []})["config_list"]:
+                found.append(entry.model_dump() if hasattr(entry, "model_dump") else dict(entry))
+        return found
+
+
+class _Stream:
+    """What AutoGen prints to while a message is answered: nothing gets into the notebook's output."""
+
+    def __init__(self, conversation: Conversation) -> None:
+        self._conversation = conversation
+
+    def send(self, event: Any) -> None:
+        self._conversation._check()
+        if event.type == "stream":
+            self._conversation._add(event.content.content, "event")
+
+    def print(self, *objects: Any, sep: str = " ", end: str = "\n", flush: bool = False) -> None:
+        self._conversation._check()
+
+    def input(self, prompt: str = "", *, password: bool = False) -> str:
+        return ""  # a human in the group skips: you speak when the others are done
+
+
+def _clients(agent: Any) -> list[Any]:
+    return getattr(getattr(agent, "client", None), "_clients", None) or []
+
+
+def _used(agent: Any) -> Usage:
+    """Return the tokens and cost that AutoGen has counted for an agent so far."""
+    summary = getattr(getattr(agent, "client", None), "total_usage_summary", None) or {}
+    models = [counts for counts in summary.values() if isinstance(counts, dict)]
+    prompt, completion = (sum(m[name] for m in models) for name in ("prompt_tokens", "completion_tokens"))
+    return Usage(0, prompt, completion, summary.get("total_cost", 0))
+
+
+def _text(reply: dict[str, Any]) -> str:
+    """Return a reply as text, tool calls as `add(a=1, b=2)`."""
+    content = reply.get("content")
+    lines = [content_str(content) if isinstance(content, (str, list, type(None))) else str(content)]
+    called = [reply["function_call"]] if reply.get("function_call") else []
+    for call in [*called, *(call["function"] for call in reply.get("tool_calls") or [])]:
+        try:
+            arguments = json.loads(call["arguments"] or "{}").items()
+            inside = ", ".join(f"{name}={value!r}" for name, value in arguments)
+        except (ValueError, AttributeError):  # the model wrote no JSON object
+            inside = call["arguments"]
+        lines.append(f"{call['name']}({inside})")
+    return "\n".join(line for line in lines if line)
