@@ -45,9 +45,8 @@ def test_every_public_name_can_be_got_and_says_what_it_is(name):
 def test_an_unknown_name_is_refused_with_those_that_there_are():
     with pytest.raises(AttributeError) as caught:
         kit.DummyClient  # noqa: B018
-    assert str(caught.value).startswith(
-        "module 'kit' has no attribute 'DummyClient'; it has ChatPanel, ConfigList"
-    )
+    told = str(caught.value)
+    assert told.startswith("module 'kit' has no attribute 'DummyClient'; it has ChatPanel, ConfigList")
     assert "DummyModelClient" in told
     with pytest.raises(ImportError, match="cannot import name 'DummyClient' from 'kit'"):
         from kit import DummyClient  # noqa: F401
