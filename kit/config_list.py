@@ -32,7 +32,7 @@ REFERENCE = re.compile(
 )  # stands for a key: ${MY_API_KEY}, read when the list is loaded
 # A name and a value in quotes, as JSON, Python or a shell have them: "api_key": "..."
 QUOTED = re.compile(
-    r"""(?P<name>[\w-]+)["']?\s*[:=]\s*(?P<quote>["'])(?P<value>(?:\\.|(?!(?P=quote)).)*)(?P=quote)"""
+    r"""(?<![\w-])(?P<name>[\w-]+)["']?\s*[:=]\s*(?P<quote>["'])(?P<value>(?:\\.|(?!(?P=quote)).)*)(?P=quote)"""
 )
 # Fields of the kit's own model clients; those of AutoGen and OpenAI are read off their packages.
 CLIENT_FIELDS = {"device", "device_map", "dtype", "revision", "params", "max_new_tokens", "do_sample"}
@@ -122,7 +122,7 @@ def hide_secrets(text: str, *entries: dict[str, Any]) -> str:
     """
     known = {value for name, value in os.environ.items() if SECRET_NAME.search(name) and len(value) > 7}
     for entry in entries:
-        known |= secrets_in(resolved(entry)) | secrets_in(entry)
+        known |= {secret for secret in secrets_in(resolved(entry)) | secrets_in(entry) if len(secret) > 5}
     for secret in sorted(known, key=len, reverse=True):
         for written in {secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}:
             text = re.sub(rf"(?<!\w){re.escape(written)}(?!\w)", MASK, text)
@@ -372,7 +372,10 @@ def _why_no_json(text: str, error: json.JSONDecodeError) -> str:
         return (
             f"{where}: the text goes on after its end. Put one [ ] around all entries, commas between them."
         )
-    with contextlib.suppress(ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+    with (
+        contextlib.suppress(ValueError, SyntaxError, TypeError, MemoryError, RecursionError),
+        warnings.catch_warnings(action="ignore"),  # of a backslash in a path
+    ):
         ast.literal_eval(text.strip())
         return (
             f"{where}: this is Python, not JSON. JSON has double quotes, true, false and null; in Python, "

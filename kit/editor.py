@@ -495,6 +495,8 @@ class ConfigListEditor:
             return
         self.entries, self.path = saved, str(target)
         self._stored, self.question = self._text(), None
+        for state in (*self._past, *self._future):  # a list that had no file yet has this one now
+            state.entries.path = state.entries.path or saved.path
         self.message = f"Saved {len(saved)} entries to {self.path}."
         if self.preview() != lists.to_json(self.entries):  # the file holds a key
             self.message += " It holds a key in plain text" + (
@@ -615,8 +617,8 @@ class ConfigListEditor:
         else:
             target.append(self._snapshot())
             state = source.pop()
-            if state.entries.path in (None, self.entries.path):  # the same file, perhaps saved since
-                state.entries.path, state.entries.digest = self.entries.path, self.entries.digest
+            if state.entries.path == self.entries.path:  # the same file, perhaps saved since
+                state.entries.digest = self.entries.digest
             else:
                 self.path, self._stored = state.path, state.stored
             self.entries, self.selected, self.arguments = state.entries, state.selected, state.arguments

@@ -55,28 +55,26 @@ def kit_clients() -> list[str]:
     return [name for name in kit.__all__ if name.endswith("ModelClient")]
 
 
-def facts(name: str, namespace: dict[str, Any], seen: frozenset[str] = frozenset()) -> ClassFacts | None:
+def facts(name: str, namespace: dict[str, Any]) -> ClassFacts | None:
     """Return what the class of this name takes, None where there is no such class.
 
     The class is looked for in the namespace, then in the kit. Its source is read, not run.
     """
     found = namespace.get(name)
-    text = _text_around(found) if isinstance(found, type) else _source_in_kit(name)
-    if text is None:
-        return ClassFacts() if isinstance(found, type) else None
+    if isinstance(found, type):  # what it inherits comes first
+        texts = [(cls.__name__, _text_around(cls)) for cls in reversed(found.__mro__)]
+    elif (text := _source_in_kit(name)) is not None:
+        texts = [(name, text)]
+    else:
+        return None
     known = ClassFacts()
-    node = _definition(name, text)
-    if not isinstance(node, ast.ClassDef):
-        return known
-    for base in node.bases:  # what it inherits comes first
-        if isinstance(base, ast.Name) and base.id not in seen | {name}:
-            inherited = facts(base.id, namespace, seen | {name}) or ClassFacts()
-            known = ClassFacts(inherited.arguments, inherited.fields)
-    for method in node.body:
-        if isinstance(method, ast.FunctionDef):
-            if method.name == "__init__":
-                known.arguments = _arguments(method)
-            known.fields = {**known.fields, **_reads(method)}
+    for class_name, text in texts:
+        node = _definition(class_name, text or "")
+        for method in node.body if isinstance(node, ast.ClassDef) else []:
+            if isinstance(method, ast.FunctionDef):
+                if method.name == "__init__":
+                    known.arguments = _arguments(method)
+                known.fields = {**known.fields, **_reads(method)}
     return known
 
 
@@ -92,7 +90,10 @@ def written_out(
         return [], [f"# {name} is your own: define it here, or import it"]
     imports: list[str] = []
     definitions: list[str] = []
-    used = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+    names = [part for part in ast.walk(node) if isinstance(part, ast.Name)]
+    own = {part.id for part in names if isinstance(part.ctx, ast.Store)}
+    own |= {part.arg for part in ast.walk(node) if isinstance(part, ast.arg)}
+    used = {part.id for part in names} - own
     for other in sorted(used & namespace.keys() - done):
         value = namespace[other]
         module, own_name = getattr(value, "__module__", None), getattr(value, "__name__", None)

@@ -6,10 +6,9 @@ import pprint
 import textwrap
 from typing import Any
 
-import kit
 from kit.config_list import MASK, masked, variable_of
 from kit.fields import AZURE
-from kit.inspection import written_out
+from kit.inspection import kit_clients, written_out
 
 STEPS = """\
 {imports}# Step 1: the model client class
@@ -63,7 +62,7 @@ def _classes(names: list[str], namespace: dict[str, Any]) -> str:
     definitions: list[str] = []
     done: set[str] = set()
     for name in names:
-        if name in kit.__all__ and getattr(namespace.get(name), "__module__", "") != "__main__":
+        if name in kit_clients() and getattr(namespace.get(name), "__module__", "") != "__main__":
             imports.append(f"from kit import {name}")
         elif name not in done:
             more = written_out(name, namespace, done)

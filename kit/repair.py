@@ -6,6 +6,7 @@ import ast
 import contextlib
 import difflib
 import json
+import warnings
 from typing import Any
 
 import json_repair
@@ -27,13 +28,18 @@ def repair(text: str) -> ConfigList | None:
     """
     text = text.strip().removeprefix("\ufeff")
     for read in (_from_python, _from_broken_json):
-        with contextlib.suppress(
-            ValueError, SyntaxError, TypeError, LookupError, MemoryError, RecursionError
+        with (
+            contextlib.suppress(ValueError, SyntaxError, TypeError, LookupError, MemoryError, RecursionError),
+            warnings.catch_warnings(action="ignore"),  # of a backslash in a path
         ):
             value = read(text)
             if isinstance(value, dict):
                 value = value.get("config_list", [value])
-            if isinstance(value, (list, tuple)) and value and all(isinstance(item, dict) for item in value):
+            if (
+                isinstance(value, (list, tuple))
+                and value
+                and all(item and isinstance(item, dict) for item in value)
+            ):
                 renamed = [{OLD_NAMES.get(name, name): item[name] for name in item} for item in value]
                 return parse_config_list(json.dumps(renamed))
     return None
@@ -48,7 +54,9 @@ def diff(before: str, entries: list[dict[str, Any]]) -> str:
 
 def _from_python(text: str) -> Any:
     """Return the value of a Python literal, or of the last assignment of one."""
-    last = ast.parse(text).body[-1]
+    *others, last = ast.parse(text).body
+    if others and isinstance(last, ast.Expr):
+        return None  # several objects, one below the other
     return ast.literal_eval(last.value) if isinstance(last, (ast.Assign, ast.Expr)) else None
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import kit
 from kit.checkup import Finding, Report, diagnose, explain
 from kit.config_list import hide_secrets, resolved
-from kit.inspection import model_clients
+from kit.inspection import kit_clients, model_clients
 
 QUESTION = "What is the capital of France?"
 
@@ -54,7 +54,7 @@ def try_entry(
     if not report.ok:
         return Trial(report=report)
     found: Any = model_clients(namespace).get(name or "") or (
-        getattr(kit, name) if name in kit.__all__ else None
+        getattr(kit, name) if name in kit_clients() else None
     )
     if name and found is None:
         message = f"there is no model client class {name!r} in this notebook."

@@ -158,11 +158,12 @@ class ConfigListBuilder(widgets.VBox):
         self._kept, self._registered = StatusLine(), StatusLine()
         self._extra = look.make(widgets.Textarea, EXTRA.capitalize(), rows=6, continuous_update=False)
         self._tabs = widgets.Tab(layout=look.shown)
+        self._tabs.add_class("kit-tabs")
         self._tabs.children = [
             self._json,
             self._code,
             self._box(self._message, self._buttons(Try_it=self._try), self._takes, self._reply),
-            self._box(self._pasted, self._buttons(Use_this_text=self._paste)),
+            self._box(self._pasted, self._buttons(Use_this_text=self._draw)),
             self._box(self._filter, self._kept),
             self._box(self._registered, self._buttons(Look_again=self._draw)),
             self._box(self._extra),
@@ -204,17 +205,25 @@ class ConfigListBuilder(widgets.VBox):
         self._on(self._path, self.editor.set_path)
         for field in FIELDS:
             self._on(self._inputs[field.name], partial(self.editor.set_text, field))
+        self._on(self._pasted, self._paste)
         self._on(self._extra, self.editor.set_extra_text)
         self._on(self._variable, self.editor.set_key_variable)
         self._on(self._key, self._take_key)
         self._on(self._more, lambda _: self._draw())
         self._on(self._filter, lambda _: self._draw())
+        for widget in (self._message, self._new[0], self._new[2]):
+            self._on(widget, lambda _: None)  # for what `_on` does about keys
         self._on(self._tabs, lambda _: self._draw(), "selected_index")
 
     def _on(self, widget: Any, action: Callable[[Any], Any], trait: str = "value") -> None:
         def changed(change: Any) -> None:
-            if not self._drawing and change.new is not None:  # what _draw itself sets is no edit
-                self._attempt(lambda: action(change.new))
+            if self._drawing or change.new is None:  # what _draw itself sets is no edit
+                return
+            self._attempt(lambda: action(change.new))
+            if isinstance(change.new, str) and widget.value == change.new:
+                self._drawing = True  # a key in the wrong place: what a widget holds may be saved
+                widget.value = hide_secrets(change.new)
+                self._drawing = False
 
         widget.observe(changed, names=trait)
 
@@ -270,9 +279,11 @@ class ConfigListBuilder(widgets.VBox):
         self._key.value = ""  # at once: what a widget holds may be saved with the notebook
         self.editor.set_key(key)
 
-    def _paste(self) -> None:
-        text, self._pasted.value = self._pasted.value, ""  # it may hold keys
-        self.editor.paste(text)
+    def _paste(self, text: str) -> None:
+        """Take the text as soon as its input is left, and empty that: the text may hold keys."""
+        self._pasted.value = ""
+        if text.strip():
+            self.editor.paste(text)
 
     def _add_field(self) -> None:
         name, kind, text = (part.value for part in self._new)

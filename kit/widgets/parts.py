@@ -39,10 +39,12 @@ class StatusLine(anywidget.AnyWidget):
     }
     export default { render };
     """
-    # The second rule is for ipywidgets' labels, which would cut a long text.
+    # The others are for what ipywidgets would cut: long labels, and tabs on a narrow screen.
     _css = """
     .kit-status { white-space: pre-wrap; overflow-wrap: anywhere; line-height: 1.4; margin: 2px 0; }
     .kit-note.widget-label { white-space: normal; height: auto; line-height: 1.3; }
+    .kit-tabs > .lm-TabBar > .lm-TabBar-content { flex-wrap: wrap; }
+    .kit-tabs > .lm-TabBar .lm-TabBar-tab { flex: 0 0 auto; min-width: 0; }
     """
 
     def __init__(self, text: str = "") -> None:

@@ -275,7 +275,6 @@ def test_a_file_that_changes_elsewhere_is_noticed(builder, folder):
 def test_pasted_text_replaces_the_list_and_leaves_its_input(builder):
     open_tab(builder, "Paste")
     named(builder, "Text").value = "config_list = [{'model': 'pasted', 'model_client_cls': 'A'}]"
-    click(builder, "Use this text")
     assert named(builder, "Text").value == ""
     click(builder, "Use the mended list")
     assert builder.config_list == [{"model": "pasted", "model_client_cls": "A"}]
@@ -337,6 +336,14 @@ def test_the_repr_says_what_the_form_shows_the_same_in_every_run(builder):
         "  ✔ AutoGen accepts this list (1). ● Not saved yet."
     )
     assert builder._repr_mimebundle_()["text/plain"] == repr(builder)
+
+
+def test_a_key_in_the_wrong_input_is_starred_where_it_was_typed(builder):
+    named(builder, "Max tokens").value = "sk-pasted-by-mistake"
+    assert named(builder, "Max tokens").value == "**********"
+    open_tab(builder, "Other fields")
+    extra(builder).value = '{"my_key": "hunter2", }'
+    assert extra(builder).value == '{"my_key": "**********", }'
 
 
 # Trying, and what is registered
