@@ -124,10 +124,11 @@ def hide_secrets(text: str, *entries: dict[str, Any]) -> str:
     for entry in entries:
         known |= {secret for secret in secrets_in(resolved(entry)) | secrets_in(entry) if len(secret) > 5}
     for secret in sorted(known, key=len, reverse=True):
-        for written in {secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}:
+        in_json = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+        for written in {secret, repr(secret)[1:-1], *in_json}:
             text = re.sub(rf"(?<!\w){re.escape(written)}(?!\w)", MASK, text)
     text = QUOTED.sub(_hide_value, text)
-    return re.sub(SECRET_VALUE.pattern + r"+", MASK, text)
+    return re.sub(rf"(?<!\w){SECRET_VALUE.pattern}[^\s\"',}}\])]*", MASK, text)
 
 
 def _hide_value(found: re.Match[str]) -> str:
@@ -287,7 +288,7 @@ def save_config_list(
                 what = "has changed since it was loaded" if loaded_from_here else "exists already"
                 message = f"{what}. Load it again, save under another name, or pass overwrite=True."
                 raise ConfigListConflict(str(path), [Problem(message)])
-        _write_atomically(path, text)
+        write_atomically(path, text)
     except ConfigListError:
         raise
     except (OSError, ValueError) as error:  # a name with a zero byte is a ValueError
@@ -494,7 +495,7 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
-def _write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, text: str) -> None:
     """Write `text` to a new file, readable by the owner alone, and put it in the old one's place."""
     # mkstemp makes the file with mode 0600
     descriptor, temporary = tempfile.mkstemp(dir=path.resolve().parent, prefix=f".{path.name}.")

@@ -6,7 +6,6 @@ import copy
 import json
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -443,7 +442,7 @@ class ConfigListEditor:
 
     def set_path(self, path: str) -> None:
         """Name the file to load from and save to."""
-        self.path = path
+        self.path = lists.hide_secrets(path)
         self._changed()
 
     def load(self, path: str | Path | None = None) -> None:
@@ -485,14 +484,16 @@ class ConfigListEditor:
             name, message = next(iter(self.unparsed.items()))
             raise ConfigListError(self.path, [Problem(message, self.selected, name)])
         target = Path(self.path if path is None else path)
-        if overwrite and target.is_file():
-            shutil.copy(target, target.with_name(f"{target.name}.bak"))  # with its permissions
+        before = target.read_bytes() if overwrite and target.is_file() else None
         try:
             saved = lists.save_config_list(self.entries, target, overwrite=overwrite)
         except ConfigListConflict as conflict:
             changes = diff(target.read_text(encoding="utf-8", errors="replace"), self.entries)
             self._ask(str(conflict), changes, "Replace the file", lambda: self.save(target, overwrite=True))
             return
+        if before is not None:
+            backup = target.with_name(f"{target.name}.bak")
+            lists.write_atomically(backup, before.decode("utf-8", "replace"))
         self.entries, self.path = saved, str(target)
         self._stored, self.question = self._text(), None
         for state in (*self._past, *self._future):  # a list that had no file yet has this one now
@@ -602,7 +603,8 @@ class ConfigListEditor:
         before, selected = self._snapshot(), self.selected
         self.message = ""
         yield
-        if selected != self.selected:
+        if selected != self.selected and self.unparsed:
+            self.message = f"Not kept, since it can't be used: {', '.join(self.unparsed)}."
             self.unparsed = {}
         given = {name: given for name, given in self.arguments.items() if given}
         if self._text() != _text(before.entries) or given != before.arguments:
@@ -688,6 +690,8 @@ def _unmask(new: Any, old: Any) -> Any:
         return ConfigEntry({name: _unmask(value, old.get(name)) for name, value in new.items()})
     if isinstance(new, list):
         old = old if isinstance(old, list) else []
+        if MASK in new and len(new) != len(old):
+            raise ValueError("stars in a list of another length: write the values themselves")
         return [_unmask(value, before) for value, before in zip_longest(new, old[: len(new)])]
     if new == MASK and old in (None, MASK):
         raise ValueError("these stars hide no value of this entry: write the value itself")

@@ -155,7 +155,7 @@ def _number(text: str) -> float:
 
 def _json(text: str) -> Any:
     value = json.loads(text, parse_constant=_no_constant)
-    json.dumps(value, allow_nan=False)  # 1e999 is read as infinity
+    json.dumps(value, allow_nan=False, ensure_ascii=False).encode()  # 1e999 is read as infinity
     return value
 
 

@@ -14,6 +14,7 @@ import json_repair
 from kit.config_list import (
     OLD_NAMES,
     ConfigList,
+    ConfigListError,
     hide_secrets,
     parse_config_list,
     to_json,
@@ -48,8 +49,11 @@ def repair(text: str) -> ConfigList | None:
 def diff(before: str, entries: list[dict[str, Any]]) -> str:
     """Return what saving the entries changes in a text, line by line, secrets masked."""
     after = to_json(entries)
+    known = list(entries)
+    with contextlib.suppress(ConfigListError):
+        known += parse_config_list(before)
     lines = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=1)
-    return hide_secrets("\n".join([*lines][3:]), *entries)  # without file names and the first place
+    return hide_secrets("\n".join([*lines][3:]), *known)  # without file names and the first place
 
 
 def _from_python(text: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -222,7 +223,7 @@ class ConfigListBuilder(widgets.VBox):
             self._attempt(lambda: action(change.new))
             if isinstance(change.new, str) and widget.value == change.new:
                 self._drawing = True  # a key in the wrong place: what a widget holds may be saved
-                widget.value = hide_secrets(change.new)
+                widget.value = _hidden(change.new)
                 self._drawing = False
 
         widget.observe(changed, names=trait)
@@ -381,6 +382,7 @@ class ConfigListBuilder(widgets.VBox):
             self._emptied.clear()
         rows = {row.path: row for row in editor.rows()}
         for path in self._emptied - rows.keys():
+            rows = {other: row for other, row in rows.items() if other != path[: len(other)]}
             rows[path] = Row(path, "text", "", present=False)
         if rows.keys() != self._drawn_rows.keys():
             old = self._rows.children
@@ -408,7 +410,12 @@ class ConfigListBuilder(widgets.VBox):
 
         text.value = row.text
         self._on(text, typed)
-        self._on(kind, lambda value: self.editor.set_row(row.path, value, text.value))
+
+        def chosen(value: str) -> None:
+            if text.value:
+                self.editor.set_row(row.path, value, text.value)
+
+        self._on(kind, chosen)
         remove.on_click(lambda _: self._attempt(lambda: self._remove_row(row)))
         return self._row(text, kind, remove)
 
@@ -509,6 +516,15 @@ class _Look:
 
     def make_button(self, text: str) -> Any:
         return widgets.Button(description=text, tooltip=text, layout=self.button, style=self.of_buttons)
+
+
+def _hidden(text: str) -> str:
+    """Return what was typed without the keys in it, known by their look or by the name beside them."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return hide_secrets(text)
+    return hide_secrets(text) if masked(value) == value else json.dumps(masked(value), ensure_ascii=False)
 
 
 def _help(field: Field) -> str:
