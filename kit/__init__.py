@@ -13,9 +13,10 @@ _HOME = {
     "ChatPanel": "kit.widgets.chat",
     "ConfigListBuilder": "kit.widgets.builder",
     "ConfigListError": "kit.config_list",
-    "Finding": "kit.checkup",
-    "Report": "kit.checkup",
-    "diagnose": "kit.checkup",
+    "Finding": "kit.report",
+    "Report": "kit.report",
+    "diagnose": "kit.diagnosis",
+    "check_model_client": "kit.checkup",
     "load_config_list": "kit.config_list",
     "save_config_list": "kit.config_list",
     "local_model": "kit.models",
@@ -34,3 +35,10 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return __all__
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """`%load_ext kit` gives a notebook the magic `%diagnose`."""
+    from kit.diagnosis import load_magic
+
+    load_magic(shell)

@@ -14,8 +14,9 @@ from autogen import ConversableAgent, UserProxyAgent
 from autogen.code_utils import content_str
 from autogen.io.base import IOStream
 
-from kit.checkup import Finding, diagnose, explain
 from kit.config_list import hide_secrets
+from kit.diagnosis import diagnose, explain
+from kit.report import Finding
 
 YOU = "You"
 TOOL_TURNS = 20  # of one agent that calls and runs its tools, at most, before you speak again

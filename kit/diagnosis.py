@@ -1,7 +1,7 @@
 """diagnose: the blog's troubleshooting list, executed on what you really have.
 
 Nothing here runs a model, opens a connection or calls a method of your class; sources, signatures and
-settings are read. `check_model_client` (kit/protocol.py) is what runs a class.
+settings are read. `check_model_client` (kit/checkup.py) is what runs a class.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from kit.checkup import Finding, Report
 from kit.config_list import (
     ConfigListError,
     Problem,
@@ -32,8 +31,9 @@ from kit.config_list import (
     parse_config_list,
     read_source,
 )
-from kit.inspection import facts, what_loading_takes
+from kit.inspection import facts, model_clients, what_loading_takes
 from kit.registration import PROTOCOL, Registration, register_model_clients
+from kit.report import Finding, Report
 
 ENDLESS = 1000  # turns from which on a chat counts as one that never ends
 
@@ -220,9 +220,15 @@ def _list(report: Report, entries: list[Any], classes: tuple[Any, ...]) -> None:
     problems = check_config_list(entries)
     report.add(2, "AutoGen accepts the list", [_of_problem(problem) for problem in problems])
     objects = [entry for entry in entries if isinstance(entry, dict)]
-    report.add(2, "what the entries name", _names(objects, classes))
-    models = [finding for index, entry in enumerate(objects) for finding in _local_model(index, entry)]
-    report.add(2, "local models", models)
+    if classes:
+        report.add(3, "what the entries name", _names(objects, classes))
+    _local_models(report, "local models", objects)
+
+
+def _local_models(report: Report, checked: str, entries: list[dict[str, Any]]) -> None:
+    found = [_local_model(index, entry) for index, entry in enumerate(entries) if _loads_a_model(entry)]
+    if found:
+        report.add(2, checked, sum(found, []))
 
 
 def _of_problem(problem: Problem) -> Finding:
@@ -253,12 +259,14 @@ def _names(entries: list[dict[str, Any]], classes: tuple[Any, ...]) -> list[Find
     return findings
 
 
-def _local_model(index: int, entry: dict[str, Any]) -> list[Finding]:
-    """Return what keeps an entry's model from being loaded here; only files are looked at."""
+def _loads_a_model(entry: dict[str, Any]) -> bool:
     name, cls = entry.get("model"), entry.get("model_client_cls")
     known = facts(cls, {}) if isinstance(cls, str) else None
-    if not known or ("device",) not in known.fields or not isinstance(name, str):
-        return []
+    return bool(known and ("device",) in known.fields and isinstance(name, str))
+
+
+def _local_model(index: int, entry: dict[str, Any]) -> list[Finding]:
+    """Return what keeps an entry's model from being loaded here; only files are looked at."""
 
     def wrong(code: str, message: str, fix: str, warning: bool = False) -> Finding:
         return Finding(code, f"entry {index}: {message}", fix, 2, warning)
@@ -286,7 +294,9 @@ def _local_model(index: int, entry: dict[str, Any]) -> list[Finding]:
     if entry.get("trust_remote_code"):
         message = "trust_remote_code would run a stranger's program."
         findings.append(wrong("remote-code", message, "Leave it out; take a model that transformers knows."))
-    return findings + [replace(f, message=f"entry {index}: {f.message}") for f in _model_folder(entry, name)]
+    return findings + [
+        replace(f, message=f"entry {index}: {f.message}") for f in _model_folder(entry, entry["model"])
+    ]
 
 
 def _model_folder(entry: dict[str, Any], name: str) -> list[Finding]:
@@ -353,18 +363,16 @@ def _agent(report: Report, agent: Any, classes: tuple[Any, ...]) -> None:
         entries = [_plain(entry) for entry in _entries(member)]
         if entries and classes:
             report.add(3, f"{member.name}: names", _names(entries, classes))
-        report.add(
-            2,
-            f"{member.name}: local models",
-            [finding for index, entry in enumerate(entries) for finding in _local_model(index, entry)],
-        )
+        _local_models(report, f"{member.name}: local models", entries)
     registrations = register_model_clients(agent)
     report.add(3, "every entry has its client", _unregistered(registrations, members, agent))
-    report.add(3, "the clients are of today's classes", _stale(registrations, classes))
-    report.add(3, "tools", [finding for member in members for finding in _tools(member)])
+    if classes:
+        report.add(3, "the clients are of today's classes", _stale(registrations, classes))
+    if any((member.llm_config or {}).get("tools") for member in members):
+        report.add(3, "tools", [finding for member in members for finding in _tools(member)])
     if group:
         report.add(4, "the group", _group(group, agent))
-    report.add(4, "the chat ends", [finding for member in members for finding in _settings(member, agent)])
+    report.add(4, "the chat ends", [finding for member in members for finding in _settings(member)])
 
 
 def _entries(agent: Any) -> list[Any]:
@@ -460,7 +468,7 @@ def _group(group: Any, manager: Any) -> list[Finding]:
     return findings
 
 
-def _settings(member: Any, subject: Any) -> list[Finding]:
+def _settings(member: Any) -> list[Finding]:
     findings = []
     turns = member.max_consecutive_auto_reply() if hasattr(member, "max_consecutive_auto_reply") else None
     asks = getattr(member, "human_input_mode", "NEVER") == "ALWAYS"
@@ -526,9 +534,22 @@ def _short(text: str) -> str:
 # In a notebook --------------------------------------------------------------------------------
 
 
-def last_error() -> BaseException | None:
-    """Return the exception that the last failed cell raised."""
-    return getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
+def load_magic(shell: Any) -> None:
+    """Give a notebook the line magic `%diagnose`, which `%load_ext kit` does."""
+
+    def magic(line: str) -> Report | None:
+        """Say what is wrong: `%diagnose` after a cell that failed, or `%diagnose agent Class ...`."""
+        unknown = [name for name in line.split() if name not in shell.user_ns]
+        if unknown:
+            print(f"There is no variable {unknown[0]!r} in this notebook.")
+            return None
+        subject, *classes = [shell.user_ns[name] for name in line.split()] or [None]
+        error = getattr(sys, "last_value", None)
+        if subject is None and error is not None:
+            subject = agent_of(error)
+        return diagnose(subject, *(classes or model_clients(shell.user_ns).values()), error=error)
+
+    shell.register_magic_function(magic, "line", "diagnose")
 
 
 def agent_of(error: BaseException) -> Any:

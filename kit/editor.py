@@ -183,6 +183,12 @@ class ConfigListEditor:
     def text(self, field: Field) -> str:
         """Return the selected entry's value of a field as text, empty where it has none."""
         value = (self.entry or {}).get(field.name)
+        if (
+            field.kind == "texts"
+            and isinstance(value, str)
+            and (value.startswith("[") or value != value.strip())
+        ):
+            value = [value]  # which a person could not type as it is
         return "" if value is None else text_of(masked(value, field.name))
 
     def set_text(self, field: Field, text: str) -> None:

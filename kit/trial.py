@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import kit
-from kit.checkup import Finding, Report, diagnose, explain
 from kit.config_list import hide_secrets, resolved
+from kit.diagnosis import diagnose, explain
 from kit.inspection import kit_clients, model_clients
+from kit.report import Finding, Report
 
 QUESTION = "What is the capital of France?"
 

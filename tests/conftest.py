@@ -1,7 +1,12 @@
-"""What the tests share: the real model, and agents that never wait for a human."""
+"""What the tests share: the real model, agents that never wait for a human, a server, a notebook's cells."""
 
+import json
 import os
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -48,3 +53,72 @@ def folder(tmp_path, monkeypatch):
     for name in ("OAI_CONFIG_LIST", "OPENAI_API_KEY", "OPENAI_ADMIN_KEY", "OPENAI_API_VERSION"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
+
+
+@pytest.fixture
+def server():
+    """A server of OpenAI's API on this machine: it offers the models a and b, and its answer is Paris.
+
+    `address` is where it is, up to /v1; `seen` has path, key and body of each request. It refuses keys
+    that have "wrong" in them, and shows them in its refusal, as real servers do.
+    """
+    seen = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self, body):
+            key = self.headers.get("Authorization", "").removeprefix("Bearer ") or self.headers.get("api-key")
+            seen.append(SimpleNamespace(path=self.path, key=key, body=body))
+            if "wrong" in str(key):
+                self.send(401, {"error": {"message": f"Incorrect API key provided: {key}"}})
+            elif body is None:
+                models = [{"id": name, "object": "model", "created": 0, "owned_by": "me"} for name in "ba"]
+                self.send(200, {"object": "list", "data": models})
+            else:
+                message = {"role": "assistant", "content": "The capital of France is Paris."}
+                choice = {"index": 0, "finish_reason": "stop", "message": message}
+                usage = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
+                reply = {"id": "1", "object": "chat.completion", "created": 0, "model": body["model"]}
+                self.send(200, {**reply, "choices": [choice], "usage": usage})
+
+        def send(self, status, value):
+            content = json.dumps(value).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def do_GET(self):
+            self.answer(None)
+
+        def do_POST(self):
+            self.answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as served:
+        thread = threading.Thread(target=served.serve_forever, args=(0.05,))
+        thread.start()
+        yield SimpleNamespace(address=f"http://127.0.0.1:{served.server_port}/v1", seen=seen)
+        served.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def cells():
+    """Run cells as a notebook does, and return its variables."""
+    from IPython.core.interactiveshell import InteractiveShell
+    from traitlets.config import Config
+
+    before = sys.modules["__main__"], sys.excepthook
+    shell = InteractiveShell(config=Config({"HistoryManager": {"enabled": False}}))
+
+    def run(*texts):
+        for text in texts:
+            result = shell.run_cell(text)
+            assert result.success, result.error_in_exec or result.error_before_exec
+        return shell.user_ns
+
+    yield run
+    sys.modules["__main__"], sys.excepthook = before

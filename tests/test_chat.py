@@ -312,7 +312,7 @@ def test_a_class_that_is_not_registered_is_told_with_its_agent_and_entry():
     reply = conversation.send("Hello")
     assert reply.text == (
         "✖ helper, entry 0 (dummy): DummyModelClient is not registered.\n"
-        "Fix: helper.register_model_client(DummyModelClient), once for each such entry."
+        "Fix: helper.register_model_client(DummyModelClient)"
     )
     assistant.register_model_client(DummyModelClient)
     assert conversation.send("Hello").text == "This is a dummy reply."

@@ -631,3 +631,42 @@ def test_the_real_local_model_gives_no_finding(local_model_folder):
 def test_a_module_of_the_same_name_elsewhere_is_no_shadow(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", types.ModuleType("torch"))
     assert diagnose().findings == []
+
+
+# In a notebook -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def shell(capsys):
+    from IPython.core.interactiveshell import InteractiveShell
+
+    InteractiveShell.clear_instance()
+    shell = InteractiveShell.instance()
+    shell.run_cell("%load_ext kit", silent=True)
+    yield lambda cell: shell.run_cell(cell).result
+    InteractiveShell.clear_instance()
+
+
+FAILED_CELL = """
+from autogen import AssistantAgent, LLMConfig
+from kit import DummyModelClient
+
+entry = {"model": "a", "model_client_cls": "DummyModelClient"}
+helper = AssistantAgent("helper", llm_config=LLMConfig(entry), system_message="")
+helper.generate_reply(messages=[{"role": "user", "content": "Hi"}])
+"""
+
+
+def test_the_magic_looks_at_the_last_error_and_finds_the_agent_in_it(shell):
+    shell(FAILED_CELL)
+    first = shell("%diagnose").findings[0]
+    assert first.code == "not-registered"
+    assert first.fix == "helper.register_model_client(DummyModelClient)"
+
+
+def test_the_magic_takes_names_of_the_notebook(shell, capsys):
+    shell(FAILED_CELL)
+    shell("class Mine(DummyModelClient): pass")
+    assert "name-differs" in {finding.code for finding in shell("%diagnose helper Mine").findings}
+    assert shell("%diagnose nobody") is None
+    assert "There is no variable 'nobody' in this notebook." in capsys.readouterr().out

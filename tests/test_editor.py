@@ -305,3 +305,10 @@ def test_an_address_without_a_path_gets_its_v1(editor):
     editor.set(base_url="http://localhost:8000/")
     editor.mend()
     assert editor.entry["base_url"] == "http://localhost:8000/v1"
+
+
+@pytest.mark.parametrize("stop", ["\n", "[DONE]", ["a", "b"], "plain"])
+def test_any_stop_text_comes_back_from_its_input(editor, stop):
+    editor.set(stop=stop)
+    editor.set_text(FIELD["stop"], editor.text(FIELD["stop"]))
+    assert editor.entry["stop"] in (stop, [stop])

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from kit.editor import ConfigListEditor
-from kit.fields import FIELDS
+from kit.fields import FIELDS, presets
 
 pytestmark = pytest.mark.usefixtures("folder")
 CLASS = next(field for field in FIELDS if field.name == "model_client_cls")
@@ -24,6 +24,13 @@ def answer(program):
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()[-1]
+
+
+def output(capsys, program):
+    """Run the program here, where AutoGen is loaded already, and return the last line that it prints."""
+    capsys.readouterr()
+    exec(program, {"__name__": "__main__"})
+    return capsys.readouterr().out.splitlines()[-1]
 
 
 def test_the_program_for_the_dummy_runs(editor):
@@ -69,3 +76,200 @@ def test_a_secret_is_read_from_the_environment(monkeypatch):
     made = {}
     exec(program.split("question =")[0], made)
     assert made["agent"].llm_config["config_list"][0]["api_key"] == "sk-from-the-environment"
+
+
+# Each preset: OpenAI's and Azure's own addresses are out of reach, so a server on this machine stands in
+
+HOSTED = {
+    "OpenAI": ("gpt-4o-mini", "/v1/chat/completions", "from-the-environment"),
+    "Azure OpenAI": (
+        "name-of-the-deployment",
+        "/openai/deployments/name-of-the-deployment/chat/completions?api-version=2024-10-21",
+        "from-the-environment",
+    ),
+    "OpenAI-compatible server": ("name-of-the-served-model", "/v1/chat/completions", "not-needed"),
+    "Ollama": ("llama3.2", "/v1/chat/completions", "not-needed"),
+}
+LOCAL = ["Dummy (no model)", "Local Hugging Face model", "A class of your own"]  # tested above and below
+
+
+def test_the_program_of_every_preset_is_run_by_a_test():
+    assert {*HOSTED, *LOCAL} == set(presets())
+
+
+@pytest.mark.parametrize("preset", HOSTED)
+def test_the_program_for_a_server_runs_and_its_key_comes_from_the_environment(preset, server, monkeypatch):
+    model, path, key = HOSTED[preset]
+    editor = ConfigListEditor(namespace={})
+    editor.add(preset)
+    monkeypatch.setenv("OPENAI_BASE_URL", server.address)
+    monkeypatch.setenv("OPENAI_API_KEY", "from-the-environment")
+    monkeypatch.setenv("AZURE_OPENAI_API_KEY", "from-the-environment")
+    if "base_url" in editor.entry:
+        editor.set(base_url=server.address.removesuffix("/v1" if preset == "Azure OpenAI" else ""))
+    assert answer(editor.python()) == "The capital of France is Paris."
+    assert [(request.path, request.key) for request in server.seen] == [(path, key)]
+    assert server.seen[0].body["model"] == model
+    assert server.seen[0].body["messages"][-1]["content"] == "What is the capital of France?"
+
+
+def test_the_program_says_which_variable_is_missing(server):
+    editor = ConfigListEditor(namespace={})
+    editor.add("OpenAI-compatible server")
+    editor.set(base_url=server.address, api_key="${NOT_SET_HERE_KEY}")
+    done = subprocess.run([sys.executable, "-c", editor.python()], capture_output=True, text=True)
+    assert done.stderr.splitlines()[-1] == "KeyError: 'NOT_SET_HERE_KEY'"
+    assert server.seen == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "line"),
+    [
+        ({"azure_ad_token": "${MY_AD_TOKEN}"}, """'azure_ad_token': os.environ["MY_AD_TOKEN"]"""),
+        (
+            {"default_headers": {"Authorization": "${MY_OTHER_KEY}", "X-Room": "12"}},
+            """'default_headers': {'Authorization': os.environ["MY_OTHER_KEY"], 'X-Room': '12'}""",
+        ),
+        ({"stop": "'**********'"}, """'stop': "'**********'"}"""),
+        ({"stop": "${NO_KEY}"}, """'stop': '${NO_KEY}'"""),
+    ],
+)
+def test_references_are_read_from_the_environment_wherever_they_stand(fields, line):
+    editor = ConfigListEditor(namespace={})
+    editor.add("Ollama")
+    editor.set(**fields)
+    compile(editor.python(), "program", "exec")
+    assert line in editor.python()
+
+
+# A class of one's own
+
+OWN = """
+import json as js
+from types import SimpleNamespace as Box
+
+
+def shout(text):
+    return text.upper() + mark()
+
+
+def mark():
+    return "!"
+
+
+class Base:
+    def __init__(self, config, greeting, times=1):
+        self.config, self.text = config, " ".join([greeting] * times)
+
+
+class Mine(Base):
+    \"\"\"A client of one's own.\"\"\"
+
+    def create(self, params):
+        message = Box(content=shout(js.loads(js.dumps(self.text))), function_call=None, tool_calls=None)
+        return Box(id="1", choices=[Box(message=message)], model=self.config["model"])
+
+    def message_retrieval(self, response):
+        return [choice.message.content for choice in response.choices]
+
+    def cost(self, response):
+        return 0
+
+    @staticmethod
+    def get_usage(response):
+        return {}
+"""
+
+
+@pytest.fixture
+def own(cells):
+    """An editor with an entry whose class is defined in a notebook."""
+    editor = ConfigListEditor(namespace=cells(OWN))
+    editor.add("A class of your own")
+    editor.set_text(CLASS, "Mine")
+    editor.set_argument("greeting", "'ahoy'")
+    return editor
+
+
+def test_the_program_for_a_class_of_a_notebook_runs_with_all_that_it_needs(own, capsys):
+    program = own.python()
+    assert "agent.register_model_client(Mine, greeting='ahoy')\n" in program
+    assert answer(program) == "AHOY!"
+    own.set_argument("times", "2")
+    assert "agent.register_model_client(Mine, greeting='ahoy', times=2)\n" in own.python()
+    assert output(capsys, own.python()) == "AHOY AHOY!"
+
+
+def test_an_argument_that_is_refused_or_removed_is_no_part_of_the_program(own):
+    own.set_argument("times", "import os")
+    assert "Mine, greeting='ahoy')\n" in own.python()
+    own.set_argument("greeting", "")
+    assert "agent.register_model_client(Mine)\n" in own.python()
+
+
+def test_a_class_that_two_entries_name_is_written_once(own, capsys):
+    own.duplicate()
+    assert own.python().count("class Mine(Base):") == 1
+    assert own.python().count("class Base:") == 1
+    assert output(capsys, own.python()) == "AHOY!"
+
+
+def test_a_class_that_is_run_again_is_written_as_it_is_now(own, cells, capsys):
+    cells(OWN.replace('return "!"', 'return "?"'))
+    assert output(capsys, own.python()) == "AHOY?"
+
+
+def test_what_a_method_calls_its_own_is_not_looked_for_in_the_notebook(own, cells, capsys):
+    cells("message = params = choice = 'of the notebook'")
+    assert output(capsys, own.python()) == "AHOY!"
+    assert "is your own" not in own.python()
+
+
+def test_a_value_of_the_notebook_that_can_not_be_written_out_is_named(own, cells):
+    cells(OWN.replace('return "!"', "return SIGN"), "SIGN = '.'")
+    assert "# SIGN is your own: define it here, or import it\n" in own.python()
+
+
+def test_a_decorated_class_keeps_its_decorator(own, cells, capsys):
+    cells(
+        "def named(cls):\n    cls.named = True\n    return cls\n",
+        OWN.replace("class Mine", "@named\nclass Mine"),
+    )
+    assert "@named\nclass Mine(Base):" in own.python()
+    assert output(capsys, own.python()) == "AHOY!"
+
+
+def test_a_class_that_inherits_from_the_kit_runs(own, cells, capsys):
+    cells(
+        "from kit import DummyModelClient\n"
+        "class Loud(DummyModelClient):\n"
+        "    def message_retrieval(self, response):\n"
+        "        return [text.upper() for text in super().message_retrieval(response)]\n"
+    )
+    own.set(model_client_cls="Loud")
+    own.set_argument("replies", "'quiet'")
+    assert output(capsys, own.python()) == "QUIET"
+
+
+def test_a_class_in_a_file_of_ones_own_is_imported_from_there(own, cells, folder, monkeypatch, capsys):
+    (folder / "my_module_for_the_program.py").write_text(OWN.replace("class Mine", "class Filed"))
+    monkeypatch.syspath_prepend(folder)
+    cells("from my_module_for_the_program import Filed")
+    own.set(model_client_cls="Filed")
+    own.set_argument("greeting", "'filed'")
+    assert output(capsys, own.python()) == "FILED!"
+
+
+@pytest.mark.usefixtures("own")
+def test_the_program_needs_no_file_beside_it(own, folder):
+    assert list(folder.iterdir()) == []
+    assert answer(own.python()) == "AHOY!"
+
+
+def test_entries_of_several_kinds_make_one_program(own, server, capsys):
+    own.add("Dummy (no model)")
+    own.add("Ollama")
+    own.set(base_url=server.address)
+    own.move(-1)
+    own.move(-1)
+    assert output(capsys, own.python()) == "The capital of France is Paris."

@@ -1,7 +1,10 @@
 """A key shows up nowhere: not in a repr, a message, a warning, a preview, a program or a widget's state."""
 
+import copy
 import json
+import os
 import pprint
+import traceback
 import warnings
 
 import pytest
@@ -9,8 +12,17 @@ from IPython.lib.pretty import pretty
 from ipywidgets.embed import dependency_state
 
 from kit import ConfigListBuilder, register_model_clients
-from kit.config_list import ConfigListError, load_config_list, masked, parse_config_list, save_config_list
-from kit.editor import ConfigListEditor
+from kit.config_list import (
+    ConfigListError,
+    hide_secrets,
+    load_config_list,
+    masked,
+    parse_config_list,
+    save_config_list,
+)
+from kit.diagnosis import diagnose, explain
+from kit.editor import EXTRA, ConfigListEditor
+from kit.fields import FIELDS
 
 pytestmark = pytest.mark.usefixtures("folder")
 KEY = "sk-recognisable"
@@ -141,3 +153,304 @@ def test_registrations_show_no_secret(entries):
 def test_nested_objects_that_were_parsed_mask_themselves():
     headers = parse_config_list(json.dumps([ENTRY]))[0]["default_headers"]
     assert repr(headers) == "{'Authorization': '**********', 'X-Api-Key': '**********', 'X-Room': '12'}"
+
+
+# A key that is typed
+
+
+FIELD = {field.name: field for field in FIELDS}
+TYPED = [KEY, SECRET, f"  {SECRET} ", "hunter2=/+recognisable"]
+
+
+@pytest.fixture
+def environment(monkeypatch):
+    """An environment that a test may change; what it sets is gone afterwards."""
+    for name in ("MODEL", "OPENAI", "AZURE_OPENAI"):
+        for number in ("", "_2", "_3"):
+            monkeypatch.setenv(f"{name}_API_KEY{number}", "")  # first, so that it is taken away at the end
+            monkeypatch.delenv(f"{name}_API_KEY{number}")
+    return os.environ
+
+
+@pytest.fixture
+def editor(environment):
+    editor = ConfigListEditor(namespace={})
+    editor.add("OpenAI")
+    return editor
+
+
+def everything(editor):
+    """Return all texts that an editor has to show."""
+    texts = [editor.preview(), editor.python(), editor.extra_text(), editor.message, editor.key_state()]
+    texts += [repr(editor.entries), repr(editor.rows()), *map(str, editor.problems()), editor.kept("{}")[1]]
+    texts += [*editor.unparsed.values(), *(editor.text(field) for field in FIELDS), repr(editor.question)]
+    return "\n".join(texts)
+
+
+@pytest.mark.parametrize("key", TYPED)
+@pytest.mark.parametrize("way", ["set_key", "set_key_variable"])
+def test_a_key_that_is_typed_is_kept_in_the_environment_alone(editor, environment, folder, key, way):
+    getattr(editor, way)(key)
+    assert environment["OPENAI_API_KEY"] == key.strip()
+    assert editor.entry["api_key"] == "${OPENAI_API_KEY}"
+    assert "✔ OPENAI_API_KEY is set" in editor.key_state()
+    assert not shown(everything(editor))
+    editor.save()
+    assert not shown((folder / "OAI_CONFIG_LIST").read_text())
+    assert not shown(everything(editor))
+
+
+def test_a_second_key_gets_a_variable_of_its_own_and_the_first_one_stays(environment):
+    environment["OPENAI_API_KEY"] = "sk-set-before"
+    editor = ConfigListEditor(namespace={})
+    editor.add("OpenAI")
+    editor.set_key(KEY)
+    assert environment["OPENAI_API_KEY"] == "sk-set-before"
+    assert environment["OPENAI_API_KEY_2"] == KEY
+    assert editor.entry["api_key"] == "${OPENAI_API_KEY_2}"
+
+
+@pytest.mark.parametrize(
+    "key", ["hunter2\0recognisable", "hunter2\nrecognisable", "hunter2\ud800recognisable"]
+)
+def test_what_no_environment_can_hold_is_refused_without_being_shown(editor, key):
+    with pytest.raises(ValueError, match="That is no key") as caught:
+        editor.set_key(key)
+    assert not shown(str(caught.value) + everything(editor))
+
+
+def test_undo_and_redo_show_no_key_and_keep_none_that_was_typed(editor):
+    editor.set_key(SECRET)
+    assert not shown("".join(step.stored + json.dumps(step.entries) for step in editor._past))
+    editor.set(api_key=KEY)
+    editor.undo()
+    assert not shown(everything(editor) + repr(editor._past) + repr(editor._future))
+    editor.redo()
+    assert editor.entry["api_key"] == KEY
+    assert not shown(everything(editor))
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "text"),
+    [
+        (("their_key",), "whole number", SECRET),
+        (("params", "password"), "JSON", SECRET),
+        (("default_headers", "Authorization"), "number", SECRET),
+        (("colour",), "whole number", KEY),
+        (("token", "value"), "yes or no", SECRET),
+    ],
+)
+def test_a_key_that_is_no_value_of_its_field_is_refused_without_being_shown(editor, path, kind, text):
+    editor.set_row(path, kind, text)
+    editor.add_row(".".join(path), kind, text)
+    editor.set_text(FIELD["n"], KEY)
+    assert len(editor.unparsed) == 3
+    with pytest.raises(ConfigListError) as caught:
+        editor.save()
+    assert not shown(everything(editor) + str(caught.value))
+
+
+def test_other_fields_that_are_no_json_are_refused_without_being_shown(editor):
+    editor.set_extra_text(json.dumps({"password": SECRET, "api_kye": KEY})[:-1])
+    assert editor.told(EXTRA).startswith("Not used")
+    assert not shown(everything(editor))
+
+
+# A key in a text that is pasted, or in a file that is broken
+
+
+NEARLY = [
+    text for text in BROKEN if text.startswith(("[{", "{")) and '"%s"' in text and "api_kye" not in text
+]
+
+
+@pytest.mark.parametrize("secret", [KEY, SECRET])
+@pytest.mark.parametrize("text", NEARLY)
+def test_pasting_and_mending_show_no_secret(editor, text, secret):
+    text = text.replace("%s", secret).replace("}]", ",}]", 1)
+    editor.paste(text)
+    assert editor.question is not None
+    assert not shown(editor.question.text + editor.question.diff + everything(editor))
+    editor.answer(True)
+    assert secret in json.dumps(editor.entries)  # it is there
+    assert not shown(everything(editor))
+
+
+@pytest.mark.parametrize("secret", [KEY, SECRET])
+def test_a_text_that_can_not_be_mended_is_refused_without_being_shown(editor, secret):
+    for text in (f"my key is {secret}", f"['{secret}']", f'"{secret}"', f"{secret}"):
+        with pytest.raises(ConfigListError) as caught:
+            editor.paste(text)
+        assert not shown(str(caught.value) + everything(editor))
+
+
+@pytest.mark.parametrize(
+    "there", [f"[{{'model': 'a', 'api_key': '{SECRET}'}},]", json.dumps([ENTRY]), f"x {KEY}"]
+)
+def test_what_a_save_would_replace_shows_no_secret(editor, folder, there):
+    (folder / "OAI_CONFIG_LIST").write_text(there)
+    editor.save()
+    assert "**********" in editor.question.diff
+    assert not shown(editor.question.diff + everything(editor))
+
+
+@pytest.mark.parametrize("text", [text for text in BROKEN if text.startswith("[")])
+def test_no_traceback_of_a_refused_list_shows_a_secret(text, folder):
+    (folder / "broken.json").write_text(text.replace("%s", SECRET))
+    for call in (
+        lambda: load_config_list("broken.json"),
+        lambda: parse_config_list(text.replace("%s", SECRET) + "]"),
+    ):
+        with pytest.raises(ConfigListError) as caught:
+            call()
+        assert not shown("".join(traceback.format_exception(caught.value)))
+    assert not shown(repr(diagnose("broken.json")) + diagnose("broken.json")._repr_html_())
+
+
+# References
+
+
+def test_saving_what_was_loaded_writes_the_reference_and_never_the_key(folder, monkeypatch):
+    monkeypatch.setenv("MY_OWN_KEY", SECRET)
+    headers = {"Authorization": "${MY_OWN_KEY}", "X-Room": "12"}
+    written = [{**ENTRY, "api_key": "${MY_OWN_KEY}", "default_headers": headers, "keys": ["${MY_OWN_KEY}"]}]
+    for name in ("azure_ad_token", "params", "api_kye"):
+        del written[0][name]
+    (folder / "list.json").write_text(json.dumps(written))
+    loaded = load_config_list("list.json")
+    entry = loaded[0]
+    assert entry["api_key"] == entry["default_headers"]["Authorization"] == entry["keys"][0] == SECRET
+    assert not shown(repr(loaded))
+    loaded[0]["n"] = 2
+    for entries in (loaded, copy.deepcopy(loaded), [dict(loaded[0])], save_config_list(loaded)):
+        save_config_list(entries, "copy.json", overwrite=True)
+        assert json.loads((folder / "copy.json").read_text()) == [{**written[0], "n": 2}]
+
+
+def test_a_form_given_loaded_entries_writes_references_too(editor, folder, monkeypatch):
+    monkeypatch.setenv("MY_OWN_KEY", SECRET)
+    (folder / "list.json").write_text('[{"model": "a", "model_client_cls": "C", "api_key": "${MY_OWN_KEY}"}]')
+    editor.set(**load_config_list("list.json")[0])
+    editor.save("other.json")
+    assert not shown((folder / "other.json").read_text())
+
+
+# What others say
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"Incorrect API key provided: {KEY}. Find yours at https://platform.openai.com.",
+        f"Error code: 401 - {{'error': {{'message': 'wrong key {KEY}'}}}}",
+        f"headers: {{'Authorization': 'Bearer {SECRET}'}}",
+        f'{{"api_key": "{SECRET}"}}',
+        f"OpenAI(api_key='{SECRET}', timeout=5)",
+        f"the environment says {SECRET} today",
+        f"({SECRET})",
+        f"https://host/v1?key={SECRET}",
+    ],
+)
+def test_messages_of_others_lose_their_keys(text, monkeypatch):
+    monkeypatch.setenv("MY_SERVERS_TOKEN", SECRET)
+    assert "**********" in hide_secrets(text)
+    assert not shown(hide_secrets(text))
+    for error in (RuntimeError(text), ImportError(text), ValueError("x" * 290 + text)):
+        assert not shown(repr(explain(error)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "The capital of France is Paris.",
+        "a risk-free, task-based way",
+        "max_tokens: '12', keyboard = \"qwerty\"",
+        "api_key='not-needed'",
+        "api_key: ${MY_OWN_KEY}",
+        '"api_key": "${MY_OWN_KEY}"',
+        "os.environ['OPENAI_API_KEY']",
+    ],
+)
+def test_messages_without_a_key_stay_as_they_are(text):
+    assert hide_secrets(text) == text
+
+
+@pytest.mark.parametrize("write", [str, repr, json.dumps, lambda key: f"<{key}>", lambda key: f"key={key}."])
+@pytest.mark.parametrize(
+    "secret", [SECRET, 'rec"ognisable', "rec\\ognisable", "récognisable", "rec\nognisable"]
+)
+def test_an_entrys_own_keys_are_hidden_however_they_are_written(write, secret):
+    for entry in ({"api_key": secret}, {"params": {"their_keys": [secret]}}):
+        assert "ognisable" not in hide_secrets(f"I was given {write(secret)} today", entry)
+
+
+def test_hiding_takes_no_time_worth_telling_even_in_a_long_word():
+    """A pattern that starts anew at each letter takes minutes for an image in base64."""
+    import time
+
+    start = time.perf_counter()
+    hide_secrets("a" * 200_000 + '"')
+    assert time.perf_counter() - start < 5
+
+
+# The builder
+
+
+def state_of(builder):
+    return json.dumps(dependency_state(builder, drop_defaults=False))
+
+
+@pytest.mark.parametrize("typed", [KEY, SECRET])
+@pytest.mark.parametrize("name", ["_key", "_variable"])
+def test_a_key_that_is_typed_into_the_form_is_in_no_widget(environment, typed, name):
+    builder = ConfigListBuilder()
+    builder.editor.add("OpenAI")
+    getattr(builder, name).value = typed
+    assert environment["OPENAI_API_KEY"] == typed
+    assert (builder._key.value, builder._variable.value) == ("", "OPENAI_API_KEY")
+    for tab in range(len(builder._tabs.titles)):
+        builder._tabs.selected_index = tab
+        assert not shown(state_of(builder) + repr(builder))
+    assert builder.config_list[0]["api_key"] == typed  # it is there
+    assert not shown(repr(builder.config_list))
+
+
+@pytest.mark.parametrize("name", ["model", "api_type", "organization", "base_url", "model_client_cls"])
+def test_a_key_in_the_wrong_field_is_masked_in_list_and_form(environment, name):
+    builder = ConfigListBuilder()
+    builder.editor.add("OpenAI")
+    builder._inputs[name].value = KEY
+    assert builder.editor.entry[name] == KEY
+    assert not shown(state_of(builder) + repr(builder))
+
+
+@pytest.mark.parametrize("secret", [KEY, SECRET])
+def test_the_form_shows_no_secret_of_a_broken_file(folder, secret):
+    (folder / "OAI_CONFIG_LIST").write_text(
+        f"[{{'model': 'a', 'api_key': '{secret}', 'model_client_cls': 'C'}},]"
+    )
+    builder = ConfigListBuilder()
+    assert "**********" in builder._changes.text
+    assert not shown(state_of(builder) + repr(builder))
+    builder._answer(True)
+    assert builder.editor.entry["api_key"] == secret
+    assert not shown(state_of(builder) + repr(builder))
+
+
+def test_pasted_text_leaves_the_form_with_its_keys(environment):
+    builder = ConfigListBuilder()
+    builder._pasted.value = f"[{{'model': 'a', 'api_key': '{SECRET}'}}]"
+    assert builder.editor.question is not None  # it came in
+    assert builder._pasted.value == ""
+    assert not shown(state_of(builder) + repr(builder))
+
+
+def test_a_value_of_a_secret_field_is_masked_once_it_is_added(environment):
+    builder = ConfigListBuilder()
+    builder.editor.add("OpenAI")
+    name, _, value = builder._new
+    name.value, value.value = "default_headers.x-api-key", SECRET
+    builder._add_field()
+    assert builder.editor.entry["default_headers"] == {"x-api-key": SECRET}
+    assert not shown(state_of(builder) + repr(builder))

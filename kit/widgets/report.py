@@ -9,7 +9,7 @@ HEADERS = ("Step", "What was checked", "Verdict", "Fix")
 
 
 def as_html(report: Any) -> str:
-    """Return the table that a notebook shows for a `kit.checkup.Report`."""
+    """Return the table that a notebook shows for a `kit.report.Report`."""
     head = "".join(f'<th scope="col" style="text-align: left">{header}</th>' for header in HEADERS)
     style = "text-align: left; white-space: pre-wrap"
     styles = (style, style, f"{style}; overflow-wrap: anywhere", f"{style}; overflow-wrap: anywhere")

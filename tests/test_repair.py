@@ -1,0 +1,134 @@
+"""Mending a text that is no JSON: what comes out, what is left alone, and what the diff shows."""
+
+import json
+
+import pytest
+
+from kit.config_list import ConfigEntry, parse_config_list
+from kit.repair import diff, repair
+
+A = {"model": "a", "model_client_cls": "C"}
+B = {"model": "b", "model_client_cls": "C"}
+JSON_A, JSON_B = json.dumps(A), json.dumps(B)
+
+
+@pytest.mark.parametrize(
+    ("text", "entries"),
+    [
+        (f"[{A!r}, {B!r}]", [A, B]),
+        (f"[{A!r}, {B!r},]", [A, B]),
+        (f"config_list = [{A!r}]", [A]),
+        (f"import os\nold = [{B!r}]\nconfig_list = [{A!r}]\n", [A]),
+        (f"({A!r}, {B!r})", [A, B]),
+        (f"# my models\n[\n  {A!r},  # the first\n]", [A]),
+        ("[{'model': 'a', 'stream': True, 'stop': None}]", [{"model": "a", "stream": True, "stop": None}]),
+        (f"[{JSON_A}, {JSON_B},]", [A, B]),
+        (f"[{JSON_A} {JSON_B}]", [A, B]),
+        (f"[{JSON_A}, {JSON_B}", [A, B]),
+        ('[{"model": "a" "model_client_cls": "C"}]', [A]),
+        ('[{"model": "a", "model_client_cls": "C"', [A]),
+        ('[{model: "a", model_client_cls: "C"}]', [A]),
+        ("[{“model”: “a”, “model_client_cls”: “C”}]", [A]),
+        (f"// mine\n[{JSON_A}]", [A]),
+        (f"\ufeff[{JSON_A}]", [A]),
+        (JSON_A, [A]),
+        (f"{JSON_A}, {JSON_B}", [A, B]),
+        (f"{JSON_A}\n{JSON_B}", [A, B]),
+        (f'{{"config_list": [{JSON_A}]}}', [A]),
+        (f"llm_config = {{'config_list': [{A!r}], 'temperature': 0}}", [A]),
+        (f"```json\n[{JSON_A}]\n```", [A]),
+        ("[{'engine': 'a', 'api_base': 'http://x/v1', 'request_timeout': 5}]",
+         [{"model": "a", "base_url": "http://x/v1", "timeout": 5}]),
+    ],
+)  # fmt: skip
+def test_a_text_that_is_nearly_a_list_becomes_the_list_that_was_meant(text, entries):
+    assert repair(text) == entries
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", " \n", "my models: a, b", "5", "null", '"a"', "[]", "[1, 2]", '["a", "b"]', "{", "\0", "\ud800",
+        "[" * 100_000, "f()", "config_list = load()", '[[{"model": "a"}]]', '["a", {"model": "a"}]',
+    ],
+)  # fmt: skip
+def test_where_there_is_no_telling_nothing_is_made_up(text):
+    assert repair(text) is None
+
+
+def test_a_number_that_json_lacks_is_not_passed_on_as_one():
+    mended = repair("[{'model': 'a', 'temperature': 1e999}]") or []
+    assert not any(entry.get("temperature") == float("inf") for entry in mended)
+
+
+def test_nothing_of_a_text_is_run(folder):
+    repair("[{'model': open('made', 'w').name}]")
+    repair("import os; os.mkdir('made')")
+    assert list(folder.iterdir()) == []
+
+
+def test_mended_entries_mask_their_secrets_and_keep_their_order():
+    mended = repair("[{'z': 1, 'api_key': 'hunter2', 'a': {'token': 'hunter2'}}]")
+    assert list(mended[0]) == ["z", "api_key", "a"]
+    assert isinstance(mended[0]["a"], ConfigEntry)
+    assert "hunter2" not in repr(mended)
+
+
+# The diff
+
+
+def test_the_diff_shows_what_goes_and_what_comes():
+    text = '[\n  {\n    "model": "a",\n    "n": 2,\n  }\n]'
+    assert diff(text, repair(text)).splitlines() == [
+        '     "model": "a",',
+        '-    "n": 2,',
+        '+    "n": 2',
+        "   }",
+    ]
+
+
+def test_no_change_is_an_empty_diff():
+    entries = [A, B]
+    assert diff(json.dumps(entries, indent=2), entries) == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[{'model': 'a', 'api_key': '%s'}]",
+        '[{"model": "a", "api_key": "%s",}]',
+        '[{"model": "a", "default_headers": {"Authorization": "%s"},}]',
+        '[{"model": "a", "api_key": "%s", "api_key": "%s"}]',
+        '[{"model": "a", "params": {"keys": ["%s", "other"]},}]',
+    ],
+)
+@pytest.mark.parametrize("secret", ["sk-recognisable", "hunter2-recognisable", "hun ter2 recognisable"])
+def test_no_diff_of_a_mended_text_shows_a_secret(text, secret):
+    text = text.replace("%s", secret)
+    shown = diff(text, repair(text))
+    assert '"model": "a"' in shown
+    assert "recognisable" not in shown
+
+
+@pytest.mark.parametrize("secret", ['"recognisable"', "recognisable\\n", "\nrecognisable", "récognisable"])
+def test_no_diff_shows_a_secret_that_json_writes_with_a_backslash(secret):
+    text = json.dumps([{"model": "a", "api_key": secret}])[:-2] + ",}]"
+    shown = diff(text, repair(text))
+    assert "cognisable" not in shown
+    assert shown.count("**********") == 2
+
+
+@pytest.mark.parametrize(
+    "there",
+    [
+        "[{'model': 'b', 'api_key': 'recognisable'}]",
+        '[{"model": "b", "api_key": "recognisable"},]',
+        'api_key = "recognisable"',
+        "OPENAI_API_KEY='recognisable'",
+        "notes, and sk-recognisable",
+    ],
+)
+def test_no_diff_shows_a_secret_of_the_file_that_would_be_replaced(there):
+    shown = diff(there, parse_config_list(json.dumps([A])))
+    assert "**********" in shown
+    assert "recognisable" not in shown
