@@ -7,6 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from kit import DummyModelClient
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "notebooks"))
 import checks  # noqa: E402
 
@@ -204,3 +206,56 @@ def test_the_machine_is_checked_line_by_line(capsys, monkeypatch):
         "✘ autogen 0.14.1: found 0.1: close this and run the README's Start command again"
         in capsys.readouterr().out
     )
+
+
+# Lesson 05
+
+
+class TwoMistakes(DummyModelClient):
+    def message_retrieval(self, response):
+        [choice.message.content for choice in response.choices]
+
+    def cost(self, response):
+        return "free"
+
+
+class OneMistake(DummyModelClient):
+    def cost(self, response):
+        return "free"
+
+
+def test_5a_names_the_first_mistake_and_then_the_next(capsys):
+    assert "message_retrieval returned a NoneType instead of a list" in verdict(capsys, "5a", TwoMistakes)
+    assert "cost returned 'free' instead of a number. Mend: return 0" in verdict(capsys, "5a", OneMistake)
+    assert verdict(capsys, "5a", DummyModelClient) == "✔ 5a: right!\n"
+
+
+def ward(*names, registered=0):
+    from autogen import AssistantAgent, LLMConfig
+
+    entries = [{"model": f"bed {index}", "model_client_cls": name} for index, name in enumerate(names)]
+    agent = AssistantAgent("ward", llm_config=LLMConfig(*entries), system_message="")
+    for _ in range(registered):
+        agent.register_model_client(DummyModelClient)
+    return agent
+
+
+@pytest.mark.parametrize(
+    ("agent", "told"),
+    [
+        (lambda: ward("DummyModelClient", "dummymodelclient"), "entry 1 names 'dummymodelclient'"),
+        (lambda: ward("DummyModelClient", "DummyModelClient"), "DummyModelClient is not registered"),
+        (lambda: ward("DummyModelClient", "DummyModelClient", registered=1), "one call fills one"),
+        (lambda: ward("DummyModelClient", registered=1), "should keep its two entries, it has 1"),
+        (lambda: ward("DummyModelClient", "DummyModelClient", registered=2), "right!"),
+    ],
+)
+def test_5b_goes_on_until_nothing_is_found(capsys, agent, told):
+    assert told in verdict(capsys, "5b", agent())
+
+
+def test_5c_explains_the_first_wrong_step(capsys):
+    right = {"A": 3, "B": 1, "C": 2, "D": 1, "E": 2}
+    assert verdict(capsys, "5c", right) == "✔ 5c: right!\n"
+    assert "D is not step 2: `cost` returned nothing" in verdict(capsys, "5c", {**right, "D": 2})
+    assert "not solved yet" in verdict(capsys, "5c", dict.fromkeys(right, ...))

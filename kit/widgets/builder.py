@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -15,13 +16,15 @@ from ipywidgets.widgets.widget_description import DescriptionStyle
 from ipywidgets.widgets.widget_selection import _Selection
 from ipywidgets.widgets.widget_string import LabelStyle, TextStyle
 
-from kit.config_list import ConfigList, ConfigListError, Problem, hide_secrets, masked, resolved
+from kit.config_list import MASK, ConfigList, ConfigListError, Problem, hide_secrets, masked, resolved
 from kit.editor import EXTRA, ConfigListEditor, Row
 from kit.fields import CUSTOM, FIELDS, KEY, VALUES, Field, guess, kind_of_entry, limits, presets
 from kit.trial import QUESTION
 from kit.widgets.parts import CopyableText, StatusLine, close_all
 
 MORE = "More fields"
+# A key that its name tells, without quotes: my_key = ...
+NAMED = re.compile(r"(?i)([\w-]*(?:key|secret|password|credential)s?\s*[:=]\s*)([^\s\"'{\[,$*]+)")
 
 
 class ConfigListBuilder(widgets.VBox):
@@ -523,7 +526,7 @@ def _hidden(text: str) -> str:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
-        return hide_secrets(text)
+        return NAMED.sub(rf"\1{MASK}", hide_secrets(text))
     return hide_secrets(text) if masked(value) == value else json.dumps(masked(value), ensure_ascii=False)
 
 

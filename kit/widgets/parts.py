@@ -31,11 +31,11 @@ class StatusLine(anywidget.AnyWidget):
         const shortcut = event.ctrlKey || event.metaKey || event.altKey || event.key === "Escape";
         if (!shortcut) event.stopPropagation();
       };
-      const find = () => {  // the form is there once this line is on the page
+      const find = (tries) => {  // the form is there once this line is on the page
         if (el.isConnected) el.closest(".kit-form")?.addEventListener("keydown", keep);
-        else setTimeout(find, 50);
+        else if (tries) setTimeout(find, 50, tries - 1);
       };
-      find();
+      find(200);
     }
     export default { render };
     """
@@ -44,7 +44,7 @@ class StatusLine(anywidget.AnyWidget):
     .kit-status { white-space: pre-wrap; overflow-wrap: anywhere; line-height: 1.4; margin: 2px 0; }
     .kit-note.widget-label { white-space: normal; height: auto; line-height: 1.3; }
     .kit-tabs > .lm-TabBar > .lm-TabBar-content { flex-wrap: wrap; }
-    .kit-tabs > .lm-TabBar .lm-TabBar-tab { flex: 0 0 auto; min-width: 0; }
+    .kit-tabs.jupyter-widget-tab > .lm-TabBar .lm-TabBar-tab { flex: 0 0 auto; width: auto; min-width: 0; }
     """
 
     def __init__(self, text: str = "") -> None:

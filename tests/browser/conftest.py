@@ -28,7 +28,7 @@ def browser():
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
-    """Start JupyterLab in a theme, at its first use; return its address and the folder that it shows."""
+    """Start JupyterLab in a theme, at its first use; return it and the folder that it shows."""
     with ExitStack() as running:
         started = {}
 
@@ -44,9 +44,9 @@ def server(tmp_path_factory):
 @pytest.fixture
 def lab(request, browser, server, tmp_path):
     """A page of JupyterLab and an empty folder for its notebook, light unless parametrized with a theme."""
-    address, root = server(getattr(request, "param", harness.LIGHT))
+    running, root = server(getattr(request, "param", harness.LIGHT))
     folder = root / tmp_path.name  # which is unique
     folder.mkdir()
-    lab = harness.Lab(browser, address, folder)
+    lab = harness.Lab(browser, running, folder)
     yield lab
     lab.close()

@@ -10,6 +10,7 @@ import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import nbformat
 
@@ -38,15 +39,23 @@ CHROMIUM_FLAGS = [
 ]
 
 
+class Server(NamedTuple):
+    """A running JupyterLab, and the folder in which it and its kernels keep everything of their own."""
+
+    address: str
+    own: Path
+
+
 @contextmanager
 def jupyterlab(root, theme=LIGHT):
-    """Start JupyterLab on a folder, and give its address. Close the pages before you leave."""
+    """Start JupyterLab on a folder. Close the pages before you leave."""
     # ignore_cleanup_errors: on Windows, a kernel that is just ending still holds its files.
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as own:
         own = Path(own)
         # Nothing of the user's: neither settings, history and start-up files, nor keys.
         environment = {name: value for name, value in os.environ.items() if not name.startswith(KEYS)}
-        for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
+        for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "TMPDIR"):
+            (own / name).mkdir()
             environment[name] = str(own / name)
         settings = {**SETTINGS, "@jupyterlab/apputils-extension/themes": {"theme": theme}}
         for name, values in settings.items():
@@ -64,7 +73,7 @@ def jupyterlab(root, theme=LIGHT):
                 if server.poll() is not None:
                     raise RuntimeError(log.read_text())
                 time.sleep(0.1)
-            yield found[0]
+            yield Server(found[0], own)
         finally:
             server.terminate()
             try:
@@ -96,8 +105,9 @@ def browser():
 class Lab:
     """One page of JupyterLab with one notebook, whose code cells count from 0."""
 
-    def __init__(self, browser, address, folder, **page_options):
-        self.address, self.folder = address, Path(folder)
+    def __init__(self, browser, server, folder, **page_options):
+        self.address, self.folder = server.address, Path(folder)
+        self.own = server.own
         self.errors, self.dialogs = [], []  # what went wrong in the page, and what popped up
         self.page = browser.new_page(**page_options)
         self.page.set_default_timeout(60_000)
@@ -153,6 +163,17 @@ class Lab:
             command,
         )
         self.page.wait_for_function("window.ran")
+
+    def settle(self):
+        """Wait until the kernel has taken in what was done in widgets, and they show what it made of it."""
+        self.page.evaluate(
+            """async () => {
+                const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+                for (let round = 0; round < 2; round++)  // a widget sends its next message after the first
+                    await kernel.requestExecute({code: "", silent: true, store_history: false}).done;
+                await new Promise(done => setTimeout(done, 50));  // new widgets are drawn a little later
+            }"""
+        )
 
     def output(self, index):
         """Return the locator of a code cell's output area."""

@@ -1,8 +1,10 @@
-"""Run lessons in a real JupyterLab and take pictures of them: `python tests/browser/screenshots.py`.
+"""Run lessons and widgets in a real JupyterLab and take pictures of them.
 
-Needs tests/requirements.txt and a Chromium on the PATH. Pictures go to the folder given, one for
-each lesson, theme and place; name them after `LESSON:TEXT` to scroll to the heading TEXT.
+Needs tests/requirements.txt and a Chromium on the PATH. Pictures go to the folder given, one for each
+place in the light theme, in the dark theme, and for widgets in a page of 480 pixels. A place is `widgets`
+(each widget of the kit), the name of a lesson, or `LESSON:TEXT` to scroll to the heading TEXT.
 
+    python tests/browser/screenshots.py /tmp/pictures widgets
     python tests/browser/screenshots.py /tmp/pictures "02_add_the_config:The form" 04_hugging_face_model
 """
 
@@ -12,34 +14,94 @@ import sys
 import tempfile
 from pathlib import Path
 
-from lab import DARK, LIGHT, Lab, browser, jupyterlab
+from lab import DARK, LIGHT, Lab, browser, expect, jupyterlab
 
 ROOT = Path(__file__).resolve().parents[2]
+WIDE, NARROW = {"width": 1280, "height": 1500}, {"width": 480, "height": 1500}
+ENTRY = '{"model": "dummy", "model_client_cls": "DummyModelClient", "params": {"replies": "Hello, Ada!"}}'
+WIDGETS = {
+    "builder": """
+from kit import ConfigListBuilder
+builder = ConfigListBuilder("models.json")
+builder.editor.add("Dummy (no model)")
+builder.editor.add("OpenAI-compatible server")
+builder.editor.set(temperature=7)
+builder
+""",
+    "builder_repair": """
+from pathlib import Path
+from kit import ConfigListBuilder
+Path("OAI_CONFIG_LIST").write_text("[{'model': 'parrot', 'model_client_cls': 'DummyModelClient'},]")
+ConfigListBuilder()
+""",
+    "chat": f"""
+import logging
+logging.disable()
+from autogen import AssistantAgent, LLMConfig
+from kit import ChatPanel, DummyModelClient
+agent = AssistantAgent("assistant", llm_config=LLMConfig({ENTRY}))
+agent.register_model_client(DummyModelClient)
+ChatPanel(agent)
+""",
+    "report": f"""
+from kit import diagnose
+diagnose([{ENTRY}, {{**{ENTRY}, "temperature": 7, "model_client_cls": "Nobody"}}])
+""",
+}
 
 
 def main(target, places):
-    """Take a picture of each place in the light and the dark theme."""
+    """Take the pictures of all places in each theme."""
     Path(target).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as root, browser() as chromium:
         shutil.copytree(ROOT / "notebooks", Path(root, "notebooks"))  # the lessons stay as they are
         shutil.copy(ROOT / "requirements.txt", root)  # which lesson 00 reads
         for theme in (LIGHT, DARK):
-            with jupyterlab(root, theme) as address:
-                size = {"width": 1280, "height": 1500}
-                lab = Lab(chromium, address, Path(root, "notebooks"), viewport=size)
+            with jupyterlab(root, theme) as server:
+                lab = Lab(chromium, server, Path(root, "notebooks"), viewport=WIDE)
                 lab.page.set_default_timeout(120_000)  # the first reply of a model takes its time
+                name = theme.split()[-1]
                 for place in places:
-                    lesson, _, heading = place.partition(":")
-                    lab.visit(f"{lesson}.ipynb")
-                    lab.run_all()
-                    if heading:
-                        found = lab.page.get_by_role("heading", name=heading, exact=True)
-                        found.evaluate("heading => heading.scrollIntoView({block: 'start'})")
-                    lab.page.wait_for_timeout(1500)
-                    name = re.sub(r"\W+", "_", f"{lesson} {heading} {theme.split()[-1]}").lower()
-                    lab.page.screenshot(path=f"{target}/{name}.png")
-                    print(f"{target}/{name}.png", flush=True)
+                    if place == "widgets":
+                        take_widgets(lab, target, name)
+                    else:
+                        take_lesson(lab, target, name, place)
                 lab.close()
+
+
+def take_lesson(lab, target, theme, place):
+    """Run a lesson and take a picture of its beginning, or of the place below a heading."""
+    lesson, _, heading = place.partition(":")
+    lab.visit(f"{lesson}.ipynb")
+    lab.run_all()
+    if heading:
+        found = lab.page.get_by_role("heading", name=heading, exact=True)
+        found.evaluate("heading => heading.scrollIntoView({block: 'start'})")
+    take(lab, target, f"{lesson} {heading} {theme}")
+
+
+def take_widgets(lab, target, theme):
+    """Take pictures of each widget, in a wide page and in a narrow one."""
+    for name, cell in WIDGETS.items():
+        lab.open([cell])
+        if name == "chat":
+            lab.output(0).get_by_label("Message to assistant").fill("Hello!")
+            lab.page.keyboard.press("Enter")
+            expect(lab.output(0)).to_contain_text("Ready.")
+        take(lab, target, f"{name} {theme}")
+        lab.page.evaluate("window.jupyterapp.shell.collapseLeft()")
+        lab.page.set_viewport_size(NARROW)
+        lab.output(0).evaluate("output => output.scrollIntoView({block: 'start'})")
+        take(lab, target, f"{name} {theme} 480")
+        lab.page.set_viewport_size(WIDE)
+
+
+def take(lab, target, name):
+    lab.page.wait_for_timeout(1500)  # fonts, and what widgets draw later
+    file = re.sub(r"\W+", "_", name).lower()
+    path = f"{target}/{file}.png"
+    lab.page.screenshot(path=path)
+    print(path, flush=True)
 
 
 if __name__ == "__main__":

@@ -344,6 +344,8 @@ def test_a_key_in_the_wrong_input_is_starred_where_it_was_typed(builder):
     open_tab(builder, "Other fields")
     extra(builder).value = '{"my_key": "hunter2", }'
     assert extra(builder).value == '{"my_key": "**********", }'
+    extra(builder).value = "my_key = hunter2"
+    assert extra(builder).value == "my_key = **********"
 
 
 # Trying, and what is registered

@@ -1,0 +1,62 @@
+"""What a learner does in a lesson's form, in the lesson's own notebook."""
+
+import json
+import shutil
+from pathlib import Path
+
+from lab import expect
+
+NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+
+
+def visit(lab, name):
+    """Open a copy of a lesson; return a function that finds a code cell by a part of its text."""
+    for file in (f"{name}.ipynb", "checks.py"):
+        shutil.copy(NOTEBOOKS / file, lab.folder)
+    cells = json.loads((NOTEBOOKS / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
+    sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+
+    def find(text):
+        (index,) = [index for index, source in enumerate(sources) if text in source]
+        return index
+
+    lab.visit(f"{name}.ipynb")
+    return find
+
+
+def test_lesson_02_the_forms_as_the_text_asks(lab):
+    find = visit(lab, "02_add_the_config")
+    lab.run_all()
+    check = find("check_2d(")
+    assert "2d: right" not in lab.text(check)
+    form = lab.output(find("\nbuilder = ConfigListBuilder(")).locator(".kit-form")
+
+    def enter(label, text):
+        form.get_by_label(label, exact=True).fill(text)
+        lab.page.keyboard.press("Enter")
+
+    dummy = form.get_by_label("Preset").locator("option").filter(has_text="Dummy").inner_text()
+    form.get_by_label("Preset").select_option(dummy)
+    form.get_by_role("button", name="Add", exact=True).click()
+    expect(form.get_by_label("Model", exact=True)).to_have_value("dummy")
+    enter("Model", "canary")
+    enter("Temperature", "1.5")
+    expect(form).to_contain_text("1.5 is not allowed")
+    lab.run(check)
+    assert "2d: right" not in lab.text(check)
+    enter("Temperature", "")
+    enter("Choices (n)", "2")
+    lab.settle()
+    lab.run(check)
+    assert lab.text(check).strip().startswith("✔ 2d: right!")
+
+    # Running all cells has answered the last form's question: here a click does.
+    again = find("\nmended = ConfigListBuilder(")
+    lab.run(again)
+    mended = lab.output(again).locator(".kit-form")
+    expect(mended).to_contain_text("this is Python, not JSON")
+    mended.get_by_role("button", name="Use the mended list").click()
+    expect(mended.get_by_label("Model", exact=True)).to_have_value("parrot")
+    lab.run(find("mended.save()"))
+    assert "'model': 'parrot'" in lab.text(find("mended.save()"))
+    assert lab.errors == lab.dialogs == []
