@@ -151,7 +151,7 @@ from kit.config_list import save_config_list
 
 lists = [[{"model": name, "model_client_cls": "C", "filling": name * 400_000}] for name in "ab"]
 save_config_list(lists[0], "list.json")
-for _ in range(30):
+for _ in range(200):
     reading, writing = os.pipe()
     if not (writer := os.fork()):
         for turn in range(10_000):
@@ -159,19 +159,19 @@ for _ in range(30):
             os.write(writing, b".")
         os._exit(1)
     os.read(reading, 1)
-    time.sleep(random.uniform(0, 0.05))
+    time.sleep(random.uniform(0, 0.03))
     os.kill(writer, signal.SIGKILL)
     assert os.WIFSIGNALED(os.waitpid(writer, 0)[1]), "the writer ended before it was killed"
     with open("list.json") as file:
         assert json.load(file) in lists
-print("30 rounds")
+print("200 rounds")
 """
 
 
 @POSIX
 def test_a_writer_killed_at_any_moment_leaves_the_old_list_or_the_new_one():
     done = subprocess.run([sys.executable, "-c", KILLED_WRITERS], capture_output=True, text=True)
-    assert done.stdout == "30 rounds\n", done.stderr
+    assert done.stdout == "200 rounds\n", done.stderr
 
 
 def test_saving_gives_back_entries_that_mask_their_secrets():

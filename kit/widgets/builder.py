@@ -384,9 +384,9 @@ class ConfigListBuilder(widgets.VBox):
         if self._drawn_entry != drawn:
             self._emptied.clear()
         rows = {row.path: row for row in editor.rows()}
-        for path in self._emptied - rows.keys():
-            rows = {other: row for other, row in rows.items() if other != path[: len(other)]}
-            rows[path] = Row(path, "text", "", present=False)
+        for path in self._emptied:  # its row stays, and what is left of the objects around it has none
+            rows = {other: row for other, row in rows.items() if other == path or other != path[: len(other)]}
+            rows.setdefault(path, Row(path, "text", "", present=False))
         if rows.keys() != self._drawn_rows.keys():
             old = self._rows.children
             self._drawn_rows = {row.path: self._one_row(row) for row in rows.values()}
