@@ -9,7 +9,9 @@ from typing import Any
 
 _HOME = {
     "DummyModelClient": "kit.clients.dummy",
+    "tool_call": "kit.clients.dummy",
     "HuggingFaceModelClient": "kit.clients.huggingface",
+    "RecordingModelClient": "kit.clients.recording",
     "ChatPanel": "kit.widgets.chat",
     "ConfigListBuilder": "kit.widgets.builder",
     "ConfigListError": "kit.config_list",

@@ -1,5 +1,6 @@
 """The checks of the exercises: every right answer passes, a wrong one is told why, and none raises."""
 
+import importlib.metadata
 import json
 import sys
 from pathlib import Path
@@ -156,7 +157,7 @@ def test_lesson_03_checks_a_real_agent(capsys, agent):
     from kit import DummyModelClient
 
     class Parrot(DummyModelClient):
-        def _texts(self, messages, n):
+        def _answers(self, messages, n):
             return [messages[-1]["content"] + "!"] * n
 
     assert "right!" in verdict(capsys, "3c", agent(Parrot))
@@ -200,7 +201,7 @@ def test_the_machine_is_checked_line_by_line(capsys, monkeypatch):
     checks.check_machine()
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 7 and all(line.startswith("✔ ") for line in lines)
-    monkeypatch.setattr(checks.importlib.metadata, "version", lambda name: "0.1")
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "0.1")
     checks.check_machine()
     assert (
         "✘ autogen 0.14.1: found 0.1: close this and run the README's Start command again"

@@ -36,7 +36,7 @@ def usage(**changes):
 
 
 def says(text):
-    return client(_texts=lambda self, messages, n: [text] * n)
+    return client(_answers=lambda self, messages, n: [text] * n)
 
 
 class Frozen:

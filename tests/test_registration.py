@@ -57,7 +57,9 @@ def test_further_arguments_go_to_the_constructor():
 
 
 def test_an_argument_that_the_constructor_does_not_take_is_its_own_error():
-    with pytest.raises(TypeError, match="DummyModelClient takes `replies`, not 'answers'"):
+    with pytest.raises(
+        TypeError, match="DummyModelClient takes `replies`, `delay` and `on_text`, not 'answers'"
+    ):
         register_model_clients(agent_of("DummyModelClient"), DummyModelClient, answers="x")
 
 
@@ -112,7 +114,7 @@ def test_a_class_that_was_defined_anew_replaces_the_old_one():
         class MyClient(DummyModelClient):
             reply = text
 
-            def _texts(self, messages, n):
+            def _answers(self, messages, n):
                 return [self.reply] * n
 
         register_model_clients(agent, MyClient)

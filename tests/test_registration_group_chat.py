@@ -108,7 +108,7 @@ def test_a_selector_class_that_was_defined_anew_replaces_the_old_one(chat):
     manager = chat(LLMConfig(SELECTOR), speaker_selection_method="auto", max_round=2)
     register_model_clients(manager, DummyModelClient)
     for name in ("critic", "writer"):
-        Anew = type("Selector", (Selector,), {"_texts": lambda self, messages, n, name=name: [name]})
+        Anew = type("Selector", (Selector,), {"_answers": lambda self, messages, n, name=name: [name]})
         register_model_clients(manager, Anew)
         assert speakers(manager) == [name]
 

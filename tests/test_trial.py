@@ -72,7 +72,7 @@ def test_a_price_is_told():
 
 
 def test_a_class_in_the_namespace_comes_before_the_kits():
-    other = type("DummyModelClient", (DummyModelClient,), {"_texts": lambda *_: ["mine"]})
+    other = type("DummyModelClient", (DummyModelClient,), {"_answers": lambda *_: ["mine"]})
     assert try_entry(DUMMY, {}, {"DummyModelClient": other}).reply == "mine"
 
 
@@ -126,7 +126,7 @@ def test_an_argument_that_is_neither_is_refused_and_nothing_of_it_runs(text):
         (own(Fails), {}, "missing-package", "No module named 'torchh'"),
         (own(Failing), {}, "error", "RuntimeError: the server said"),
         ({**DUMMY, "n": 0}, {}, "error", "ValueError: n must be a whole number"),
-        (DUMMY, {"colour": "'blue'"}, "error", "TypeError: DummyModelClient takes `replies`, not 'colour'."),
+        (DUMMY, {"colour": "'blue'"}, "error", "TypeError: DummyModelClient takes `replies`, `delay` and"),
         (DUMMY, {"replies": "gone"}, "error", "ValueError: this must be the name of a variable"),
         ({"model": "a", "model_client_cls": "Report"}, {}, "no-class", "no model client class 'Report'"),
         ({"model": "a", "model_client_cls": "diagnose"}, {}, "no-class", "no model client class 'diagnose'"),

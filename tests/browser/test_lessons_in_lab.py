@@ -11,8 +11,8 @@ NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 
 def visit(lab, name):
     """Open a copy of a lesson; return a function that finds a code cell by a part of its text."""
-    for file in (f"{name}.ipynb", "checks.py"):
-        shutil.copy(NOTEBOOKS / file, lab.folder)
+    shutil.copy(NOTEBOOKS / f"{name}.ipynb", lab.folder)
+    shutil.copytree(NOTEBOOKS / "checks", lab.folder / "checks", dirs_exist_ok=True)
     cells = json.loads((NOTEBOOKS / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
     sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
 

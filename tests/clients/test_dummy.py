@@ -104,8 +104,8 @@ def test_n_of_a_call_wins_over_the_entrys():
     [
         (["a", "b"], 3, r"This reply has 2 texts for n=3 choices: \['a', 'b'\]"),
         ([], 1, r"This reply has 0 texts for n=1 choices"),
-        (None, 1, r"A reply must be a text, or a list of one text for each choice, not None"),
-        (["a", 5], 2, r"A reply must be a text, or a list of one text for each choice, not \['a', 5\]"),
+        (None, 1, r"A reply must be a text, a message, or a list of one for each choice, not None"),
+        (["a", 5], 2, r"A reply must be a text, a message, or a list of one for each choice, not \['a', 5\]"),
         ("a", "2", r"n must be a whole number of at least 1, not '2'"),
         ("a", 0, r"n must be a whole number of at least 1, not 0"),
         ("a", -1, r"n must be a whole number of at least 1, not -1"),
@@ -127,7 +127,9 @@ def test_replies_of_another_type_are_refused_at_registration(agent, replies):
 
 
 def test_an_unknown_keyword_is_named(agent):
-    with pytest.raises(TypeError, match="DummyModelClient takes `replies`, not 'reply', 'speed'"):
+    with pytest.raises(
+        TypeError, match="DummyModelClient takes `replies`, `delay` and `on_text`, not 'reply', 'speed'"
+    ):
         agent(DummyModelClient, reply="Hello", speed=2)
 
 

@@ -1,0 +1,52 @@
+"""What all checks share: each prints one line, and never a traceback."""
+
+import contextlib
+import functools
+import io
+
+
+def exercise(number):
+    """Turn a function that finds what is wrong with an answer into a check that prints it.
+
+    The function returns None for a right answer, `...` for one that was not started, else a text.
+    """
+
+    def decorate(find_mistake):
+        @functools.wraps(find_mistake)
+        def check(answer):
+            mistake = ... if answer is None or answer is ... else _find(find_mistake, answer)
+            if mistake is ...:
+                print(f"○ {number}: not solved yet. Write your answer, then run both cells.")
+            else:
+                print(f"✘ {number}: {mistake}" if mistake else f"✔ {number}: right!")
+
+        return check
+
+    return decorate
+
+
+def _find(find_mistake, answer):
+    """Run a check in silence; an answer that breaks it is a wrong one."""
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        try:
+            return find_mistake(answer)
+        except Exception as error:
+            return f"using your answer raised {type(error).__name__}: {error}"
+
+
+def prediction(right, **why):
+    """Return a function that holds a guess, one of the letters in `why`, against what happened.
+
+    `why` says of each letter what speaks for or against it.
+    """
+
+    def predicted(guess=...):
+        letter = str(guess).strip().lower()
+        if letter not in why:
+            print(f"○ No prediction yet: choose one of {', '.join(why)}, run that cell, then this one.")
+        elif letter == right:
+            print(f"✔ You predicted {letter}, and so it is: {why[letter]}")
+        else:
+            print(f"▲ You predicted {letter}: {why[letter]}\n  It is {right}: {why[right]}")
+
+    return predicted
