@@ -112,7 +112,7 @@ def test_a_failed_message_comes_back_to_be_sent_again_and_clear_empties_the_log(
     expect(status(panel)).to_contain_text("Ready.")
     message.fill("Hello again")
     lab.page.keyboard.press("Enter")
-    expect(log(panel)).to_contain_text("✖ the dummy's script has ended: 1 replies")
+    expect(log(panel)).to_contain_text("the dummy's script has ended: 1 replies")
     expect(message).to_have_value("Hello again")
     panel.get_by_role("button", name="Clear").click()
     expect(log(panel)).to_be_empty()
@@ -151,7 +151,7 @@ def test_html_in_a_message_a_reply_or_a_name_is_shown_and_not_run(lab):
 @pytest.mark.parametrize("lab", [LIGHT, DARK], indirect=True)
 def test_axe_finds_nothing_serious_and_480_pixels_are_enough(lab, tmp_path):
     panel = open_panel(lab, repr(["A reply with a_very_long_word" + "_and_more" * 20]))
-    for text, answer in (("Hello", "A reply with"), ("This one fails", "✖ the dummy's script has ended")):
+    for text, answer in (("Hello", "A reply with"), ("This one fails", "the dummy's script has ended")):
         panel.get_by_label("Message to assistant").fill(text)
         lab.page.keyboard.press("Enter")
         expect(log(panel).locator(".kit-said").last).to_contain_text(answer)
