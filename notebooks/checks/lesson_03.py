@@ -1,15 +1,37 @@
 """Checks of lesson 03: registering and chatting."""
 
 import copy
+import dis
 
-from checks.exercise import exercise
+from checks.exercise import exercise, prediction
+
+QUESTION = [{"role": "user", "content": "Pretty bird"}]
+
+predicted_3_not_registered = prediction(
+    "c",
+    a="a name in an entry is only text. AutoGen never looks for the class: you hand it over.",
+    b="AutoGen makes an OpenAI client only for an entry without `model_client_cls`.",
+    c="until a class is registered, a placeholder sits in its place, and that one only complains.",
+)
+predicted_3_history = prediction(
+    "c",
+    a="a model remembers nothing from one call to the next, so what is new would not be enough.",
+    b="then the model would not know what it said itself a moment ago: it remembers nothing.",
+    c="the system message and the whole chat so far, two messages more each time.",
+)
+predicted_3_two_entries = prediction(
+    "b",
+    a="the first one could answer, but AutoGen refuses while any place is empty.",
+    b="AutoGen refuses to start while any place is empty, used or not.",
+    c="one call of register_model_client fills one place, the first that is empty.",
+)
 
 
 @exercise("3a")
 def check_3a(order):
-    order = list(order)
-    if sorted(order) != list("ABCD"):
-        return "use each of the letters A, B, C and D once."
+    if not isinstance(order, (list, tuple, str)) or sorted(map(str.upper, order)) != list("ABCD"):
+        return 'use each of the letters A, B, C and D once, for example list("ABCD").'
+    order = "".join(order).upper()
     if order.index("B") > order.index("A"):
         return "the agent (A) is made from the config list (B): the list comes first."
     if order.index("C") < order.index("A"):
@@ -20,11 +42,50 @@ def check_3a(order):
 
 
 @exercise("3b")
-def check_3b(replies):
+def check_3b(make_shouter):
+    if not callable(make_shouter):
+        return "hand over the function itself: check_3b(make_shouter), without brackets behind it."
+    blanks = sum(line.argval is ... for line in dis.get_instructions(make_shouter))
+    if blanks:
+        return ... if blanks == 3 else f"{blanks} of the three blanks still to go: look for `...`."
+    try:
+        agent = make_shouter()
+    except Exception as error:
+        return _why_no_agent(error)
+    if agent is None:
+        return "`make_shouter` returns nothing: end it with `return agent`."
+    if not getattr(agent, "client", None):
+        return "the agent has no model: blank 2 makes an LLMConfig of the entry."
+    reply = agent.generate_reply(messages=QUESTION)
+    if reply == "PRETTY BIRD":
+        return None
+    if type(agent.client._clients[0]).__name__ != "Shouter":
+        return "another class than Shouter answers: name Shouter in the entry, and register Shouter."
+    return f"asked 'Pretty bird', it said {reply!r}, not 'PRETTY BIRD'."
+
+
+def _why_no_agent(error):
+    """Say which blank of 3b an error speaks of."""
+    text = str(error)
+    if "model_client_cls" in text and "valid string" in text:
+        return 'blank 1: the entry names the class as text, in quotes: "Shouter".'
+    if "was not found in the config_list" in text:
+        return "this is Error 2: the text in blank 1 and the name of the class in blank 3 differ."
+    if "has no attribute '__name__'" in text:
+        return "blank 3: hand over the class itself, Shouter, without quotes and without brackets."
+    if "LLMConfig" in text or "not a mapping" in text:
+        return "blank 2: LLMConfig takes the entry as it is: LLMConfig(entry)."
+    return f"calling make_shouter() raised {type(error).__name__}: {text.splitlines()[0]}"
+
+
+@exercise("3c")
+def check_3c(replies):
     from autogen import ConversableAgent, LLMConfig, UserProxyAgent
 
     from kit import DummyModelClient
 
+    if isinstance(replies, str):
+        return "one text answers every time, and the chat never ends: write a list of three texts."
     entry = {"model": "dummy", "model_client_cls": "DummyModelClient"}
     agent = ConversableAgent("assistant", llm_config=LLMConfig(entry), human_input_mode="NEVER")
     agent.register_model_client(DummyModelClient, replies=copy.copy(replies))
@@ -39,12 +100,20 @@ def check_3b(replies):
     return None if said == 3 else f"the assistant should speak 3 times, it spoke {said} times."
 
 
-@exercise("3c")
-def check_3c(agent):
+@exercise("3d")
+def check_3d(agent):
     if not getattr(agent, "client", None):
         return "the agent has no model: give it an llm_config."
-    names = [entry.get("model_client_cls") for entry in agent.llm_config.config_list]
-    if names != ["Parrot"]:
-        return f"the entry should name the class Parrot, the list names {names}."
-    reply = agent.generate_reply(messages=[{"role": "user", "content": "Pretty bird"}])
+    entries = agent.llm_config.config_list
+    names = [entry.get("model_client_cls") for entry in entries]
+    if set(names) != {"Parrot"}:
+        return f"each entry should name the class Parrot, the list names {names}."
+    models = [entry.get("model") for entry in entries]
+    if sorted(models) != ["polly", "rocco"]:
+        return f"the list should have two entries, for polly and rocco, it has {models}."
+    empty = sum("PlaceHolder" in type(client).__name__ for client in agent.client._clients)
+    if empty:
+        left = "nothing is registered yet" if empty == 2 else "one entry has its client, the other has none"
+        return f"{left}: it takes one call of register_model_client for each entry."
+    reply = agent.generate_reply(messages=QUESTION)
     return None if reply == "Pretty bird!" else f"asked 'Pretty bird', it said {reply!r}."
