@@ -4,23 +4,12 @@ import pytest
 from lab import DARK, LIGHT, expect
 
 AGENT = """
-import time
 from autogen import AssistantAgent, LLMConfig
 from kit import ChatPanel, DummyModelClient
 
-class Talker(DummyModelClient):
-    on_text = None
-
-    def create(self, params):
-        response = super().create(params)
-        for word in response.choices[0].message.content.split(" "):
-            self.on_text(f"{word} ")
-            time.sleep(0.05)
-        return response
-
-entry = {"model": "dummy", "model_client_cls": "Talker"}
+entry = {"model": "dummy", "model_client_cls": "DummyModelClient"}
 agent = AssistantAgent("assistant", llm_config=LLMConfig(entry))
-agent.register_model_client(Talker, replies=REPLIES)
+agent.register_model_client(DummyModelClient, replies=REPLIES, delay=DELAY)
 panel = ChatPanel(agent)
 panel
 """
@@ -28,8 +17,8 @@ LONG = repr("word " * 1000)
 HOSTILE = "<img src=x onerror=\"alert('ran')\">"
 
 
-def open_panel(lab, replies):
-    lab.open([AGENT.replace("REPLIES", replies), "print(panel)"])
+def open_panel(lab, replies, seconds=0.1):
+    lab.open([AGENT.replace("REPLIES", replies).replace("DELAY", str(seconds)), "print(panel)"])
     panel = lab.output(0)
     expect(panel.get_by_label("Message to assistant")).to_be_visible()
     return panel
@@ -73,7 +62,7 @@ def test_a_chat_by_keyboard_alone(lab):
 
 
 def test_a_reply_appears_piece_by_piece_and_stops_by_keyboard(lab):
-    panel = open_panel(lab, LONG)
+    panel = open_panel(lab, LONG, seconds=50)
     panel.get_by_label("Message to assistant").fill("Talk")
     lab.page.keyboard.press("Enter")
     said = log(panel).locator(".kit-said").nth(1)
@@ -95,7 +84,7 @@ def test_a_reply_appears_piece_by_piece_and_stops_by_keyboard(lab):
 
 
 def test_the_end_of_a_long_chat_is_in_sight(lab):
-    panel = open_panel(lab, repr("line\n" * 60 + "the end"))
+    panel = open_panel(lab, repr("line\n" * 60 + "the end"), seconds=3)
     panel.get_by_label("Message to assistant").fill("Talk")
     lab.page.keyboard.press("Enter")
     expect(status(panel)).to_contain_text("Ready.")
@@ -132,7 +121,7 @@ def test_the_transcript_is_copied(lab):
 
 
 def test_html_in_a_message_a_reply_or_a_name_is_shown_and_not_run(lab):
-    hostile = f"HOSTILE = {HOSTILE!r}\n" + AGENT.replace("REPLIES", "HOSTILE").replace(
+    hostile = f"HOSTILE, DELAY = {HOSTILE!r}, 0.1\n" + AGENT.replace("REPLIES", "HOSTILE").replace(
         "panel = ", "agent._name = HOSTILE\npanel = "
     )
     lab.open([hostile])
