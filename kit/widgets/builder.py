@@ -353,6 +353,7 @@ class ConfigListBuilder(widgets.VBox):
     def _draw_fields(self, problems: list[Problem]) -> None:
         editor, look = self.editor, self._look
         kind, more = kind_of_entry(editor.entry or {}), self._more.value
+        errors = {(problem.entry, problem.field) for problem in problems if not problem.warning}
         for field in FIELDS:
             widget, note = self._inputs[field.name], self._under[field.name]
             filled = field.name in (editor.entry or {}) or field.name in editor.unparsed
@@ -363,7 +364,8 @@ class ConfigListBuilder(widgets.VBox):
             if field.name not in editor.unparsed:
                 widget.value = editor.text(field)
             told = editor.told(field.name, problems)
-            note.value = f"▲ {told}" if told else _help(field)
+            mark = "✖" if (editor.selected, field.name) in errors else "▲"
+            note.value = f"{mark} {told}" if told else _help(field)
         self._inputs["model_client_cls"].options = editor.classes()
         self._inputs["stream"].options = ["yes", "no"]
         if editor.models():

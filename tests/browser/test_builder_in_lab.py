@@ -111,7 +111,7 @@ def test_a_list_is_made_with_the_mouse_and_an_agent_answers_from_it(lab):
     form.input("Model").fill("parrot")
     form.input("Temperature").fill("1.5")
     form.input("Max tokens").click()  # leaving an input is enough
-    expect(form.box).to_contain_text("▲ 1.5 is not allowed. Input should be less than or equal to 1")
+    expect(form.box).to_contain_text("✖ 1.5 is not allowed. Input should be less than or equal to 1")
     expect(form.status).to_contain_text("✖ 1 to mend. First, entry 0, 'temperature'")
     expect(form.entries).to_have_text(["0: parrot (DummyModelClient) ✖"])
     form.input("Temperature").fill("0.5")
