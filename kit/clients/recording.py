@@ -7,6 +7,8 @@ needs anyway, and to record anything, the client of the real model.
 from __future__ import annotations
 
 import json
+import os
+import re
 import threading
 import time
 import uuid
@@ -42,12 +44,13 @@ class RecordingModelClient:
 
     A request is the same if `REQUEST` is: the model, its messages, tools and options. Asked again, it
     gets the reply that came next when it was recorded. Clients with the same `path` share the file.
+    What fails is not recorded.
 
     Raises:
         ValueError: the recording can't be read; the message names the line.
     """
 
-    _writing: ClassVar[threading.Lock] = threading.Lock()
+    _lock: ClassVar[threading.RLock] = threading.RLock()  # one thread at a time in a file
 
     def __init__(self, config: dict[str, Any], path: str | Path, client: Any = None, **kwargs: Any) -> None:
         if kwargs:
@@ -55,6 +58,8 @@ class RecordingModelClient:
                 f"RecordingModelClient takes `path` and `client`, not {', '.join(map(repr, kwargs))}. For a "
                 "client that takes more, pass a ready-made one: client=ItsClass(config, ...)."
             )
+        if client is not None and not hasattr(client, "create"):
+            raise TypeError(f"`client` must be a model client's class or a ready-made one, not {client!r}.")
         self.config, self.path, self.client = dict(config), Path(path), client
         self._asked: Counter[str] = Counter()
         self._read()
@@ -67,17 +72,21 @@ class RecordingModelClient:
         """
         request = _plain({name: value for name, value in params.items() if name in REQUEST})
         key = _key(request)
-        times = self._asked[key]  # how often it was asked before
-        known = [line for line in self._read() if _key(line["request"]) == key]
+        with self._lock:
+            known = [response for other, response in self._read() if _key(other) == key]
+            times = self._asked[key]  # how often it was asked before
+            self._asked[key] += 1
         if times < len(known):
-            response = ChatCompletion.model_validate(known[times]["response"])
-        elif self.client is None:
-            raise LookupError(self._why_unknown(request, len(known)))
-        else:
+            return known[times]
+        try:
+            if self.client is None:
+                raise LookupError(self._why_unknown(request, len(known)))
             response = self._ask(params)
-            answer = response.model_dump(mode="json", exclude_none=True, warnings=False)
-            self._write({"request": request, "response": answer})
-        self._asked[key] += 1
+            self._write(request, response)
+        except BaseException:
+            with self._lock:
+                self._asked[key] -= 1
+            raise
         return response
 
     def message_retrieval(self, response: ChatCompletion) -> list[str | ChatCompletionMessage]:
@@ -105,48 +114,53 @@ class RecordingModelClient:
 
     def _ask(self, params: dict[str, Any]) -> ChatCompletion:
         """Return what the other client answers, as an OpenAI response that knows its cost."""
-        if isinstance(self.client, type):
-            self.client = self.client(self.config)
+        with self._lock:
+            if isinstance(self.client, type):
+                self.client = self.client(self.config)
         response = self.client.create(params)
-        cost = self.client.cost(response) or 0
+        response.cost = self.client.cost(response) or 0  # as AutoGen does: `get_usage` may read it
+        messages = [_message(item) for item in self.client.message_retrieval(response)]
         if not isinstance(response, ChatCompletion):
-            response = self._completion(response)
-        response.cost = cost  # type: ignore[attr-defined] # as AutoGen does; the model keeps it as an extra
+            return self._completion(response, messages)
+        for choice, message in zip(response.choices, messages, strict=False):
+            if choice.message.tool_calls or message.content != (choice.message.content or ""):
+                choice.message = message  # what AutoGen would have got
         return response
 
-    def _completion(self, response: Any) -> ChatCompletion:
-        """Return a response of another type as OpenAI's: its choices, and its usage."""
-        messages = [
-            ChatCompletionMessage.model_validate({"role": "assistant", **_message(item)})
-            for item in self.client.message_retrieval(response)
-        ]
+    def _completion(self, response: Any, messages: list[ChatCompletionMessage]) -> ChatCompletion:
+        """Return a response of another type as OpenAI's, with these messages as its choices."""
         names = ("prompt_tokens", "completion_tokens", "total_tokens")
-        usage = self.client.get_usage(response) or {}
-        return ChatCompletion(
+        used = self.client.get_usage(response) or {}
+        usage: dict[str, Any] = {name: used.get(name) or 0 for name in names}
+        choices = [
+            Choice(index=index, finish_reason="tool_calls" if message.tool_calls else "stop", message=message)
+            for index, message in enumerate(messages)
+        ]
+        completion = ChatCompletion(
             id=f"chatcmpl-{uuid.uuid4().hex}",
             object="chat.completion",
             created=int(time.time()),
             model=response.model,
-            choices=[
-                Choice(
-                    index=index, finish_reason="tool_calls" if message.tool_calls else "stop", message=message
-                )
-                for index, message in enumerate(messages)
-            ],
-            usage=CompletionUsage(**{name: usage.get(name, 0) for name in names}),
+            choices=choices,
+            usage=CompletionUsage(**usage),
         )
+        completion.cost = response.cost  # type: ignore[attr-defined] # the model keeps it as an extra
+        return completion
 
     # The file -----------------------------------------------------------------------------------
 
-    def _read(self) -> list[dict[str, Any]]:
+    def _read(self) -> list[tuple[dict[str, Any], ChatCompletion]]:
         """Return the recorded requests with their responses, an empty list where there is no file yet."""
-        if not self.path.exists():
-            return []
+        with self._lock:
+            content = self.path.read_bytes() if self.path.exists() else b""
         recorded = []
-        for number, line in enumerate(self.path.read_text(encoding="utf-8").splitlines(), 1):
+        for number, line in enumerate(content.split(b"\n"), 1):
+            if not line.strip():
+                continue
             try:
-                recorded.append(json.loads(line))
-                _key(recorded[-1]["request"]), recorded[-1]["response"]
+                entry = json.loads(line)
+                entry["request"]["messages"]
+                recorded.append((entry["request"], ChatCompletion.model_validate(entry["response"])))
             except (ValueError, TypeError, KeyError):
                 raise ValueError(
                     f"{self.path}, line {number} is no recorded request: delete the line, or the file to "
@@ -154,16 +168,23 @@ class RecordingModelClient:
                 ) from None
         return recorded
 
-    def _write(self, line: dict[str, Any]) -> None:
-        with self._writing, self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+    def _write(self, request: dict[str, Any], response: ChatCompletion) -> None:
+        """Add a line to the file; one that an editor left without an end gets it first."""
+        answer = response.model_dump(mode="json", exclude_none=True, warnings=False)
+        line = json.dumps({"request": request, "response": answer}, ensure_ascii=False) + "\n"
+        with self._lock:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("a+b") as file:
+                file.seek(0)
+                ended = file.read()[-1:] in (b"", b"\n")
+                file.write(line.encode() if ended else b"\n" + line.encode())
 
     def _why_unknown(self, request: dict[str, Any], known: int) -> str:
         """Return what the message of a LookupError says: how the request differs from what is recorded."""
         mend = "Register with client= to record it, or change the program back."
         if known:
             return f"This request is recorded {known} time(s) in {self.path} and was asked once more. {mend}"
-        recorded = [line["request"] for line in self._read()]
+        recorded = [other for other, _ in self._read()]
         if not recorded:
             return f"There is no recording in {self.path} yet. {mend}"
         nearest = max(recorded, key=lambda other: _alike(request, other))
@@ -171,10 +192,14 @@ class RecordingModelClient:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as JSON has it: pydantic models as objects, tuples as lists, types by their name."""
+    """Return a value as JSON has it: pydantic models as objects, their classes as schemas."""
 
     def other(item: Any) -> Any:
-        return item.model_dump(mode="json") if hasattr(item, "model_dump") else f"{item!r}"
+        if isinstance(item, type):
+            return item.model_json_schema() if hasattr(item, "model_json_schema") else item.__qualname__
+        if hasattr(item, "model_dump"):
+            return item.model_dump(mode="json")
+        return re.sub(r" at 0x\w+", "", repr(item))  # the address differs from run to run
 
     return json.loads(json.dumps(value, default=other))
 
@@ -183,11 +208,12 @@ def _key(request: dict[str, Any]) -> str:
     return json.dumps(request, sort_keys=True)
 
 
-def _message(item: Any) -> dict[str, Any]:
-    """Return what `message_retrieval` gave for one choice as a message's fields."""
-    if isinstance(item, str):
-        return {"content": item}
-    return item if isinstance(item, dict) else item.model_dump()
+def _message(item: Any) -> ChatCompletionMessage:
+    """Return what `message_retrieval` gave for one choice as OpenAI's message."""
+    if isinstance(item, ChatCompletionMessage):
+        return item
+    fields = {"content": item} if isinstance(item, str) else item if isinstance(item, dict) else vars(item)
+    return ChatCompletionMessage.model_validate({"role": "assistant", **fields}, from_attributes=True)
 
 
 def _alike(request: dict[str, Any], other: dict[str, Any]) -> tuple[int, int]:
@@ -202,8 +228,19 @@ def _difference(request: dict[str, Any], other: dict[str, Any]) -> str:
     common = _alike(request, other)[0]
     messages, recorded = request["messages"], other["messages"]
     if common < len(messages) and common < len(recorded):
-        return f"message {common} is {messages[common]!r}, recorded was {recorded[common]!r}."
+        return f"message {common} {_differ(messages[common], recorded[common])}"
     if len(messages) != len(recorded):
         return f"it has {len(messages)} messages, the nearest recorded one {len(recorded)}."
     names = sorted(name for name in request.keys() | other.keys() if request.get(name) != other.get(name))
-    return f"{names[0]!r} is {request.get(names[0])!r}, recorded was {other.get(names[0])!r}."
+    return f"{names[0]!r} {_differ(request.get(names[0]), other.get(names[0]))}"
+
+
+def _differ(value: Any, recorded: Any) -> str:
+    """Return in words how a value differs; of a long one, the part where it begins to."""
+    texts = repr(value), repr(recorded)
+    start = max(0, len(os.path.commonprefix(texts)) - 60)
+    shown = [
+        ("..." if start else "") + text[start : start + 120] + ("..." if text[start + 120 :] else "")
+        for text in texts
+    ]
+    return f"is {shown[0]}, recorded was {shown[1]}."

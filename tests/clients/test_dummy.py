@@ -2,11 +2,12 @@
 
 import copy
 import pickle
+import time
 
 import pytest
 from openai.types.chat import ChatCompletion
 
-from kit.clients.dummy import DummyModelClient
+from kit.clients.dummy import DummyModelClient, tool_call
 
 ENTRY = {"model": "dummy", "model_client_cls": "DummyModelClient"}
 HELLO = [{"role": "user", "content": "Hello there"}]
@@ -240,3 +241,230 @@ def test_a_response_can_be_pickled_after_autogen_had_it(agent):
     response = agent(DummyModelClient, {"price": [1, 1]}, replies="keep me").client.create(messages=HELLO)
     copied = pickle.loads(pickle.dumps(response))
     assert (texts(copied), copied.cost) == (["keep me"], response.cost)
+
+
+# Whole messages and tools -------------------------------------------------------------------------
+
+
+def test_tool_call_makes_the_message_of_a_model_that_calls_a_tool():
+    first, second = tool_call("weather", city="Málaga", days=2), tool_call("weather")
+    assert (first.role, first.content, len(first.tool_calls)) == ("assistant", None, 1)
+    assert first.tool_calls[0].function.name == "weather"
+    assert first.tool_calls[0].function.arguments == '{"city": "Málaga", "days": 2}'
+    assert second.tool_calls[0].function.arguments == "{}"
+    assert first.tool_calls[0].type == "function"
+    assert first.tool_calls[0].id and first.tool_calls[0].id != second.tool_calls[0].id
+
+
+def with_a_tool(agent, replies):
+    """A chat in which the dummy has a tool that the user executes; return what was said."""
+    from autogen import UserProxyAgent, register_function
+
+    def weather(city: str) -> str:
+        return f"Sunny in {city}."
+
+    bot = agent(DummyModelClient)
+    user = UserProxyAgent("user", human_input_mode="NEVER", code_execution_config=False)
+    register_function(weather, caller=bot, executor=user, description="Tell the weather.")
+    bot.register_model_client(DummyModelClient, replies=replies)  # giving it a tool emptied the place
+    chat = user.initiate_chat(bot, message="How is the weather?", max_turns=len(replies))
+    return chat.chat_history, client_of(bot)
+
+
+CALL = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Rome"}'}}
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        tool_call("weather", city="Rome"),
+        {"role": "assistant", "content": None, "tool_calls": [CALL]},
+        {"tool_calls": [CALL]},
+    ],
+    ids=["tool_call", "dict", "short-dict"],
+)
+def test_a_scripted_tool_call_is_executed_and_its_result_comes_back(agent, call):
+    said, client = with_a_tool(agent, [call, "It is sunny."])
+    assert [message["content"] or "" for message in said] == [
+        "How is the weather?",
+        "",
+        "Sunny in Rome.",
+        "It is sunny.",
+    ]
+    assert said[2]["role"] == "tool"
+    second = client.calls[1]["messages"]
+    assert second[-1]["tool_call_id"] == second[-2]["tool_calls"][0]["id"]
+    assert client.calls[0]["tools"][0]["function"]["name"] == "weather"
+
+
+def test_a_function_may_return_a_message(agent):
+    def reply(messages):
+        asked = messages[-1]["role"] == "tool"
+        return messages[-1]["content"] if asked else tool_call("weather", city="Oslo")
+
+    bot = agent(DummyModelClient, replies=reply)
+    assert bot.generate_reply(HELLO)["tool_calls"][0]["function"]["arguments"] == '{"city": "Oslo"}'
+    assert bot.generate_reply([{"role": "tool", "content": "Snow.", "tool_call_id": "1"}]) == "Snow."
+
+
+def test_a_message_may_be_one_of_several_choices(agent):
+    bot = agent(DummyModelClient, {"n": 2}, replies=[["text", tool_call("weather")], tool_call("weather")])
+    first, second = (bot.client.create(messages=HELLO) for _ in range(2))
+    assert [choice.finish_reason for choice in first.choices] == ["stop", "tool_calls"]
+    assert [choice.finish_reason for choice in second.choices] == ["tool_calls"] * 2
+    retrieved = bot.client.extract_text_or_completion_object(first)
+    assert retrieved[0] == "text" and retrieved[1].tool_calls
+
+
+def test_a_message_without_a_tool_call_is_a_text(agent):
+    bot = agent(DummyModelClient, replies=[{"content": "Hi."}, {"content": None}])
+    assert [bot.generate_reply(HELLO) for _ in range(2)] == ["Hi.", ""]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [{"role": "user", "content": "Hi."}, {"content": 5}, {"tool_calls": "weather"}, {"tool_calls": [{}]}],
+)
+def test_a_dict_that_is_no_message_is_shown(message):
+    client = DummyModelClient(ENTRY, replies=[message])
+    with pytest.raises(ValueError, match="This reply is no message in OpenAI's form: ") as caught:
+        client.create({"messages": HELLO})
+    assert repr(message) in str(caught.value)
+
+
+# Failures -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("failure", [TimeoutError("too slow"), TimeoutError, KeyboardInterrupt()])
+def test_an_exception_in_a_script_is_raised_at_its_turn(agent, failure):
+    bot = agent(DummyModelClient, replies=["fine", failure, "fine again"])
+    assert bot.generate_reply(HELLO) == "fine"
+    with pytest.raises(failure if isinstance(failure, type) else type(failure)) as caught:
+        bot.generate_reply(HELLO)
+    assert caught.value is failure or isinstance(failure, type)
+    assert bot.generate_reply(HELLO) == "fine again"
+    assert len(client_of(bot).calls) == 3
+
+
+def test_a_function_may_return_an_exception_or_raise_it(agent):
+    for replies in (lambda messages: OSError("cable cut"), lambda messages: {}["cable"]):
+        with pytest.raises((OSError, KeyError), match="cable"):
+            agent(DummyModelClient, replies=replies).generate_reply(HELLO)
+
+
+def refused():
+    """The error that a busy server of OpenAI's API leads to."""
+    import httpx
+    from openai import RateLimitError
+
+    request = httpx.Request("POST", "http://localhost/v1/chat/completions")
+    return RateLimitError("slow down", response=httpx.Response(429, request=request), body=None)
+
+
+def pair(first, second):
+    """An agent with two entries, a client of the dummy's for each."""
+    from autogen import AssistantAgent, LLMConfig
+
+    entries = [{**ENTRY, "model": name} for name in ("first", "second")]
+    bot = AssistantAgent("pair", llm_config=LLMConfig(*entries), system_message="Be brief.")
+    for replies in (first, second):
+        bot.register_model_client(DummyModelClient, replies=replies)
+    return bot
+
+
+def test_openais_own_errors_make_autogen_ask_the_next_entry_and_others_do_not():
+    assert pair([refused()], "from the second").generate_reply(HELLO) == "from the second"
+    with pytest.raises(TimeoutError):
+        pair([TimeoutError()], "from the second").generate_reply(HELLO)
+
+
+def test_the_last_entrys_error_comes_through():
+    with pytest.raises(type(refused()), match="slow down"):
+        pair([refused()], [refused()]).generate_reply(HELLO)
+
+
+# Time and limits ----------------------------------------------------------------------------------
+
+
+def test_a_reply_takes_as_long_as_its_delay(agent):
+    begin = time.perf_counter()
+    assert agent(DummyModelClient, replies="Hi there.", delay=0.15).generate_reply(HELLO) == "Hi there."
+    assert time.perf_counter() - begin >= 0.15
+
+
+def test_a_failure_comes_at_once(agent):
+    begin = time.perf_counter()
+    with pytest.raises(TimeoutError):
+        agent(DummyModelClient, replies=[TimeoutError()], delay=60).generate_reply(HELLO)
+    assert time.perf_counter() - begin < 30
+
+
+@pytest.mark.parametrize("delay", [-1, "1", None])
+def test_a_delay_that_is_no_time_is_refused(agent, delay):
+    with pytest.raises(ValueError, match=f"`delay` must be a number of seconds, not {delay!r}."):
+        agent(DummyModelClient, delay=delay)
+
+
+@pytest.mark.parametrize("text", ["One two three.", "", "  a \n b  \n", "   ", "word"])
+def test_on_text_gets_the_words_of_the_reply_one_after_the_other(agent, text):
+    pieces = []
+    bot = agent(DummyModelClient, replies=text, on_text=pieces.append)
+    assert bot.generate_reply(HELLO) == text
+    assert "".join(pieces) == text
+    assert len(pieces) >= len(text.split())
+
+
+def test_the_words_are_spread_over_the_delay(agent):
+    times = []
+    bot = agent(
+        DummyModelClient,
+        replies="one two three four",
+        delay=0.2,
+        on_text=lambda _: times.append(time.perf_counter()),
+    )
+    begin = time.perf_counter()
+    bot.generate_reply(HELLO)
+    assert [time_ - begin >= 0.05 * turn for turn, time_ in enumerate(times, 1)] == [True] * 4
+
+
+def test_on_text_gets_the_first_choice_as_it_was_cut(agent):
+    pieces = []
+    bot = agent(DummyModelClient, {"n": 2, "max_tokens": 1}, replies=[["a b", "c"]], on_text=pieces.append)
+    bot.generate_reply(HELLO)
+    assert pieces == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("limit", "text", "reason"),
+    [
+        (1, "One", "length"),
+        (2, "One\n two", "length"),
+        (3, "One\n two  three ", "stop"),
+        (9, "One\n two  three ", "stop"),
+    ],
+)
+def test_a_text_of_more_words_than_max_tokens_is_cut(agent, limit, text, reason):
+    bot = agent(DummyModelClient, {"max_tokens": limit}, replies="One\n two  three ")
+    response = bot.client.create(messages=HELLO)
+    assert (texts(response), response.choices[0].finish_reason) == ([text], reason)
+    assert response.usage.completion_tokens == min(limit, 3)
+
+
+def test_max_tokens_of_a_call_wins_over_the_entrys():
+    client = DummyModelClient({**ENTRY, "max_tokens": 3}, replies="one two three four")
+    assert texts(client.create({"messages": HELLO, "max_tokens": 1})) == ["one"]
+    assert texts(client.create({"messages": HELLO, "max_tokens": None})) == ["one two three"]
+
+
+def test_max_tokens_leaves_an_empty_text_and_a_message_alone():
+    client = DummyModelClient({**ENTRY, "max_tokens": 1}, replies=["", tool_call("f", text="a b c")])
+    assert texts(client.create({"messages": HELLO})) == [""]
+    choice = client.create({"messages": HELLO}).choices[0]
+    assert choice.finish_reason == "tool_calls"
+    assert choice.message.tool_calls[0].function.arguments == '{"text": "a b c"}'
+
+
+@pytest.mark.parametrize("limit", [0, -1, "5", 2.5])
+def test_a_limit_that_is_none_is_refused(limit):
+    with pytest.raises(ValueError, match=f"max_tokens must be a whole number of at least 1, not {limit!r}"):
+        DummyModelClient(ENTRY).create({"messages": HELLO, "max_tokens": limit})

@@ -1,4 +1,4 @@
-"""Both client files under Microsoft's last AutoGen 0.2, in an environment of its own.
+"""The client files under Microsoft's last AutoGen 0.2, in an environment of its own.
 
 The environment lies in `.cache/autogen-0.2` and is kept between runs. It takes a minute to make, and a
 package index; where none can be reached these tests are skipped, but never in CI.
@@ -82,3 +82,11 @@ def test_the_hugging_face_client_chats_under_autogen_0_2(old_chat, local_model_f
     assert "Paris" in chat["history"][1]
     assert chat["retrieved"] == 2
     assert 0 < chat["usage"][local_model_folder]["completion_tokens"] <= 32
+
+
+def test_the_recording_client_records_and_replays_under_autogen_0_2(old_chat):
+    recorded = old_chat("recording", "record")
+    assert recorded["history"][1::2] == ["Paris.", "Rome."]
+    assert recorded["retrieved"] == 2
+    assert recorded["usage"]["capitals"]["cost"] == 1.0
+    assert old_chat("recording", "replay") == recorded

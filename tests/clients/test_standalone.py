@@ -52,6 +52,18 @@ def test_the_hugging_face_client_alone_chats(chat_alone, local_model_folder):
     assert 0 < chat["usage"][local_model_folder]["completion_tokens"] <= 32
 
 
+def test_the_recording_client_alone_records_and_replays(chat_alone, tmp_path):
+    recorded = chat_alone("recording", "record")
+    assert recorded["history"][1::2] == ["Paris.", "Rome."]
+    assert recorded["retrieved"] == 2
+    used = {"cost": 1.0, "prompt_tokens": 8, "completion_tokens": 2, "total_tokens": 10}
+    assert recorded["usage"]["capitals"] == used
+    text = (tmp_path / "talk.jsonl").read_text(encoding="utf-8")
+    assert len(text.splitlines()) == 2 and "sk-never" not in text
+    assert chat_alone("recording", "replay") == recorded
+    assert (tmp_path / "talk.jsonl").read_text(encoding="utf-8") == text
+
+
 def test_the_program_that_the_readme_prints_runs_beside_the_copied_file(tmp_path, local_model_folder):
     readme = (HERE.parents[1] / "README.md").read_text(encoding="utf-8")
     program = re.search(r"^```python\n(.*?)^```", readme, re.M | re.S)[1]
