@@ -1,0 +1,74 @@
+"""The slides of every lesson as a class sees them: a file in a browser, without a network."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LESSONS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+WALK = """() => {
+    // Go through all slides as with the space bar; return what each looks like when all of it is shown.
+    const seen = [];
+    for (let steps = 0; steps < 1000; steps++) {
+        if (!Reveal.availableFragments().next) {
+            const slide = Reveal.getCurrentSlide(), frame = slide.getBoundingClientRect();
+            const parts = [...slide.querySelectorAll("pre, p, li, td, img, h1, h2, h3")];
+            const boxes = parts.map(part => part.getBoundingClientRect()).filter(box => box.width);
+            seen.push({
+                place: Object.values(Reveal.getIndices()).slice(0, 2).join("."),
+                text: slide.innerText.trim(),
+                size: Number(getComputedStyle(slide).getPropertyValue("--size")),
+                scrolls: slide.scrollHeight > slide.clientHeight,
+                hidden: boxes.filter(box => box.bottom > frame.top + slide.scrollHeight + 1).length,
+                wide: parts.filter(part => part.scrollWidth > part.clientWidth + 1 && part.clientWidth).length
+                    + boxes.filter(box => box.right > frame.right + 1 || box.left < frame.left - 1).length,
+                frame: [frame.left, frame.top, frame.right, frame.bottom].map(Math.round).join(" "),
+                pictures: [...slide.querySelectorAll("img")].every(image => image.naturalWidth > 0),
+            });
+        }
+        if (Reveal.isLastSlide() && !Reveal.availableFragments().next) return seen;
+        Reveal.next();
+    }
+}"""
+
+
+@pytest.fixture(scope="module")
+def slides(tmp_path_factory):
+    """The folder with the slides of all lessons."""
+    folder = tmp_path_factory.mktemp("slides")
+    command = [sys.executable, "-m", "nbconvert", "--to", "slides", "--config", "notebooks/slides/config.py"]
+    command += ["--output-dir", str(folder), *map(str, LESSONS)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture
+def page(browser):
+    """A page of the size of a small projector, without a network, that notes whatever it asks for."""
+    page = browser.new_page(viewport={"width": 1280, "height": 720})
+    page.context.set_offline(True)
+    page.asked, page.errors = [], []
+    page.on("request", lambda request: page.asked.append(request.url))
+    page.on("pageerror", lambda error: page.errors.append(str(error)))
+    yield page
+    page.close()
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
+def test_every_slide_is_whole(page, slides, lesson):
+    file = slides / f"{lesson.stem}.slides.html"
+    page.goto(file.as_uri())
+    page.wait_for_function("window.Reveal && Reveal.isReady()")
+    seen = page.evaluate(WALK)
+    assert not page.errors
+    assert [url for url in page.asked if not url.startswith("data:")] == [file.as_uri()]
+    assert len(seen) == page.evaluate("Reveal.getTotalSlides()")
+    assert all(slide["text"] for slide in seen)
+    assert {slide["frame"] for slide in seen} == {"0 0 1280 720"}
+    assert not [slide for slide in seen if slide["hidden"] or slide["wide"] or not slide["pictures"]]
+    assert not [slide["place"] for slide in seen if slide["scrolls"]]
+    small = [slide["place"] for slide in seen if slide["size"] < 0.8]
+    assert len(small) <= 3, small
