@@ -6,7 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from checks.exercise import exercise
+from checks.exercise import exercise, prediction
 
 HERE = Path(__file__).resolve().parent
 
@@ -33,14 +33,29 @@ def _line(good, what, mend):
     print(f"✔ {what}" if good else f"✘ {what}: {mend}")
 
 
+predicted_0_capital = prediction(
+    "a",
+    a="a fact that is told so often is in a small model too. Rare facts and reasoning mostly are not.",
+    b="on harder questions that is what happens: a small model is wrong as fluently as it is right.",
+    c="a model holds what it learned in its own numbers; it looks nothing up, with or without a network.",
+)
+
+
 @exercise("0a")
 def check_0a(order):
-    if not isinstance(order, (list, tuple)) or sorted(order) != ["class", "config", "register"]:
+    if isinstance(order, str):
+        order = re.findall(r"\w+", order)
+    if not isinstance(order, (list, tuple)):
+        return 'write a list of the three words: ["...", "...", "..."].'
+    words = [... if word in (..., "...") else str(word).strip().lower() for word in order]
+    if words and all(word is ... for word in words):
+        return ...
+    if sorted(map(str, words)) != ["class", "config", "register"]:
         return 'write a list that has each of "class", "config" and "register" once.'
-    if order[-1] != "register":
+    if words[-1] != "register":
         return "registering brings a class and a config entry together, so both must be there before."
-    if order[0] == "config":
-        return "that would work too, but an entry names a class: the blog writes the class first."
+    if words[0] == "config":
+        return "it would work, but the comments say: the class is step 1, the entry that names it step 2."
     return None
 
 

@@ -1,33 +1,46 @@
 """Checks of lesson 01: the client."""
 
-from checks.exercise import exercise
+from checks.exercise import exercise, prediction
+
+predicted_1_two_answers = prediction(
+    "b",
+    a="`n` is read and the loop runs twice, but no line keeps what it builds.",
+    b="each `choice` is built, and dropped when the loop goes on: nothing is appended to `response.choices`.",
+    c="an empty list is a list: both calls are content with it. The error comes later, in an agent.",
+)
+predicted_1_four_keys = prediction(
+    "c",
+    a="AutoGen looks for the five keys and gives up quietly: it raises nothing, and logs nothing.",
+    b="it takes all five keys or none, and does not fill in what is missing.",
+    c="with one key missing, AutoGen drops all of them, without a word.",
+)
+predicted_1_shout = prediction(
+    "a",
+    a="AutoGen 0.14 calls `message_retrieval` for a response that has an `id`, and else reads the choices.",
+    b="AutoGen wants the method to be there, but calls it only for a response that has an `id`.",
+    c="it does so for a response without an `id`, as the first one is.",
+)
 
 
 @exercise("1a")
-def check_1a(client_class):
-    client = client_class({"model": "echo"})
-    messages = [{"role": "user", "content": "one"}, {"role": "assistant", "content": "two"}]
-    try:
-        response = client.create({"messages": messages})
-    except KeyError as error:
-        return f"{error} is not always in the params: `params.get({error}, 1)` gives 1 where it is missing."
-    if response is ...:
-        return ...
-    if response is None:
-        return "`create` returns nothing: end it with `return response`."
-    texts = [choice.message.content for choice in response.choices]
-    if not texts:
-        return "`choices` is empty. This is mistake one again: append each choice."
-    if isinstance(texts[0], dict):
-        return 'the content is a whole message: take its text, `["content"]`.'
-    if texts[0] == "one":
-        return "the last message is the one to echo, whoever wrote it: `messages[-1]`."
-    if texts != ["two"]:
-        return f"without `n` in the params, expected ['two'], got {texts}."
-    texts = [choice.message.content for choice in client.create({"messages": messages, "n": 3}).choices]
-    if len(texts) != 3:
-        return f"asked for n=3, got {len(texts)} choice(s). Loop `n` times, and return after the loop."
-    return None if texts == ["two"] * 3 else f"all three choices should be 'two', they are {texts}."
+def check_1a(order):
+    if not isinstance(order, (str, list, tuple)):
+        return 'write the letters A to F once each, for example `order = list("ABCDEF")`.'
+    letters = [letter for letter in "".join(map(str, order)).upper() if letter.isalnum()]
+    if sorted(letters) != list("ABCDEF"):
+        return "use each of the letters A to F once."
+    place = letters.index
+    if letters[-1] != "A":
+        return "A ends the method: what stands below a `return` never runs. It comes last, after the loop."
+    if place("D") > place("C"):
+        return "D makes the response with its empty list: it comes before the loop (C) that fills it."
+    if place("F") > place("C"):
+        return "F reads the text that the loop needs: it comes before the `for` (C)."
+    if place("C") > min(place("B"), place("E")):
+        return "B and E are indented: they stand below the `for` (C)."
+    if place("B") < place("E"):
+        return "B appends the message that E makes: E comes first."
+    return None
 
 
 @exercise("1b")
@@ -39,50 +52,122 @@ def check_1b(client_class):
     if usage is ...:
         return ...
     if not isinstance(usage, dict):
-        return f"`get_usage` returns a dict, not {usage!r}."
+        return f"`get_usage` returns a dict, {{...}}, not {usage!r}."
     expected = {
-        "prompt_tokens": 4,
-        "completion_tokens": 3,
-        "total_tokens": 7,
-        "cost": 0,
-        "model": "counter-7",
+        "prompt_tokens": (4, "`response.prompt_words`"),
+        "completion_tokens": (3, "`completion_words`"),
+        "total_tokens": (7, "the sum of the other two"),
+        "cost": (0, "`response.cost`"),
+        "model": ("counter-7", "`response.model`"),
     }
-    missing = set(expected) - set(usage)
+    missing = [name for name in expected if name not in usage]
     if missing:
-        return f"missing {sorted(missing)}. With one key missing, AutoGen drops them all without a word."
-    wrong = {name: usage[name] for name, value in expected.items() if usage[name] != value}
-    return f"expected {expected}, but yours has {wrong}." if wrong else None
+        return f"missing {missing}. With one key missing, AutoGen drops them all without a word."
+    for name, (value, source) in expected.items():
+        if usage[name] != value:
+            return f'"{name}" should be {value!r}: {source}. Yours is {usage[name]!r}.'
+    return None
 
 
 @exercise("1c")
 def check_1c(client_class):
-    from autogen import OpenAIWrapper
-
-    name = client_class.__name__
-    missing = [
-        n for n in ("create", "message_retrieval", "cost", "get_usage") if not hasattr(client_class, n)
-    ]
-    if missing:
-        return f"{name} has no method {', '.join(missing)}."
-    wrapper = OpenAIWrapper(config_list=[{"model": "my-model", "model_client_cls": name}])
-    wrapper.register_model_client(client_class)
-    client = wrapper._clients[0]
-    messages = [{"role": "user", "content": "first"}, {"role": "user", "content": "hello there"}]
-    response = client.create({"messages": messages})
+    client = client_class({"model": "my-model"})
+    messages = [{"role": "user", "content": "first"}, {"role": "assistant", "content": "hello there"}]
+    try:
+        response = client.create({"messages": messages})
+    except KeyError as error:
+        return f"{error} is not always in the params: `params.get({error}, 1)` gives 1 where it is missing."
     if response is ...:
         return ...
+    mistake = _loud(response, 1) or _loud(client.create({"messages": messages, "n": 3}), 3)
+    if mistake:
+        return mistake
     response.cost = client.cost(response)  # AutoGen's order: `get_usage` may read it
     for method in ("message_retrieval", "cost", "get_usage"):
         if getattr(client, method)(response) in (..., None):
             return f"`create` works; `{method}` returns nothing yet."
-    if client.message_retrieval(response) != ["hello there"]:
-        return f"`message_retrieval` should return ['hello there'], got {client.message_retrieval(response)}."
-    response = wrapper.create(messages=messages)
-    if wrapper.actual_usage_summary is None:
-        return "AutoGen keeps no bill: one of the five keys is missing in `get_usage`."
-    if abs(wrapper.actual_usage_summary["total_cost"] - 0.5) > 1e-9:
+    texts = client.message_retrieval(response)
+    if texts != ["HELLO THERE"]:
+        return f"`message_retrieval` should return the list ['HELLO THERE'], it returns {texts!r}."
+    if response.cost != 0.5:
+        return f"`cost` should return 0.5, it returns {response.cost!r}."
+    summary = _ask_through_autogen(client_class, messages)[1]
+    if summary is None:
+        return "AutoGen keeps no bill: one of the five keys is missing in `get_usage`. This is mistake three."
+    if abs(summary["total_cost"] - 0.5) > 1e-9:
         return (
-            f"`cost` should be 0.5, the bill says {wrapper.actual_usage_summary['total_cost']}: return 0.5 "
-            'in `cost`, and `response.cost` under "cost" in `get_usage`.'
+            f"`cost` returns 0.5, but the bill says {summary['total_cost']}: return `response.cost` under "
+            '"cost" in `get_usage`.'
         )
     return None
+
+
+@exercise("1d")
+def check_1d(client_class):
+    from kit import check_model_client
+
+    if not isinstance(client_class, type):
+        return "hand over the class itself, `MyClient`, without brackets after it."
+    if client_class.__bases__ == (object,) and not any(
+        callable(value) for value in vars(client_class).values()
+    ):
+        return ...
+    called = []
+
+    def message_retrieval(self, response):
+        called.append(response)
+        return super(recorded, self).message_retrieval(response)
+
+    findings = [found for found in check_model_client(client_class, timeout=5).findings if not found.warning]
+    if findings:
+        return f"{findings[0].message} Mend: {findings[0].fix}"
+    recorded = type(client_class.__name__, (client_class,), {"message_retrieval": message_retrieval})
+    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "hello there"}]
+    texts, summary = _ask_through_autogen(recorded, messages)
+    if texts[0] == "4":
+        return "it counts the words of all messages: the last one is `messages[-1]`."
+    if texts[0] == "11":
+        return "it counts letters: `text.split()` makes a list of words."
+    if texts[0] != "2":
+        return f"asked 'hello there', the reply should be '2', it is {texts[0]!r}."
+    if not called:
+        return "AutoGen never called your `message_retrieval`: give the response an `id`."
+    if summary is None:
+        return "AutoGen keeps no bill: return all five keys in `get_usage`. This is mistake three."
+    if summary["total_cost"] != 0:
+        return f"it should cost 0, the bill says {summary['total_cost']}."
+    return None
+
+
+def _loud(response, n):
+    """Return what is wrong with the response to "hello there" in which `n` choices should shout it."""
+    if response is None:
+        return "`create` returns nothing: end it with `return response`."
+    if not isinstance(getattr(response, "choices", None), (list, tuple)):
+        return (
+            f"`create` should return a response with a list `choices`, it returns {type(response).__name__}."
+        )
+    texts = [choice.message.content for choice in response.choices]
+    if not texts:
+        return "`choices` is empty. This is mistake one: append each choice."
+    if isinstance(texts[0], dict):
+        return 'the content is a whole message: take its text, `["content"]`.'
+    if str(texts[0]).lower() == "first":
+        return "the last message is the one to say again, whoever wrote it: `messages[-1]`."
+    if texts[0] == "hello there":
+        return "right text, but in small letters: `text.upper()` returns it in capitals."
+    if len(texts) != n:
+        asked = f"asked for n={n}" if n > 1 else "without `n` in the params"
+        return f"{asked}, the response has {len(texts)} choice(s). Loop `n` times, and return after the loop."
+    return None if texts == ["HELLO THERE"] * n else f"expected {['HELLO THERE'] * n}, got {texts}."
+
+
+def _ask_through_autogen(client_class, messages):
+    """Return the texts and the bill that AutoGen gets from a client."""
+    from autogen import OpenAIWrapper
+
+    entry = {"model": "my-model", "model_client_cls": client_class.__name__}
+    wrapper = OpenAIWrapper(config_list=[entry])
+    wrapper.register_model_client(client_class)
+    response = wrapper.create(messages=messages)
+    return wrapper.extract_text_or_completion_object(response), wrapper.actual_usage_summary

@@ -1,12 +1,55 @@
 """Checks of lesson 02: the config list."""
 
-from checks.exercise import exercise
+from checks.exercise import exercise, prediction
+
+predicted_2_variable = prediction(
+    "a",
+    a="AutoGen looks for an environment variable of that name first, and only then for a file.",
+    b="the file is there, but nobody reads it as long as a variable has its name.",
+    c="lists are not joined: the first one that is found counts.",
+)
+predicted_2_filter = prediction(
+    "b",
+    a="an entry with several tags is kept if one of them is in the filter's list.",
+    b="each has at least one of the values that the filter lists.",
+    c="an entry without the field has none of the values, so it goes.",
+)
+predicted_2_broken_file = prediction(
+    "c",
+    a="it can read what was meant, but changing somebody's file unasked could lose what it can't read.",
+    b="it says what is wrong, and then offers more than that.",
+    c="lines with `-` go, lines with `+` come, and nothing is changed until you answer.",
+)
 
 
 @exercise("2a")
-def check_2a(text):
+def check_2a(entry):
+    if not isinstance(entry, dict):
+        return "an entry is a dict: {...}."
+    name = entry.get("model_client_cls")
+    if name is ...:
+        return ...
+    if isinstance(name, type):
+        return "that is the class itself, which no file can hold: write its name as text, in quotes."
+    if "model_client_cls" not in entry:
+        return 'the field is called "model_client_cls", letter by letter.'
+    if entry.get("model") != "owl":
+        return f'the model should still be "owl", it is {entry.get("model")!r}.'
+    if name == "owl":
+        return "that is the name of the model: this field names the class that answers for it."
+    if str(name).strip().lower() in ("owlclient", "owlclient()"):
+        return (
+            None if name == "OwlClient" else f"nearly: the name is OwlClient, letter by letter, not {name!r}."
+        )
+    return f'the class is called "OwlClient", the entry names {name!r}.'
+
+
+@exercise("2b")
+def check_2b(text):
     from kit.config_list import ConfigListError, check_config_list, parse_config_list
 
+    if not isinstance(text, str):
+        return 'keep it a text, between the two """: JSON is what stands in a file.'
     if "'DummyModelClient'" in text and "1.5" in text and "[" not in text:
         return ...
     try:
@@ -21,43 +64,36 @@ def check_2a(text):
     return str(problems[0]) if problems else None
 
 
-@exercise("2b")
-def check_2b(entry):
+@exercise("2c")
+def check_2c(entries):
     from kit.config_list import check_config_list
 
-    wanted = {"model": "my-llama", "model_client_cls": "MyModelClient", "device": "cpu"}
-    if not isinstance(entry, dict):
-        return "an entry is a dict: {...}."
-    if "max_length" in entry:
+    if isinstance(entries, dict):
+        return "that is one entry: a config list has [ ] around its entries, even around one."
+    if not isinstance(entries, (list, tuple)) or not all(isinstance(entry, dict) for entry in entries):
+        return "a config list is a list of dicts: [{...}, {...}]."
+    if any(value is ... for entry in entries for value in entry.values()):
+        return "there are still dots in it: replace each `...` by a value."
+    if len(entries) != 2:
+        return f"the list should have two entries, it has {len(entries)}."
+    first, second = entries
+    if "max_length" in first:
         return "the task asks for `max_length` one level deeper: in a dict under the name `params`."
-    for name, value in wanted.items():
-        if entry.get(name) != value:
-            return f"`{name}` should be {value!r}, it is {entry.get(name)!r}."
-    if entry.get("params") != {"max_length": 50}:
-        return f"`params` should be a dict that holds max_length 50, it is {entry.get('params')!r}."
-    problems = check_config_list([entry])
+    wanted = {"model": "my-llama", "model_client_cls": "MyModelClient", "device": "cpu"}
+    for name, value in {**wanted, "params": {"max_length": 50}}.items():
+        if first.get(name) != value:
+            found = f"it is {first[name]!r}" if name in first else "it is missing"
+            return f"entry 0: `{name}` should be {value!r}, {found}."
+    if second.get("model_client_cls") != "DummyModelClient":
+        found = second.get("model_client_cls")
+        return f"entry 1: `model_client_cls` should be 'DummyModelClient', it is {found!r}."
+    tags = second.get("tags")
+    if isinstance(tags, str):
+        return "entry 1: tags are a list, even if it is only one: write [ ] around it."
+    if not isinstance(tags, (list, tuple)) or "small" not in tags:
+        return f"entry 1: `tags` should be a list that holds 'small', it is {tags!r}."
+    problems = check_config_list(list(entries))
     return str(problems[0]) if problems else None
-
-
-@exercise("2c")
-def check_2c(filter_dict):
-    from autogen.llm_config.utils import filter_config
-
-    if not isinstance(filter_dict, dict):
-        return "a filter is a dict: a field's name, and the list of values to keep."
-    if set(filter_dict) != {"tags"}:
-        return "filter by the field `tags`, so that it works for other lists too."
-    for name, values in filter_dict.items():
-        if isinstance(values, (set, tuple)):
-            return f"AutoGen 0.14 matches lists only: write the values of {name!r} in [ ]."
-    entries = [
-        {"model": "a", "tags": ["fast"]},
-        {"model": "b", "tags": ["fast", "small"]},
-        {"model": "c", "tags": ["small"]},
-        {"model": "d"},
-    ]
-    kept = [entry["model"] for entry in filter_config(entries, filter_dict)]
-    return None if kept == ["a", "b"] else f"your filter keeps {kept}, it should keep ['a', 'b']."
 
 
 @exercise("2d")
