@@ -1,0 +1,145 @@
+"""templates(): whole programs to copy, each beside the client files that it needs.
+
+A template is a file of this folder, and says all there is to know about it: the first line of its docstring
+is its title, then comes what it is for, and last the files and packages that it needs.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import shlex
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+CLIENTS = HERE.parent / "clients"
+NAMES = (  # in the order in which they are shown
+    "dummy_model",
+    "hugging_face_model",
+    "loaded_model",
+    "openai_server",
+    "group_chat",
+    "tools",
+    "tools_local",
+    "test_agent",
+    "own_client",
+)
+
+
+@dataclass(frozen=True)
+class Template:
+    """A program, with what it is for and what it needs.
+
+    Args:
+        name: what it is called here; its file is that with .py.
+        title: what it is, in a few words.
+        purpose: what it is for, in a sentence or two.
+        text: the program.
+        files: the files of `kit/clients` that have to lie beside it.
+        install: the command that installs the packages it needs.
+    """
+
+    name: str
+    title: str
+    purpose: str
+    text: str
+    files: tuple[str, ...]
+    install: str
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """The packages that it needs, as pip takes them."""
+        return tuple(shlex.split(self.install)[2:])
+
+    @property
+    def facts(self) -> str:
+        """What it is for and what it needs, in three lines."""
+        files = " and ".join(self.files) or "no other file"
+        return f"{self.purpose}\nNeeds beside it: {files}\nNeeds installed: {self.install}"
+
+    def save(self, folder: str | Path = ".", overwrite: bool = False) -> list[Path]:
+        """Write the program and the client files into a folder, which is made if need be.
+
+        Files that are there already and hold the same stay as they are.
+
+        Returns:
+            Where they all are, the program first.
+
+        Raises:
+            FileExistsError: a file there holds something else; nothing was written. `overwrite=True`
+                replaces it.
+            OSError: the folder can't be made or written to.
+            ValueError: no folder is named.
+        """
+        if not str(folder).strip():
+            raise ValueError("Name a folder to save to, for example my_project.")
+        target = Path(folder).expanduser()
+        contents = {target / name: (CLIENTS / name).read_bytes() for name in self.files}
+        contents[target / f"{self.name}.py"] = (HERE / f"{self.name}.py").read_bytes()
+        missing = {path: content for path, content in contents.items() if not _holds(path, content)}
+        there = [str(path) for path in missing if os.path.lexists(path)]
+        if there and not overwrite:
+            raise FileExistsError(
+                f"Nothing was written: there is something else already in {' and '.join(there)}. Choose "
+                "another folder, or replace what is there (overwrite=True)."
+            )
+        if target.exists() and not target.is_dir():
+            raise NotADirectoryError(f"{target} is a file, and no folder to save to.")
+        target.mkdir(parents=True, exist_ok=True)
+        for path, content in missing.items():  # the program comes last: when it is there, all is
+            _write(path, content)
+        return list(reversed(contents))
+
+    def __repr__(self) -> str:
+        return f"{self.title} ({self.name}.py)\n{self.facts}"
+
+
+class Templates(dict[str, Template]):
+    """The templates by name."""
+
+    def __missing__(self, name: str) -> Template:
+        raise KeyError(f"There is no template {name!r}; there are {', '.join(self)}.")
+
+    def __repr__(self) -> str:
+        width = max(map(len, self), default=0)
+        return "\n".join(f"{name:{width}}  {template.title}" for name, template in self.items())
+
+
+def templates() -> Templates:
+    """Return all templates: `print(templates()["tools"].text)`, `templates()["tools"].save("my_project")`."""
+    return Templates((name, _read(name)) for name in NAMES)
+
+
+def _read(name: str) -> Template:
+    """Return a template as its docstring describes it."""
+    text = (HERE / f"{name}.py").read_text(encoding="utf-8")
+    title, purpose, needs = (ast.get_docstring(ast.parse(text)) or "").split("\n\n")
+    lines = dict(line.split(": ", 1) for line in needs.splitlines())
+    return Template(
+        name,
+        title.rstrip("."),
+        " ".join(purpose.split()),
+        text,
+        tuple(lines.get("Files", "").split()),
+        lines["Install"],
+    )
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    return path.is_file() and path.read_bytes() == content
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write to a new file and put that in the old one's place: nobody ever sees half a file."""
+    path = path.resolve()
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        with temporary.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
