@@ -3,7 +3,43 @@
 import copy
 import uuid
 
-from checks.exercise import exercise
+from checks.exercise import exercise, prediction
+
+predicted_4_special_tokens = prediction(
+    "b",
+    a="that takes `skip_special_tokens=True`: the model writes its end of turn as a token like any other.",
+    b="the end of the turn is a token like any other, and `decode` writes out every token it gets.",
+    c="`generate` does return the prompt as well, but it had been cut off: only new tokens were decoded.",
+)
+predicted_4_copies = prediction(
+    "a",
+    a="clients whose entries ask for the same model share it.",
+    b="`my_model` is a copy of its own, but none of these four was given it.",
+    c="a client looks first whether this model has been loaded already.",
+)
+predicted_4_greedy = prediction(
+    "c",
+    a="without chance the same prompt leads to the same next token, again and again.",
+    b="greedy decoding knows one way only; `num_beams` in `params` would look for several likely texts.",
+    c="the same prompt, the same most likely next token at each step, so the same text.",
+)
+
+
+@exercise("4a")
+def check_4a(order):
+    if not isinstance(order, (list, tuple, str)) or sorted(map(str.upper, order)) != list("ABCDE"):
+        return 'use each of the letters A, B, C, D and E once, for example list("ABCDE").'
+    place = {letter: index for index, letter in enumerate("".join(order).upper())}
+    if place["E"] < place["B"]:
+        return "a tokenizer takes text, so the messages become one text (B) before they become tokens (E)."
+    if place["A"] < place["E"]:
+        return "the model (A) reads numbers, not text: it needs the tokens (E)."
+    if min(place["C"], place["D"]) < place["A"]:
+        early = "C" if place["C"] < place["A"] else "D"
+        return f"{early} comes too early: only when the model has written (A) is there a reply."
+    if place["C"] < place["D"]:
+        return "in a text one can't tell where the prompt ends: cut it off (D) while it still is tokens."
+    return None
 
 
 def _choices(entry, **params):
@@ -11,6 +47,10 @@ def _choices(entry, **params):
     from kit import HuggingFaceModelClient
     from kit.config_list import check_config_list
 
+    if not isinstance(entry, dict):
+        return None, "an entry is a dict, like `entry` at the top of this page."
+    if not isinstance(entry.get("params", {}), dict):
+        return None, f"`params` is a dict inside the entry, not {entry['params']!r}."
     problems = check_config_list([entry])
     if problems:
         return None, str(problems[0])
@@ -20,8 +60,10 @@ def _choices(entry, **params):
     return HuggingFaceModelClient(entry).create({"messages": messages, **params}), None
 
 
-@exercise("4a")
-def check_4a(entry):
+@exercise("4b")
+def check_4b(entry):
+    if isinstance(entry, dict) and entry.get("params") is ...:
+        return ...
     response, mistake = _choices(entry)
     if mistake:
         return mistake
@@ -29,8 +71,8 @@ def check_4a(entry):
     return None if tokens <= 10 else f"asked about the sea, the model wrote {tokens} new tokens."
 
 
-@exercise("4b")
-def check_4b(entry):
+@exercise("4c")
+def check_4c(entry):
     response, mistake = _choices(entry, max_tokens=15)
     if mistake:
         return mistake
@@ -42,10 +84,12 @@ def check_4b(entry):
     return None
 
 
-@exercise("4c")
-def check_4c(with_time):
+@exercise("4d")
+def check_4d(with_time):
     from kit import HuggingFaceModelClient, local_model
 
+    if not callable(with_time):
+        return "`with_time` is a function: def with_time(chat, now)."
     client = HuggingFaceModelClient({"model": local_model(), "device": "cpu", "max_tokens": 1})
     rules = "You are a guide at the harbour. " + "Answer kindly, in one short sentence. " * 30
     chat = [{"role": "system", "content": rules}, {"role": "user", "content": "When is the next ferry?"}]
@@ -53,6 +97,8 @@ def check_4c(with_time):
     for messages in (chat, longer):
         now = f"{uuid.uuid4().hex[:8]} o'clock"  # a time that no earlier run of this check has used
         timed = with_time(copy.deepcopy(messages), now)
+        if timed is None or timed is ...:
+            return ... if timed is ... else "`with_time` returns nothing: it has to return the list."
         texts = [str(message["content"]) for message in timed]
         if now not in " ".join(texts):
             return f"asked to put in {now!r}, it returned messages without that text."

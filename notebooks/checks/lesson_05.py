@@ -1,15 +1,44 @@
 """Checks of lesson 05: troubleshooting."""
 
-from checks.exercise import exercise
+from checks.exercise import exercise, prediction
+
+predicted_5_text_for_list = prediction(
+    "b",
+    a="that would need a list with this text in it: AutoGen takes the first item of what it gets.",
+    b="the first item of a text is its first letter.",
+    c="AutoGen never looks whether it got a list. A text has a first item as well, so nothing fails.",
+)
+predicted_5_old_or_new = prediction(
+    "a",
+    a="its client was made at registration, of the class as it was then.",
+    b="running the cell again made a second class of the same name. The agent has a client of the first.",
+    c="the old class lives on as long as a client of it does, and works as it always did.",
+)
+predicted_5_group = prediction(
+    "c",
+    a="anna was registered, as the other two: make_agent has done it.",
+    b="its own place is empty indeed, but a manager asks no model: a hidden agent chooses who speaks.",
+    c="a hidden agent chooses who speaks. AutoGen makes it, with the manager's list.",
+)
+
+
+def _empty(agent):
+    """Return how many of an agent's places have no client."""
+    return sum("PlaceHolder" in type(client).__name__ for client in agent.client._clients)
 
 
 @exercise("5a")
 def check_5a(cls):
     from kit import check_model_client
 
+    if not isinstance(cls, type):
+        return "hand over the class itself: check_5a(Patient)."
     findings = [finding for finding in check_model_client(cls, timeout=10).findings if not finding.warning]
     if not findings:
         return None
+    as_given = "free" in getattr(getattr(vars(cls).get("cost"), "__code__", None), "co_consts", ())
+    if as_given and "message_retrieval returned a NoneType" in findings[0].message:
+        return ...  # both mistakes are still there
     left = "" if "cost" in findings[0].message else " (After this one there may be another.)"
     return f"{findings[0].message} Mend: {findings[0].fix}{left}"
 
@@ -21,14 +50,14 @@ def check_5b(agent):
     entries = getattr(getattr(agent, "llm_config", None), "config_list", [])
     if len(entries) != 2:
         return f"the agent should keep its two entries, it has {len(entries)}."
+    if entries[1].get("model_client_cls") == "dummymodelclient" and _empty(agent) == 2:
+        return ...
     findings = diagnose(agent, DummyModelClient).findings
     return f"{findings[0].message} Mend: {findings[0].fix}" if findings else None
 
 
 @exercise("5c")
 def check_5c(steps):
-    if any(step is ... for step in steps.values()):
-        return ...
     why = {
         "A": (3, "the class exists, but was not registered on the agent."),
         "B": (1, "`create` returned nothing: a `return` is missing in the class."),
@@ -36,7 +65,44 @@ def check_5c(steps):
         "D": (1, "`cost` returned nothing, and AutoGen adds it up."),
         "E": (2, "the entry names no class, so AutoGen took its own client, which wants a key."),
     }
+    if not isinstance(steps, dict):
+        return 'write a dict with a number for each letter: {"A": 1, ...}.'
+    open_ones = [letter for letter in why if steps.get(letter, ...) is ...]
+    if len(open_ones) == len(why):
+        return ...
     for letter, (step, reason) in why.items():
-        if steps.get(letter) != step:
-            return f"{letter} is not step {steps.get(letter)}: {reason}"
-    return None
+        if letter not in open_ones and str(steps[letter]).strip() != str(step):
+            return f"{letter} is not step {steps[letter]}: {reason}"
+    return f"right so far. Still to go: {', '.join(open_ones)}." if open_ones else None
+
+
+@exercise("5d")
+def check_5d(make_bird):
+    from kit import check_model_client, diagnose
+
+    if not callable(make_bird):
+        return "hand over the function itself: check_5d(make_bird), without brackets behind it."
+    try:
+        agent = make_bird()
+    except Exception as error:
+        return f"make_bird() raised {type(error).__name__}: {str(error).splitlines()[0]}"
+    if agent is None:
+        return "`make_bird` returns nothing: end it with `return bird`."
+    entries = getattr(getattr(agent, "llm_config", None), "config_list", [])
+    if [entry.get("model") for entry in entries] != ["owl", "old owl"]:
+        return "the agent should keep its two entries, owl and old owl."
+    names = [entry.get("model_client_cls") for entry in entries]
+    classes = list({type(client) for client in agent.client._clients if hasattr(client, "create")})
+    findings = [finding for cls in classes for finding in check_model_client(cls, timeout=10).findings]
+    findings = [finding for finding in findings if not finding.warning]
+    if names == ["Owl", "owl"] and _empty(agent) == 1 and findings:
+        return ...
+    if findings:
+        return f"step 1, the class: {findings[0].message} Test: check_model_client({classes[0].__name__})"
+    findings = diagnose(agent, *classes).findings
+    if findings:
+        wrong = findings[0]
+        step = "step 2, the list" if wrong.code == "name-differs" else f"step {wrong.step}"
+        return f"{step}: {wrong.message} Test: diagnose(make_bird(), {', '.join(names[:1])})"
+    reply = agent.generate_reply(messages=[{"role": "user", "content": "Who is there?"}])
+    return None if reply == "This is a dummy reply." else f"the agent replies {reply!r}."

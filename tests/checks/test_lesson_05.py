@@ -1,0 +1,148 @@
+"""Lesson 05: its predictions and checks follow a learner from the first mistake to the last."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from autogen import AssistantAgent, LLMConfig
+
+from kit import DummyModelClient, register_model_clients
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "notebooks"))
+import checks  # noqa: E402
+
+
+def verdict(capsys, number, answer):
+    getattr(checks, f"check_{number}")(answer)
+    return capsys.readouterr().out
+
+
+class AsGiven(DummyModelClient):
+    def message_retrieval(self, response):
+        [choice.message.content for choice in response.choices]
+
+    def cost(self, response):
+        return "free"
+
+
+class Retrieves(AsGiven):
+    message_retrieval = DummyModelClient.message_retrieval
+
+
+class Costs(AsGiven):
+    def cost(self, response):
+        return 0
+
+
+class CostLeftOut(DummyModelClient):
+    message_retrieval = AsGiven.message_retrieval
+
+
+def test_5a_goes_from_mistake_to_mistake_in_either_order(capsys):
+    assert verdict(capsys, "5a", AsGiven).startswith("○ 5a: not solved yet")
+    assert "cost returned 'free'" in verdict(capsys, "5a", Retrieves)
+    for half in (Costs, CostLeftOut):
+        assert "message_retrieval returned a NoneType" in verdict(capsys, "5a", half)
+    assert "hand over the class itself" in verdict(capsys, "5a", DummyModelClient({"model": "x"}))
+    assert verdict(capsys, "5a", DummyModelClient) == "✔ 5a: right!\n"
+
+
+def ward(second="DummyModelClient"):
+    entries = [
+        {"model": f"bed {name}", "model_client_cls": cls}
+        for name, cls in (("one", "DummyModelClient"), ("two", second))
+    ]
+    return AssistantAgent("ward", llm_config=LLMConfig(*entries), system_message="Be brief.")
+
+
+def test_5b_takes_the_helper_as_well(capsys):
+    assert verdict(capsys, "5b", ward("dummymodelclient")).startswith("○ 5b: not solved yet")
+    assert "ward" in verdict(capsys, "5b", ward())
+    mended = ward()
+    register_model_clients(mended, DummyModelClient)
+    assert verdict(capsys, "5b", mended) == "✔ 5b: right!\n"
+    assert "it has 0" in verdict(capsys, "5b", object())
+
+
+RIGHT = {"A": 3, "B": 1, "C": 2, "D": 1, "E": 2}
+
+
+@pytest.mark.parametrize(
+    ("steps", "told"),
+    [
+        (RIGHT, "✔ 5c: right!"),
+        ({letter: str(step) for letter, step in RIGHT.items()}, "✔ 5c: right!"),
+        ({**RIGHT, "B": ..., "E": ...}, "right so far. Still to go: B, E."),
+        ({**RIGHT, "A": 2, "E": ...}, "A is not step 2: the class exists"),
+        ({"A": 3}, "Still to go: B, C, D, E."),
+        ([3, 1, 2, 1, 2], "write a dict"),
+        (dict.fromkeys(RIGHT, ...), "○ 5c: not solved yet"),
+    ],
+)
+def test_5c_takes_one_letter_after_the_other(capsys, steps, told):
+    assert told in verdict(capsys, "5c", steps)
+
+
+def bird(returns=True, names=("Owl", "Owl"), calls=2):
+    """The program of 5d with some of its mistakes mended."""
+
+    class Owl(DummyModelClient):
+        def create(self, params):
+            response = super().create(params)
+            return response if returns else None
+
+    def make_bird():
+        entries = [
+            {"model": model, "model_client_cls": name}
+            for model, name in zip(("owl", "old owl"), names, strict=True)
+        ]
+        agent = AssistantAgent("bird", llm_config=LLMConfig(*entries), system_message="Be wise.")
+        for _ in range(calls):
+            agent.register_model_client(Owl)
+        return agent
+
+    return make_bird
+
+
+@pytest.mark.parametrize(
+    ("make_bird", "told"),
+    [
+        (bird(False, ("Owl", "owl"), 1), "○ 5d: not solved yet"),
+        (bird(True, ("Owl", "owl"), 1), "step 2, the list: entry 1 names 'owl'"),
+        (bird(False, calls=1), "step 1, the class: create returned nothing"),
+        (bird(False), "Test: check_model_client(Owl)"),
+        (bird(calls=1), "step 3: bird, entry 1 (old owl): Owl was registered once"),
+        (bird(calls=0), "step 3: "),
+        (bird(True, ("Owl", "owl"), 2), "step 2, the list: "),
+        (bird(True, ("owl", "owl"), 1), "make_bird() raised ValueError"),
+        (lambda: None, "end it with `return bird`"),
+        (bird()(), "hand over the function itself"),
+        (bird(), "✔ 5d: right!"),
+    ],
+)
+def test_5d_names_the_first_step_that_is_wrong(capsys, make_bird, told):
+    assert told in verdict(capsys, "5d", make_bird)
+
+
+def test_5d_keeps_both_entries_and_any_way_to_register(capsys):
+    class Owl(DummyModelClient):
+        pass
+
+    def make_bird(*models):
+        entries = [{"model": model, "model_client_cls": "Owl"} for model in models or ("owl", "old owl")]
+        agent = AssistantAgent("bird", llm_config=LLMConfig(*entries), system_message="Be wise.")
+        register_model_clients(agent, Owl)
+        return agent
+
+    assert verdict(capsys, "5d", make_bird) == "✔ 5d: right!\n"
+    assert "keep its two entries" in verdict(capsys, "5d", lambda: make_bird("owl"))
+
+
+@pytest.mark.parametrize(("name", "right"), [("text_for_list", "b"), ("old_or_new", "a"), ("group", "c")])
+def test_each_prediction_explains_every_choice(capsys, name, right):
+    told = {}
+    for guess in ("a", "b", "c"):
+        getattr(checks, f"predicted_5_{name}")(guess)
+        told[guess] = capsys.readouterr().out
+    assert [guess for guess, out in told.items() if out.startswith("✔")] == [right]
+    assert all(f"It is {right}: " in out for guess, out in told.items() if guess != right)
