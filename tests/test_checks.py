@@ -50,7 +50,7 @@ def test_a_wrong_answer_is_told_what_is_wrong(capsys, number, wrong, why):
 
 
 @pytest.mark.parametrize(
-    "number", ["0a", "0b", "1a", "1b", "1c", "1d", "2a", "2b", "2c", "2d", "3a", "3b", "3c", "4a", "4b", "4c"]
+    "number", ["0a", "0b", "1a", "1b", "1c", "1d", "2a", "2b", "2c", "2d", "3a", "3b", "3c", "3d", "4a", "4b", "4c", "4d"]
 )
 def test_an_exercise_that_was_not_started_is_no_mistake(capsys, number):
     assert verdict(capsys, number, ...) == verdict(capsys, number, None)
@@ -82,11 +82,11 @@ def test_lesson_04_asks_the_real_model(capsys, local_model_folder):
         {"params": {"max_length": 10}},
         {"params": {"max_length": 90}, "max_tokens": 9},
     ):
-        assert verdict(capsys, "4b", {**entry, **right}) == "✔ 4a: right!\n"
+        assert verdict(capsys, "4b", {**entry, **right}) == "✔ 4b: right!\n"
     assert "wrote 20 new tokens" in verdict(capsys, "4b", {**entry, "max_tokens": 20})
     assert "'model'" in verdict(capsys, "4b", {"model_client_cls": "HuggingFaceModelClient"})
     for right in ({"temperature": 0.9}, {"params": {"num_beams": 3}}, {"params": {"do_sample": True}}):
-        assert verdict(capsys, "4c", {**entry, "n": 3, "seed": 1, **right}) == "✔ 4b: right!\n"
+        assert verdict(capsys, "4c", {**entry, "n": 3, "seed": 1, **right}) == "✔ 4c: right!\n"
     assert "Set a temperature above 0" in verdict(capsys, "4c", {**entry, "n": 3})
     assert "allow more chance" in verdict(capsys, "4c", {**entry, "n": 3, "temperature": 0.01})
     assert "1 choice(s), not 3" in verdict(capsys, "4c", {**entry, "temperature": 0.9})
@@ -99,7 +99,7 @@ def test_lesson_04_checks_that_what_changes_stands_last(capsys, local_model_fold
     def at_the_start(chat, now):
         return [{**chat[0], "content": f"It is {now}. {chat[0]['content']}"}, *chat[1:]]
 
-    assert verdict(capsys, "4d", at_the_end) == "✔ 4c: right!\n"
+    assert verdict(capsys, "4d", at_the_end) == "✔ 4d: right!\n"
     for _ in range(2):  # a second try does not profit from the first
         assert "of the second prompt came out of the cache" in verdict(capsys, "4d", at_the_start)
     assert "messages without that text" in verdict(capsys, "4d", lambda chat, now: chat)
