@@ -61,6 +61,7 @@ def test_lesson_02_checks_what_is_in_the_form(capsys, folder):
     builder = ConfigListBuilder()
     assert "not solved yet" in verdict(capsys, "2d", builder)
     builder.editor.add("Dummy (no model)")
+    assert "still called dummy" in verdict(capsys, "2d", builder)
     builder.editor.set(model="canary", temperature=1.5)
     assert "`Choices (n)` should be 2, it is None" in verdict(capsys, "2d", builder)
     builder.editor.set(n=2)

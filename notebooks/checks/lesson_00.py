@@ -15,7 +15,9 @@ def check_machine():
     """Print a line for each thing that the lessons need, with what to do where it is missing."""
     _line(sys.version_info >= (3, 11), "Python 3.11 or newer", f"this is {sys.version.split()[0]}")
     pins = re.findall(
-        r"^([\w-]+)(?:\[\w+])?==(\S+)", (HERE.parents[1] / "requirements.txt").read_text(), re.M
+        r"^([\w-]+)(?:\[\w+])?==(\S+)",
+        (HERE.parents[1] / "requirements.txt").read_text(encoding="utf-8"),
+        re.M,
     )
     for name, wanted in pins:
         if name in ("autogen", "transformers", "torch", "jupyterlab", "ipywidgets"):

@@ -75,8 +75,11 @@ def check_1c(client_class):
     messages = [{"role": "user", "content": "first"}, {"role": "assistant", "content": "hello there"}]
     try:
         response = client.create({"messages": messages})
-    except KeyError as error:
-        return f"{error} is not always in the params: `params.get({error}, 1)` gives 1 where it is missing."
+    except (KeyError, NameError) as error:
+        name = error.name if isinstance(error, NameError) else error.args[0]
+        if name != "n":
+            raise
+        return '`n` is in the params, but not always: `params.get("n", 1)` gives 1 where it is missing.'
     if response is ...:
         return ...
     mistake = _loud(response, 1) or _loud(client.create({"messages": messages, "n": 3}), 3)
@@ -147,6 +150,10 @@ def _loud(response, n):
         return (
             f"`create` should return a response with a list `choices`, it returns {type(response).__name__}."
         )
+    if any(isinstance(choice, str) for choice in response.choices):
+        return "a choice is more than a text: AutoGen reads it at `choice.message.content`."
+    if not all(hasattr(choice, "message") for choice in response.choices):
+        return "a choice has no `message`: two shells around the text, the choice and in it the message."
     texts = [choice.message.content for choice in response.choices]
     if not texts:
         return "`choices` is empty. This is mistake one: append each choice."

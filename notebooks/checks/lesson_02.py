@@ -100,6 +100,8 @@ def check_2c(entries):
 def check_2d(builder):
     entries = [entry for entry in builder.editor.entries if entry.get("model") == "canary"]
     if not entries:
+        if any(entry.get("model") == "dummy" for entry in builder.editor.entries):
+            return "the new entry is still called dummy: type canary in the field Model, and press Enter."
         return ...
     if entries[0].get("model_client_cls") != "DummyModelClient":
         return "canary should be answered by the class DummyModelClient, as the preset has it."

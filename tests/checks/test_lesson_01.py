@@ -191,7 +191,11 @@ def test_1c_takes_any_loud_client(capsys, right):
         (lambda p: answer(last(p)), "text.upper()"),
         (lambda p: answer(last(p).upper()), "return after the loop"),
         (lambda p: answer(*[last(p).upper()] * 2), "without `n` in the params, the response has 2"),
-        (lambda p: answer(*[last(p).upper()] * p["n"]), "params.get('n', 1)"),
+        (lambda p: answer(*[last(p).upper()] * p["n"]), 'params.get("n", 1)'),
+        (lambda p: answer(*[last(p).upper()] * n), 'params.get("n", 1)'),  # noqa: F821
+        (lambda p: answer(p["message"]), "raised KeyError: 'message'"),
+        (lambda p: SimpleNamespace(choices=[last(p).upper()]), "`choice.message.content`"),
+        (lambda p: SimpleNamespace(choices=[SimpleNamespace(content="HELLO THERE")]), "has no `message`"),
         (lambda p: answer("Hello!"), "expected ['HELLO THERE'], got ['Hello!']"),
         (lambda p: None, "return response"),
         (lambda p: last(p).upper(), "it returns str"),
