@@ -11,7 +11,7 @@ predicted_3_not_registered = prediction(
     "c",
     a="a name in an entry is only text. AutoGen never looks for the class: you hand it over.",
     b="AutoGen makes an OpenAI client only for an entry without `model_client_cls`.",
-    c="until a class is registered, a placeholder sits in its place, and that one only complains.",
+    c="until a class is registered, a placeholder keeps its place, and that can't answer.",
 )
 predicted_3_history = prediction(
     "c",

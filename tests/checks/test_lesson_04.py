@@ -52,6 +52,11 @@ def test_an_entry_is_looked_at_before_a_model_is_loaded(capsys, number, entry, w
     assert out.startswith(f"✘ {number}: ") and why in out
 
 
+def test_4c_says_where_n_belongs(capsys):
+    entry = {**ENTRY, "params": {"n": 3, "temperature": 0.9}}
+    assert "beside `params`" in verdict(capsys, "4c", entry)
+
+
 def test_4d_wants_a_function(capsys):
     assert "def with_time(chat, now)" in verdict(capsys, "4d", "12 o'clock")
 
