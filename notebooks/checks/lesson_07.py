@@ -1,0 +1,191 @@
+"""Checks of lesson 07: tools."""
+
+import ast
+import contextlib
+import copy
+import json
+
+from checks.exercise import exercise, prediction
+
+predicted_7_arguments = prediction(
+    "c",
+    a="it would be, if the arguments were a dict. They only look like one.",
+    b="that is what a dict without this key would raise. There is no dict here.",
+    c="the arguments are one string of JSON, and a string has no place named 'city'.",
+)
+
+predicted_7_who_runs = prediction(
+    "b",
+    a="the assistant knows the function's description only. It was registered there with register_for_llm.",
+    b="register_for_execution gave the function to the user, and the user runs what it is asked to run.",
+    c="a model client returns messages and runs nothing. The dummy does not even have the function.",
+)
+
+predicted_7_texts = prediction(
+    "a",
+    a="a text has no place for a call. What is left of the message is its content, and that is empty.",
+    b="AutoGen sees only what message_retrieval returns. It does not go back to the response for the call.",
+    c="one could wish for it. But an empty text is a reply like any other, and AutoGen says nothing.",
+)
+
+WRONG_WITH_CALLS = {  # the right choice, and why the others are not
+    "A": (1, "look at the value of 'arguments': what type does Python say it has?"),
+    "B": (2, "all fields are there. Try json.loads on its arguments, and look at the quotation marks."),
+    "C": (3, "compare its fields with those of A, one after the other."),
+    "D": (5, "json.loads reads its arguments, and gives a city with an ü. The other fields are there too."),
+}
+NOT_SO = {
+    (1, "*"): "its arguments are a string already.",
+    (2, "A"): "its arguments are no string at all, JSON or not: that comes first.",
+    (2, "*"): "json.loads reads its arguments without an error.",
+    (3, "*"): "it has an 'id', so its result can be told apart from others.",
+    (4, "*"): "the tool is named weather, and that is the name it calls.",
+    (5, "*"): "something is wrong with it.",
+}
+
+
+@exercise("7a")
+def check_7a(answers):
+    for letter, (right, where) in WRONG_WITH_CALLS.items():
+        choice = answers.get(letter, ...)
+        if choice is ...:
+            return ...
+        if choice not in (1, 2, 3, 4, 5):
+            return f"{letter}: choose a number from 1 to 5, not {choice!r}."
+        if choice != right:
+            reason = NOT_SO.get((choice, letter)) or NOT_SO[choice, "*"]
+            return f"{letter} is not {choice}: {reason} Mend: {where}"
+    return None
+
+
+def _response(*answers):
+    """Return a response of the dummy client with one choice for each of these answers."""
+    from kit import DummyModelClient
+
+    client = DummyModelClient({"model": "dummy"}, replies=[list(answers)])
+    return client.create({"messages": [{"role": "user", "content": "Hi"}], "n": len(answers)})
+
+
+def _calls(reply):
+    """Return the tool calls of a message, as AutoGen finds them in an object or a dict."""
+    return reply.get("tool_calls") if isinstance(reply, dict) else getattr(reply, "tool_calls", None)
+
+
+@exercise("7b")
+def check_7b(cls):
+    from kit import tool_call
+
+    if not isinstance(cls, type):
+        return f"hand over the class itself, not {cls!r}."
+    call = tool_call("weather", city="Paris")
+    beside = call.model_copy(update={"content": "Let me look."})
+    client = cls({"model": "dummy", "model_client_cls": cls.__name__})
+    got = client.message_retrieval(_response("Hello!", call, beside))
+    if any(reply is ... for reply in got or []):
+        return ...
+    if not isinstance(got, (list, tuple)) or len(got) != 3:
+        return f"three choices should give a list of three replies, not {got!r}. Look at the `return`."
+    text, *messages = got
+    if not isinstance(text, str):
+        return "a choice that calls no tool should give its text: look at the condition after `if`."
+    if text != "Hello!":
+        return f"the text of the first choice is 'Hello!', yours is {text!r}."
+    for message, content in zip(messages, ("", "Let me look."), strict=True):
+        if message == content:
+            if content:
+                return "a message may hold a text *and* a call, and this call got lost: ask for `tool_calls`."
+            return "the call got lost: a choice whose message has `tool_calls` must give the whole message."
+        if isinstance(message, (list, tuple)):
+            return "those are the calls alone. AutoGen wants the message that holds them: choice.message."
+        if hasattr(message, "message"):
+            return "that is the whole choice. The message in it is choice.message."
+        if not _calls(message):
+            return f"the call got lost: for a choice that calls a tool you return {message!r}."
+    return None
+
+
+@exercise("7c")
+def check_7c(answer):
+    tool, script = answer
+    if tool is ... or script is ...:
+        return ...
+    tool = getattr(tool, "func", tool)  # a function that was registered already
+    name = getattr(tool, "__name__", "")
+    if not callable(tool) or not name.isidentifier():
+        return f"my_tool should be a function that was made with `def`, not {tool!r}."
+    if isinstance(script, str) or not (callable(script) or len(script)):
+        return "my_script should be a list: first the call, then the answer."
+    history = _chat(tool, script)
+    called = [call["function"] for message in history for call in message.get("tool_calls") or []]
+    if not called:
+        return "nobody called the tool: the first reply of my_script should be a tool_call(...)."
+    replies = [response for message in history for response in message.get("tool_responses") or []]
+    used = [reply["content"] for reply in replies if not reply["content"].startswith("Error: ")]
+    if not used:
+        return _why_not_run(name, called[0], replies)
+    last = history[-1]
+    if last.get("tool_calls") or last.get("tool_responses"):
+        return "the chat ends with the tool's result: add an answer in words to my_script."
+    content = str(last.get("content") or "")
+    if not any(part and part in content.lower() for text in used for part in _parts(text)):
+        return f"the tool returned {used[-1]!r}, and the last message does not say so: {content!r}."
+    return None
+
+
+def _parts(text):
+    """Return the texts and numbers in a result, in lower case; one that is no list or dict is itself one."""
+    value = text
+    for read in (ast.literal_eval, json.loads):  # AutoGen writes some types as Python, others as JSON
+        with contextlib.suppress(ValueError, SyntaxError):
+            value = read(text)
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else [text]
+    return [str(item).strip().lower() for item in items]
+
+
+class _Silence:
+    """Takes what AutoGen reports, and shows nothing: its own log would go past a redirected stdout."""
+
+    def send(self, message):
+        pass
+
+    def print(self, *objects, **kwargs):
+        pass
+
+
+def _chat(tool, script):
+    """Return the messages of a chat in which the tool can be called."""
+    from autogen import AssistantAgent, LLMConfig, UserProxyAgent
+    from autogen.io.base import IOStream
+
+    from kit import DummyModelClient
+
+    entry = {"model": "dummy", "model_client_cls": "DummyModelClient"}
+    assistant = AssistantAgent("assistant", llm_config=LLMConfig(entry), system_message="Use your tool.")
+    user = UserProxyAgent(
+        "user",
+        human_input_mode="NEVER",
+        code_execution_config=False,
+        is_termination_msg=lambda message: not message.get("tool_calls"),
+    )
+    assistant.register_for_llm(name=tool.__name__, description="A tool of the learner's.")(tool)
+    user.register_for_execution(name=tool.__name__)(tool)
+    assistant.register_model_client(DummyModelClient, replies=copy.deepcopy(script))
+    try:
+        with IOStream.set_default(_Silence()):
+            user.initiate_chat(assistant, message="Go!", max_turns=10, silent=True)
+    except RuntimeError as error:  # the script ended before the chat did
+        if "The script has" not in str(error):
+            raise
+    return user.chat_messages[assistant]
+
+
+def _why_not_run(name, call, replies):
+    """Return why a call did not reach the function, or what the function raised."""
+    if call["name"] != name:
+        return f"my_script calls {call['name']!r}, and the tool's name is {name!r}."
+    try:
+        json.loads(call["arguments"])
+    except (TypeError, ValueError):
+        return f"the arguments are no JSON: {call['arguments']!r}. tool_call(...) writes them for you."
+    said = " ".join(reply["content"] for reply in replies).split("For further information")[0]
+    return f"the call was made, and the tool did not return: {said.strip()}"
