@@ -13,6 +13,7 @@ import threading
 import time
 import uuid
 from collections import Counter
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -216,11 +217,13 @@ def _message(item: Any) -> ChatCompletionMessage:
     return ChatCompletionMessage.model_validate({"role": "assistant", **fields}, from_attributes=True)
 
 
-def _alike(request: dict[str, Any], other: dict[str, Any]) -> tuple[int, int]:
-    """Return how many messages two requests have in common from the first on, and how many fields."""
+def _alike(request: dict[str, Any], other: dict[str, Any]) -> tuple[int, float, int]:
+    """Return how many messages two requests begin with in common, how alike the next is, and the fields."""
     pairs = list(zip(request["messages"], other["messages"], strict=False))
     common = next((index for index, (one, two) in enumerate(pairs) if one != two), len(pairs))
-    return common, sum(request[name] == other.get(name) for name in request)
+    one, two = (repr(messages[common : common + 1]) for messages in (request["messages"], other["messages"]))
+    alike = SequenceMatcher(None, one, two).quick_ratio()
+    return common, alike, sum(request[name] == other.get(name) for name in request)
 
 
 def _difference(request: dict[str, Any], other: dict[str, Any]) -> str:

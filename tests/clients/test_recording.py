@@ -243,6 +243,8 @@ def test_a_learners_message_objects_are_recorded(agent, path, message):
     ]
     assert replies[0] == replies[1]
     assert replies[0] == "no call" or replies[0]["tool_calls"] == [CALL]
+    reason = lines(path)[0]["response"]["choices"][0]["finish_reason"]
+    assert reason == ("stop" if replies[0] == "no call" else "tool_calls")
 
 
 class Ticket(BaseModel):
@@ -341,6 +343,18 @@ def test_of_a_long_message_only_the_place_is_shown(agent, path):
     assert len(str(caught.value)) < 700
 
 
+def test_of_several_recordings_the_nearest_is_shown(agent, path):
+    tickets = ["It crashes.", "How do I print?", "Where is my order?"]
+    first = agent(RecordingModelClient, path=path, client=dummy())
+    for ticket in tickets:
+        first.generate_reply(says(f"Bug or question? {ticket}"))
+    replay = agent(RecordingModelClient, path=path)
+    for ticket in tickets:
+        with pytest.raises(LookupError) as caught:
+            replay.generate_reply(says(f"A bug or a question? {ticket}"))
+        assert f"'Bug or question? {ticket}'" in str(caught.value)
+
+
 def test_without_a_recording_and_a_client_it_says_so(agent, path):
     with pytest.raises(LookupError, match="There is no recording in .*talk.jsonl yet. Register with client="):
         agent(RecordingModelClient, path=path).generate_reply(HELLO)
@@ -418,6 +432,8 @@ def test_no_key_of_the_entry_is_ever_in_the_file(agent, path, client):
         "5",
         "[]",
         '{"request": {"messages": []}}',
+        '{"request": {}, "response": {"id": "", "choices": [], "created": 0, "model": "", '
+        '"object": "chat.completion"}}',
         '{"request": 5, "response": {}}',
         '{"request": {"messages": []}, "response": {"choices": 5}}',
         '{"request": {"messages": []}, "response": "text"}',
