@@ -225,7 +225,7 @@ def test_group_chat(run):
     speakers = ["planner", "writer", "critic", "writer", "critic"]
     assert re.findall(r"Next speaker: (\w+)", printed) == speakers
     assert re.findall(r"^(\w+) \(to chat_manager\)", printed, re.M) == ["user", *speakers]
-    assert "the sea is deep" in printed
+    assert "The sea is deep." in printed
 
 
 def test_tools(run):

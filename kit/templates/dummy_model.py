@@ -1,7 +1,7 @@
 """Dummy model.
 
-An agent whose model is a script: no model, no key, no network. Change the replies to try out a chat, how it
-ends and what it costs, before a real model has a part in it.
+An agent whose model is a script: no model, no key, no network. Change the replies to
+try out a chat, how it ends and what it costs, before a real model has a part in it.
 
 Files: dummy.py
 Install: pip install "autogen[openai]==0.14.1"

@@ -1,7 +1,8 @@
 """Group chat with a speaker selector.
 
-Three agents in one chat, and a fourth model, the selector, that names who speaks next. All are dummies here:
-see the group work first, then give the agents real models, one at a time.
+Three agents in one chat, and a fourth model, the selector, that names who speaks next.
+All are dummies here: see the group work first, then give the agents real models, one at
+a time.
 
 Files: dummy.py
 Install: pip install "autogen[openai]==0.14.1"
@@ -30,7 +31,7 @@ def make_agent(name, description, replies):
 class Selector(DummyModelClient):
     """Answers with the name of the next speaker, by the table NEXT.
 
-    AutoGen makes a new one for each selection, with nothing but its entry: hence a class of its own.
+    AutoGen makes a new one for each selection, from its entry alone: hence a class of its own.
     """
 
     def __init__(self, config):
@@ -42,7 +43,7 @@ class Selector(DummyModelClient):
 
 
 planner = make_agent("planner", "Plans the text.", "Two lines, about the sea.")
-writer = make_agent("writer", "Writes the text.", ["The sea is wet.", "The sea is wide, the sea is deep."])
+writer = make_agent("writer", "Writes the text.", ["The sea is wet.", "The sea is deep."])
 critic = make_agent("critic", "Judges the text.", ["More feeling, please.", "Good. TERMINATE"])
 user = UserProxyAgent("user", human_input_mode="NEVER", code_execution_config=False)
 group = GroupChat(

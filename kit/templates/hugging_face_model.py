@@ -1,7 +1,7 @@
 """Hugging Face model by its name.
 
-An agent that a local chat model answers. The client loads the model that the entry names, from a folder or
-from the hub, and agents that name the same one share it.
+An agent that a local chat model answers. The client loads the model that the entry
+names, from a folder or from the hub, and agents that name the same one share it.
 
 Files: huggingface.py
 Install: pip install "autogen[openai]==0.14.1" transformers==5.23.0 torch==2.13.0

@@ -1,7 +1,8 @@
 """Hugging Face model that you load.
 
-You load the model and its tokenizer and hand both over. Take this where the entry can't say it all: an
-adapter, another quantization, a chat template of your own, or a model that your program uses besides.
+You load the model and its tokenizer and hand both over. Take this where the entry can't
+say it all: an adapter, another quantization, a chat template of your own, or a model
+that your program uses besides.
 
 Files: huggingface.py
 Install: pip install "autogen[openai]==0.14.1" transformers==5.23.0 torch==2.13.0

@@ -1,7 +1,7 @@
 """A client of your own.
 
-The skeleton: a class with the four methods that AutoGen asks for. Put your model where `answer` is; the rest
-can stay.
+The skeleton: a class with the four methods that AutoGen asks for. Put your model where
+`answer` is; the rest can stay.
 
 Install: pip install "autogen[openai]==0.14.1"
 """
@@ -14,31 +14,35 @@ from openai.types.chat import ChatCompletion
 
 
 def answer(messages, options):
-    """Return the reply to a list of messages, dicts with "role" and "content". Here goes your model."""
-    return f"{options.get('greeting', 'Hello')}! Your message has {count(messages[-1])} words."
+    """Return the reply to messages, dicts with "role" and "content". Here goes your model."""
+    return f"{options.get('greeting', 'Hello')}! Your message has {count(messages[-1]['content'])} words."
 
 
-def count(message):
-    """Return how many tokens a message has. Words stand in for them here; your model knows better."""
-    return len(str(message.get("content") or "").split())
+def count(text):
+    """Return how many tokens a text has. Here they are words; your model knows better."""
+    return len(str(text or "").split())
 
 
 class MyModelClient:
-    def __init__(self, config, **kwargs):  # the entry, and what register_model_client gets beside the class
+    def __init__(self, config, **kwargs):  # the entry; what register_model_client gets besides
         self.config = config
 
     def create(self, params):
         """Return the reply in OpenAI's form; `params` are the messages and the entry's own fields."""
         messages, options = params["messages"], self.config.get("params") or {}
-        texts = [answer(messages, options) for _ in range(params.get("n") or 1)]
-        replies = [{"role": "assistant", "content": text} for text in texts]
-        prompt, reply = sum(map(count, messages)), sum(map(count, replies))
+        replies = [answer(messages, options) for _ in range(params.get("n") or 1)]
+        choices = [
+            {"index": index, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
+            for index, text in enumerate(replies)
+        ]
+        prompt = sum(count(message.get("content")) for message in messages)
+        reply = sum(map(count, replies))
         response = {
             "id": f"chatcmpl-{uuid.uuid4().hex}",  # without an id, AutoGen never asks message_retrieval
             "object": "chat.completion",
             "created": int(time.time()),
             "model": self.config["model"],
-            "choices": [{"index": i, "finish_reason": "stop", "message": m} for i, m in enumerate(replies)],
+            "choices": choices,
             "usage": {"prompt_tokens": prompt, "completion_tokens": reply, "total_tokens": prompt + reply},
         }
         return ChatCompletion.model_validate(response)

@@ -1,8 +1,9 @@
 """Test with a recorded conversation.
 
-A pytest file for an agent of yours. The first run asks the real model and writes its replies to
-test_agent.jsonl; each later run answers from that file, without the model: fast, and the same every time.
-Keep the recording with the test, and delete it to record anew.
+A pytest file for an agent of yours. The first run asks the real model and writes its
+replies to test_agent.jsonl; each later run answers from that file, without the model:
+fast, and the same every time. Keep the recording with the test, and delete it to record
+anew.
 
 Files: recording.py huggingface.py
 Install: pip install "autogen[openai]==0.14.1" transformers==5.23.0 torch==2.13.0 pytest==9.2.0

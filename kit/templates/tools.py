@@ -1,7 +1,8 @@
 """Tool calls by a script.
 
-An agent that calls a Python function and answers from its result. A script says when: so you see that the
-tool itself, its registration and the way back work, whatever a model makes of them later.
+An agent that calls a Python function and answers from its result. A script says when:
+so you see that the tool itself, its registration and the way back work, whatever a
+model makes of them later.
 
 Files: dummy.py
 Install: pip install "autogen[openai]==0.14.1"
@@ -24,8 +25,9 @@ assistant = AssistantAgent(
 )
 user = UserProxyAgent("user", human_input_mode="NEVER", code_execution_config=False)
 
-# The assistant asks for the call, the user makes it. Tools first: AutoGen forgets a client when tools change.
+# The assistant asks for the call, the user makes it.
 register_function(temperature, caller=assistant, executor=user, description="How warm is it in a city?")
+# The client comes after the tools: AutoGen forgets it when an agent's tools change.
 assistant.register_model_client(
     DummyModelClient,
     replies=[tool_call("temperature", city="Paris"), "It is 21 degrees in Paris.", "TERMINATE"],

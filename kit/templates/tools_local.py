@@ -1,8 +1,9 @@
 """Tool calls by a small local model.
 
-An agent whose model never learned to call tools, and calls one all the same: its reply has to fit a JSON
-schema that only a call fits. Models that did learn it (Qwen 2.5 and 3, Hermes, SmolLM3, Mistral) need no
-such help: register HuggingFaceModelClient itself for those.
+An agent whose model never learned to call tools, and calls one all the same: its reply
+has to fit a JSON schema that only a call fits. Models that did learn it (Qwen 2.5 and
+3, Hermes, SmolLM3, Mistral) need no such help: register HuggingFaceModelClient itself
+for those.
 
 Files: huggingface.py
 Install: pip install "autogen[openai]==0.14.1" transformers==5.23.0 torch==2.13.0 llguidance==1.9.1
@@ -53,11 +54,12 @@ assistant = AssistantAgent(
     "assistant",
     llm_config=LLMConfig(entry),
     # This model's prompt has no place for tools: what it should know of them, you say here.
-    system_message="You are a helpful assistant. Your tool temperature(city) tells how warm it is in a city.",
+    system_message="You are a helpful assistant. The tool temperature tells how warm a city is.",
 )
 user = UserProxyAgent("user", human_input_mode="NEVER", code_execution_config=False)
 
-# The assistant asks for the call, the user makes it. Tools first: AutoGen forgets a client when tools change.
+# The assistant asks for the call, the user makes it.
 register_function(temperature, caller=assistant, executor=user, description="How warm is it in a city?")
+# The client comes after the tools: AutoGen forgets it when an agent's tools change.
 assistant.register_model_client(ToolCaller)
 user.initiate_chat(assistant, message="How warm is it in Paris?", max_turns=2)

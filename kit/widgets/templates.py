@@ -16,6 +16,19 @@ from kit.widgets.parts import CopyableText, StatusLine, close_all
 FOLDER = "my_project"
 
 
+class Program(CopyableText):
+    """A program as it is, line by line: a long line is scrolled to, and not broken."""
+
+    _css = f"""
+    {CopyableText._css}
+    .kit-program pre {{ max-height: 34em; white-space: pre; overflow-wrap: normal; word-break: normal; }}
+    """
+
+    def __init__(self) -> None:
+        super().__init__(label="")
+        self.add_class("kit-program")
+
+
 class TemplatePicker(widgets.VBox):
     """Programs to copy, one for each thing to do. Show it as the last line of a cell.
 
@@ -32,7 +45,7 @@ class TemplatePicker(widgets.VBox):
             name: self._make_button(template.title, partial(self.choose, name))
             for name, template in self.templates.items()
         }
-        self._about, self._code, self._status = StatusLine(), CopyableText(""), StatusLine()
+        self._about, self._code, self._status = StatusLine(), Program(), StatusLine()
         self._folder = widgets.Text(
             description="Folder",
             value=FOLDER,
@@ -51,7 +64,7 @@ class TemplatePicker(widgets.VBox):
                 self._status,
                 self._replace,
             ],
-            layout=widgets.Layout(max_width="760px"),
+            layout=widgets.Layout(max_width="880px"),  # 110 columns,
         )
         self.add_class("kit-form")
         self._folder.observe(lambda _: self._say(""), names="value")
