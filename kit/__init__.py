@@ -18,6 +18,7 @@ _HOME = {
     "Finding": "kit.report",
     "Report": "kit.report",
     "diagnose": "kit.diagnosis",
+    "TemplatePicker": "kit.widgets.templates",
     "check_model_client": "kit.checkup",
     "load_config_list": "kit.config_list",
     "save_config_list": "kit.config_list",

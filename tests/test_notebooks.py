@@ -94,3 +94,13 @@ def test_agents_never_execute_code(path):
     for cell in code_cells(path):
         for call in re.findall(r"UserProxyAgent\(.*?\n\)", cell.source, re.S):
             assert "code_execution_config=False" in call
+
+
+@pytest.mark.parametrize("place", ["README.md", "notebooks/00_start_here.ipynb"])
+def test_the_maps_list_every_lesson_with_the_minutes_of_its_header(place):
+    text = (ROOT / place).read_text(encoding="utf-8")
+    listed = dict(re.findall(r"(\d\d_\w+)\.ipynb\)\s*\|[^|\n]*\|\s*(\d+)\b", text))
+    headers = {path.stem: re.search(r"(\d+) minutes", read(path).cells[0].source)[1] for path in LESSONS}
+    if "README" not in place:
+        headers.pop("00_start_here")
+    assert listed == headers
