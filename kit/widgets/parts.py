@@ -93,7 +93,7 @@ class CopyableText(anywidget.AnyWidget):
     .kit-text pre {
       max-height: 24em; overflow: auto; margin: 4px 0; line-height: 1.35;
       color: var(--jp-content-font-color1); background: var(--jp-cell-editor-background);
-      padding: 8px; white-space: pre-wrap; overflow-wrap: anywhere;
+      padding: 8px; white-space: pre-wrap; word-break: normal; overflow-wrap: anywhere;
     }
     .kit-text button { width: auto; padding: 0 10px; }
     """

@@ -9,7 +9,7 @@ from lab import DARK, LIGHT, expect
 
 from kit.templates import templates
 
-PICKER = "from kit.widgets.templates import TemplatePicker\npicker = TemplatePicker()\npicker"
+PICKER = "from kit import TemplatePicker\npicker = TemplatePicker()\npicker"
 CLIENTS = Path(__file__).parents[2] / "kit" / "clients"
 
 

@@ -7,7 +7,7 @@ from ipywidgets.widgets.widget import _instances
 
 from kit.templates import templates
 from kit.widgets.parts import CopyableText, StatusLine
-from kit.widgets.templates import TemplatePicker
+from kit import TemplatePicker
 
 pytestmark = pytest.mark.usefixtures("folder")
 
