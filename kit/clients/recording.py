@@ -241,9 +241,10 @@ def _difference(request: dict[str, Any], other: dict[str, Any]) -> str:
 def _differ(value: Any, recorded: Any) -> str:
     """Return in words how a value differs; of a long one, the part where it begins to."""
     texts = repr(value), repr(recorded)
-    start = max(0, len(os.path.commonprefix(texts)) - 60)
+    size = 160
+    start = max(0, len(os.path.commonprefix(texts)) - 60) if max(map(len, texts)) > size else 0
     shown = [
-        ("..." if start else "") + text[start : start + 120] + ("..." if text[start + 120 :] else "")
+        ("..." if start else "") + text[start : start + size] + ("..." if text[start + size :] else "")
         for text in texts
     ]
     return f"is {shown[0]}, recorded was {shown[1]}."
