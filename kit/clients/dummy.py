@@ -22,7 +22,7 @@ Reply = Answer | BaseException | Sequence[Answer]  # for all choices, to be rais
 Replies = str | Sequence[Reply] | Callable[[list[dict[str, Any]]], Reply]
 
 
-def tool_call(name: str, **arguments: Any) -> ChatCompletionMessage:
+def tool_call(name: str, /, **arguments: Any) -> ChatCompletionMessage:
     """Return the message of a model that calls a tool: `tool_call("weather", city="Paris")`."""
     function = {"name": name, "arguments": json.dumps(arguments, ensure_ascii=False)}
     call = {"id": f"call_{uuid.uuid4().hex[:24]}", "type": "function", "function": function}

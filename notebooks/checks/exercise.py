@@ -3,6 +3,8 @@
 import contextlib
 import functools
 import io
+import sys
+from types import SimpleNamespace
 
 
 def exercise(number):
@@ -27,11 +29,23 @@ def exercise(number):
 
 def _find(find_mistake, answer):
     """Run a check in silence; an answer that breaks it is a wrong one."""
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()), _no_report():
         try:
             return find_mistake(answer)
         except Exception as error:
             return f"using your answer raised {type(error).__name__}: {error}"
+
+
+def _no_report():
+    """Keep AutoGen from reporting on the chats of a check: its log would go past a redirected stdout.
+
+    Worse, its handler keeps the stdout that it finds at the first report: the redirected one.
+    """
+    if "autogen" not in sys.modules:  # no need to wait for its import, unless the check brings it
+        return contextlib.nullcontext()
+    from autogen.io.base import IOStream
+
+    return IOStream.set_default(SimpleNamespace(send=lambda message: None, print=lambda *objects, **_: None))
 
 
 def prediction(right, **why):

@@ -252,6 +252,7 @@ def test_tool_call_makes_the_message_of_a_model_that_calls_a_tool():
     assert first.tool_calls[0].function.name == "weather"
     assert first.tool_calls[0].function.arguments == '{"city": "Málaga", "days": 2}'
     assert second.tool_calls[0].function.arguments == "{}"
+    assert tool_call("greet", name="Ann").tool_calls[0].function.arguments == '{"name": "Ann"}'
     assert first.tool_calls[0].type == "function"
     assert first.tool_calls[0].id and first.tool_calls[0].id != second.tool_calls[0].id
 
