@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
+import collections.abc
 import contextlib
-import inspect
-import linecache
+import contextvars
+import copy
+import json
 import pickle
+import queue
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from numbers import Real
 from typing import Any
 
 from kit.config_list import hide_secrets
+from kit.errors import explain, place_of, said
+from kit.protocol import constructor_of, methods_of, needed_by
 from kit.registration import PROTOCOL
 from kit.report import Finding, Report
 
 USAGE_KEYS = ("prompt_tokens", "completion_tokens", "total_tokens", "cost", "model")  # AutoGen's
-SPECIAL_TOKEN = re.compile(r"<\|[^|<>]{1,40}\|>|</?s>|\[/?INST\]|<(?:start|end)_of_turn>|<eos>")
+# What AutoGen asks a response for, be it there or not.
+ASKED_FOR = ("choices", "model", "id", "message_retrieval_function", "config_id", "pass_filter")
+SPECIAL_TOKEN = re.compile(
+    r"<\|[^|<>]{1,40}\|>|^\s*<s>(?!.*</s>\s*\S)|</s>\s*$|\[/?INST\]|<(?:start|end)_of_turn>|<eos>", re.DOTALL
+)
 QUESTION = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "What is 1 + 1?"}]
 AFTER_A_TOOL: list[dict[str, Any]] = [
     {"role": "user", "content": "Add 1 and 1."},
@@ -29,11 +40,18 @@ AFTER_A_TOOL: list[dict[str, Any]] = [
         ],
     },
     {"role": "tool", "tool_call_id": "call_1", "content": "2"},
+    {"role": "user", "content": "Add 2 and 2."},
 ]
+NUMBERS = {"type": "object", "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}}}
+TOOLS = [{"type": "function", "function": {"name": "add", "description": "Add.", "parameters": NUMBERS}}]
 
 
 class _Failed(Exception):
     """A step that later steps build on did not work; its finding is in the report already."""
+
+
+class _TooSlow(_Failed):
+    """And it is still at work, so that no later step can be run."""
 
 
 def check_model_client(
@@ -51,9 +69,60 @@ def check_model_client(
         kwargs: what the constructor gets besides the config, as at registration.
     """
     report = Report()
-    with contextlib.suppress(_Failed):
-        _Checkup(report, client, config, timeout, kwargs).run()
+    if config is not None and not isinstance(config, dict):
+        message = f"an entry is a dict; this is a {type(config).__name__}."
+        report.add(2, "the entry", [Finding("no-entry", message, "Pass one of the list: config_list[0].", 2)])
+        return report
+    checkup = _Checkup(report, client, config, timeout, kwargs)
+    with contextlib.suppress(_Failed), contextlib.closing(checkup.worker):
+        checkup.run()
     return report
+
+
+class _Worker:
+    """Runs calls in a thread of its own, so that one that never ends can be left behind.
+
+    It is one thread for all, since a client may be bound to that in which it was made; and where the
+    caller has an event loop, as a notebook has, the calls run in one too.
+    """
+
+    def __init__(self) -> None:
+        self._calls: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._results: queue.SimpleQueue[tuple[bool, Any]] = queue.SimpleQueue()
+        serve: Callable[[], Any] = self._serve
+        with contextlib.suppress(RuntimeError):  # that there is no loop
+            asyncio.get_running_loop()
+            serve = self._serve_in_loop
+        run = contextvars.copy_context().run
+        threading.Thread(target=run, args=(self._work, serve), daemon=True).start()
+
+    def run(self, action: Callable[[], Any], timeout: float) -> tuple[bool, Any] | None:
+        """Return True and the result, False and what was raised, or None if it takes longer."""
+        self._calls.put(action)
+        try:
+            return self._results.get(timeout=timeout)
+        except queue.Empty:
+            return None
+
+    def close(self) -> None:
+        self._calls.put(None)
+
+    def _work(self, serve: Callable[[], Any]) -> None:
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)  # only a main thread has one from the start
+        if (coroutine := serve()) is not None:
+            loop.run_until_complete(coroutine)
+        loop.close()
+
+    def _serve(self) -> None:
+        while action := self._calls.get():
+            try:
+                self._results.put((True, action()))
+            except BaseException as error:
+                self._results.put((False, error))
+
+    async def _serve_in_loop(self) -> None:
+        self._serve()
 
 
 class _Checkup:
@@ -64,6 +133,7 @@ class _Checkup:
         self.cls = client if isinstance(client, type) else type(client)
         self.client: Any = None if isinstance(client, type) else client
         self.name = self.cls.__name__
+        self.worker = _Worker()
         # What AutoGen adds to an entry before the class sees it.
         added = {"api_type": "openai", "stream": False, "tags": []}
         self.config = {**added, "model": "any-name", "model_client_cls": self.name, **(config or {})}
@@ -73,10 +143,14 @@ class _Checkup:
         if self.client is None:
             self.client = self.construct()
         response = self.create("a reply", QUESTION)
-        self.shape(response)
-        self.retrieval(response)
-        self.cost(response)
-        self.usage(response)
+        for row, look in (
+            ("the response's shape", self.shape),
+            ("message_retrieval", self.retrieval),
+            ("cost", self.cost),
+            ("get_usage, as AutoGen calls it", self.usage),
+        ):
+            with self.looking(row):
+                look(row, response)
         self.several_choices()
         self.extra_messages()
         self.pickled(response)
@@ -84,68 +158,69 @@ class _Checkup:
     # Each of these is one row of the report.
 
     def methods(self) -> None:
-        missing = [name for name in PROTOCOL if not callable(getattr(self.cls, name, None))]
-        findings = []
-        if missing:
-            message = f"{self.name} has no method {', '.join(missing)}."
-            findings.append(self.wrong("missing-method", message, f"def {missing[0]}(self, ...): ..."))
-        for name in PROTOCOL:
-            method = inspect.getattr_static(self.cls, name, None)
-            function = getattr(method, "__func__", method)
-            if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-                message = f"{name} is `async`: AutoGen would get a coroutine instead of its result."
-                findings.append(self.wrong("coroutine", message, f"def {name}, without async"))
-            elif inspect.isfunction(method) and not inspect.signature(method).parameters:
-                message = f"{name} takes no arguments, not even self."
-                findings.append(self.wrong("no-self", message, f"def {name}(self, response): ..."))
-        usage = inspect.getattr_static(self.cls, "get_usage", None)
-        if inspect.isfunction(usage) and len(inspect.signature(usage).parameters) == 1:
-            message = "get_usage takes one argument and is no static method: AutoGen passes it two."
-            findings.append(self.wrong("get-usage-not-static", message, "@staticmethod above def get_usage"))
+        findings = methods_of(self.cls)
         self.report.add(1, "it has the four methods", findings)
         if findings:
             raise _Failed
 
     def construct(self) -> Any:
-        def new() -> Any:
-            return self.cls(dict(self.config), **self.kwargs)
+        row, fix = "the constructor", "def __init__(self, config, **kwargs): ..."
+        for finding in constructor_of(self.cls):
+            self.fail(row, finding)
+        if needed := [name for name in needed_by(self.cls) if name not in self.kwargs]:
+            message = f"{self.name}'s constructor needs {', '.join(needed)} besides the config entry."
+            passed = ", ".join(f"{name}=..." for name in needed)
+            self.fail(row, self.wrong("constructor", message, f"check_model_client({self.name}, {passed})"))
+        client = self.call(row, lambda: self.cls(dict(self.config), **self.kwargs), "constructor", fix)
 
-        if inspect.getattr_static(self.cls, "__init__") is object.__init__:
-            message = f"{self.name} has no __init__ that takes the config entry."
-            fix = "def __init__(self, config, **kwargs): ..."
-            self.fail("the constructor", self.wrong("constructor", message, fix))
-        client = self.call("the constructor", new, "constructor", "def __init__(self, config, **kwargs): ...")
-        self.report.add(1, "the constructor", [])
+        def missing() -> list[str]:
+            return [name for name in PROTOCOL if not callable(getattr(client, name, None))]
+
+        if lacks := self.call(row, missing, "constructor", fix):
+            message = f"{self.name}(config) makes a {type(client).__name__} without {', '.join(lacks)}."
+            self.fail(row, self.wrong("missing-method", message, f"def {lacks[0]}(self, ...): ..."))
+        self.report.add(1, row, [])
         return client
 
     def create(self, checked: str, messages: list[dict[str, Any]], **params: Any) -> Any:
         """Return the response to some messages, after what every response must be."""
-        given = {**self.config, "messages": [dict(message) for message in messages], **params}
+        given = {**self.config, "messages": copy.deepcopy(messages), **params}
+        history = list(given["messages"])
         fix = "Run create by itself with these params to see where it fails."
         response = self.call(f"create: {checked}", lambda: self.client.create(given), "create-fails", fix)
-        finding = None
-        if inspect.isawaitable(response) or inspect.isgenerator(response):
-            kind = type(response).__name__
-            message = f"create returned a {kind} instead of a response."
+        kind, finding = type(response), None
+        if hasattr(kind, "__await__") or issubclass(
+            kind, (collections.abc.Iterator, collections.abc.AsyncIterator)
+        ):
+            message = f"create returned a {kind.__name__} instead of a response."
             finding = self.wrong("coroutine", message, "Run it to its end within create.")
         elif response is None:
             message = "create returned nothing."
             finding = self.wrong("create-returns-none", message, "End it with: return response")
-        elif isinstance(response, (str, dict, list, tuple)):
-            kind = type(response).__name__
-            message = f"create returned a {kind}: AutoGen could not store a cost on it."
+        elif kind.__module__ == "builtins":
+            message = f"create returned a {kind.__name__}: AutoGen could not store a cost on it."
             fix = "Return an openai ChatCompletion, or a SimpleNamespace with choices and model."
             finding = self.wrong("create-returns-text", message, fix)
         if finding:
             self.fail(f"create: {checked}", finding)
-        self.report.add(1, f"create: {checked}", [])
+        findings = []
+        if history != messages:
+            message = "create changes the messages that it gets: they are the agent's history."
+            fix = 'messages = [dict(message) for message in params["messages"]]'
+            findings.append(self.wrong("changes-messages", message, fix, warning=True))
+        self.report.add(1, f"create: {checked}", self.new(findings))
         return response
 
-    def shape(self, response: Any) -> None:
-        findings = []
-        choices = getattr(response, "choices", None)
+    def shape(self, row: str, response: Any) -> None:
+        def read() -> dict[str, Any]:
+            return {name: getattr(response, name) for name in ASKED_FOR if hasattr(response, name)}
+
+        fix = "Let the response raise AttributeError, and nothing else, for what it does not have."
+        parts = self.call(row, read, "response-raises", fix)
+        kind, findings = type(response).__name__, []
+        choices = parts.get("choices")
         if not isinstance(choices, (list, tuple)):
-            message = "the response has no list `choices`."
+            message = f"the response, a {kind}, has no list `choices`."
             findings.append(self.wrong("no-choices", message, "response.choices = [...]"))
         elif not choices:
             message = "`choices` is empty: the reply was made, but not put into it."
@@ -153,26 +228,59 @@ class _Checkup:
         elif not all(hasattr(getattr(choice, "message", None), "content") for choice in choices):
             message = "a choice has no message.content."
             findings.append(self.wrong("no-content", message, "choice.message.content = text"))
-        if getattr(response, "model", None) is None:
+        if parts.get("model") is None:
             message = "the response names no model."
             findings.append(self.wrong("no-model", message, 'response.model = self.config["model"]'))
         try:
             response.cost = getattr(response, "cost", 0)
         except (AttributeError, TypeError, ValueError):
-            message = f"AutoGen can't store the cost on a {type(response).__name__}."
+            message = f"AutoGen can't store the cost on a {kind}."
             fix = "Return a ChatCompletion or a SimpleNamespace."
             findings.append(self.wrong("frozen-response", message, fix))
-        if not findings and not getattr(response, "id", None):
+        fix = "response.id = uuid.uuid4().hex"
+        if "id" in parts and not isinstance(parts["id"], collections.abc.Hashable):
+            message = f"the response's `id` is a {type(parts['id']).__name__}: AutoGen needs a text."
+            findings.append(self.wrong("odd-id", message, fix))
+        if not findings and "id" not in parts:
             message = (
                 "the response has no `id`: AutoGen 0.14 reads its choices and never calls message_retrieval."
             )
-            findings.append(self.wrong("no-id", message, "response.id = uuid.uuid4().hex", warning=True))
-        self.report.add(1, "the response's shape", findings)
+            findings.append(self.wrong("no-id", message, fix, warning=True))
+        self.report.add(1, row, findings)
         if any(not finding.warning for finding in findings):
             raise _Failed
 
-    def retrieval(self, response: Any) -> None:
-        row, fix = "message_retrieval", "return [choice.message.content for choice in response.choices]"
+    def retrieval(self, row: str, response: Any) -> None:
+        texts, findings = self.texts(row, response)
+        reply, shown = texts[0], response.choices[0].message
+        instead = shown if getattr(shown, "tool_calls", None) else shown.content
+        if not findings and not hasattr(response, "id") and reply is not instead and reply != instead:
+            message = (
+                f"without an `id`, AutoGen replies with the first choice's content, {_shown(instead)}, not "
+                "with what message_retrieval returns."
+            )
+            findings.append(self.wrong("no-id", message, "response.id = uuid.uuid4().hex"))
+        text = reply if isinstance(reply, str) else "a message"
+        if not text:
+            message = "the reply is an empty text."
+            fix = "Look at what the model made, and where it was cut."
+            findings.append(self.wrong("empty-reply", message, fix, warning=True))
+        if tokens := SPECIAL_TOKEN.findall(text):
+            found = " ".join(sorted({token.strip() for token in tokens}))
+            message = f"the reply holds special tokens of the model: {found}"
+            how = "tokenizer.decode(..., skip_special_tokens=True)"
+            findings.append(self.wrong("special-tokens", message, how, warning=True))
+        system, asked = (message["content"] for message in QUESTION)
+        _, repeated, rest = text.partition(asked)
+        if repeated and (rest.strip() or system in text):  # else it may be an echo, made on purpose
+            message = "the reply repeats the prompt."
+            how = "Decode only what is new: output[0, prompt_length:]"
+            findings.append(self.wrong("repeats-prompt", message, how, warning=True))
+        self.report.add(1, row, findings)
+
+    def texts(self, row: str, response: Any) -> tuple[list[Any], list[Finding]]:
+        """Return what message_retrieval makes of a response, and what AutoGen can't use of it."""
+        fix = "return [choice.message.content for choice in response.choices]"
         texts = self.call(row, lambda: self.client.message_retrieval(response), "retrieval-fails", fix)
         if isinstance(texts, str):
             message = "message_retrieval returned a text: AutoGen would reply with its first letter."
@@ -183,38 +291,33 @@ class _Checkup:
         if not texts:
             message = "message_retrieval returned an empty list."
             self.fail(row, self.wrong("retrieval-empty", message, fix))
-        findings = []
+        contents = [choice.message.content for choice in response.choices]
         for item in texts:
-            if not (isinstance(item, (str, dict)) or hasattr(item, "content")):
-                message = f"message_retrieval's list holds a {type(item).__name__}, not a text or a message."
-                findings.append(self.wrong("retrieval-items", message, fix))
-                break
-        first = texts[0] if isinstance(texts[0], str) else ""
-        if tokens := SPECIAL_TOKEN.findall(first):
-            message = f"the reply holds special tokens of the model: {' '.join(sorted(set(tokens)))}"
-            how = "tokenizer.decode(..., skip_special_tokens=True)"
-            findings.append(self.wrong("special-tokens", message, how, warning=True))
-        asked = QUESTION[-1]["content"]
-        if asked in first and len(first) > len(asked):
-            message = "the reply repeats the prompt."
-            how = "Decode only what is new: output[0, prompt_length:]"
-            findings.append(self.wrong("repeats-prompt", message, how, warning=True))
-        self.report.add(1, row, findings)
+            if not isinstance(item, (str, dict)) and not hasattr(item, "model_dump"):
+                message = f"message_retrieval's list holds a {type(item).__name__}, not a text or a message"
+                if any(item is content for content in contents):
+                    message, fix = f"{message}: create put it there", "choice.message.content = text"
+                return texts, [self.wrong("retrieval-items", f"{message}.", fix)]
+            if not isinstance(item, str):
+                message_ = item if isinstance(item, dict) else item.model_dump()
+                if wrong := _wrong_message(message_):
+                    return texts, [self.wrong(*wrong)]
+        return texts, []
 
-    def cost(self, response: Any) -> None:
+    def cost(self, row: str, response: Any) -> None:
         fix = "return 0"
-        cost = self.call("cost", lambda: self.client.cost(response), "cost-fails", fix)
+        cost = self.call(row, lambda: self.client.cost(response), "cost-fails", fix)
         findings = []
-        if isinstance(cost, bool) or not isinstance(cost, (int, float)):
+        if isinstance(cost, bool) or not isinstance(cost, Real):
             message = f"cost returned {_shown(cost)} instead of a number."
             findings.append(self.wrong("cost-no-number", message, fix))
-        elif cost < 0:
+        elif not float(cost) >= 0:
             findings.append(self.wrong("cost-negative", f"cost returned {cost}.", fix))
-        self.report.add(1, "cost", findings)
+        self.report.add(1, row, findings)
         if not findings:
             response.cost = cost  # as AutoGen does, before it asks for the usage
 
-    def usage(self, response: Any) -> None:
+    def usage(self, row: str, response: Any) -> None:
         fix = f"Return a dict with {', '.join(USAGE_KEYS)}, or {{}} for none."
         usage = self.call("get_usage", lambda: self.client.get_usage(response), "usage-fails", fix)
         findings = []
@@ -223,7 +326,7 @@ class _Checkup:
             findings.append(self.wrong("usage-no-dict", message, fix))
         elif usage:
             missing = [key for key in USAGE_KEYS if key not in usage]
-            odd = [key for key in USAGE_KEYS[:4] if key in usage and not isinstance(usage[key], (int, float))]
+            odd = [key for key in USAGE_KEYS[:4] if key in usage and not isinstance(usage[key], Real)]
             if missing:
                 message = (
                     f"get_usage lacks {', '.join(missing)}: AutoGen would drop the others, without a word."
@@ -232,100 +335,124 @@ class _Checkup:
             if odd:
                 message = f"get_usage's {odd[0]} is {_shown(usage[odd[0]])} instead of a number."
                 findings.append(self.wrong("usage-no-number", message, fix))
-        self.report.add(1, "get_usage, as AutoGen calls it", findings)
+            if not isinstance(usage.get("model", ""), str):
+                message = f"get_usage's model is {_shown(usage['model'])} instead of its name."
+                findings.append(self.wrong("usage-no-name", message, '"model": response.model'))
+        self.report.add(1, row, findings)
 
     def several_choices(self) -> None:
-        before = len(self.report.checks)
-        try:
+        with self.softened():
             response = self.create("two choices", QUESTION, n=2)
-        except _Failed:
-            self.soften(before)  # a class may have no use for n
-            return
-        count = len(getattr(response, "choices", None) or [])
-        message = f"n=2 was asked for, and the response has {count} choices."
-        if count != 2:
-            fix = "A choice for each of range(params.get('n', 1))"
-            wrong = self.wrong("n-ignored", message, fix, warning=True)
-            self.report.checks[-1] = (1, "create: two choices", [wrong])
+            count = len(getattr(response, "choices", None) or [])
+            if count != 2:
+                message = f"n=2 was asked for, and the response has {count} choices."
+                fix = "A choice for each of range(params.get('n', 1))"
+                wrong = self.wrong("n-ignored", message, fix, warning=True)
+                self.report.checks[-1] = (1, "create: two choices", [wrong])
 
     def extra_messages(self) -> None:
-        for checked, messages, params in (
-            ("streaming asked for", QUESTION, {"stream": True}),
-            ("messages of a tool call", AFTER_A_TOOL, {}),
-        ):
-            before = len(self.report.checks)
-            try:
-                self.create(checked, messages, **params)
-            except _Failed:
-                self.soften(before)
+        with self.softened():
+            self.create("streaming asked for", QUESTION, stream=True)
+        row, response = "messages of a tool call", None
+        with self.softened():
+            response = self.create(row, AFTER_A_TOOL, tools=TOOLS)
+        if response is not None:  # what it says may be a tool call now
+            with contextlib.suppress(_Failed), self.looking(f"create: {row}"):
+                step, checked, findings = self.report.checks.pop()
+                self.report.add(step, checked, findings + self.new(self.texts(checked, response)[1]))
 
     def pickled(self, response: Any) -> None:
+        done = self.worker.run(lambda: pickle.loads(pickle.dumps(response)), self.timeout)
         findings = []
-        try:
-            pickle.loads(pickle.dumps(response))
-        except Exception as error:
-            message = f"the response can't be pickled, so AutoGen's cache can't keep it: {error}"
+        if not done or not done[0]:
+            why = said(done[1]) if done else f"it takes more than {self.timeout:g} s"
+            message = f"the response can't be pickled, so AutoGen's cache can't keep it: {why}"
             fix = "Keep models, functions and locks out of the response."
-            findings.append(self.wrong("not-picklable", hide_secrets(message), fix, warning=True))
+            findings.append(self.wrong("not-picklable", message, fix, warning=True))
         self.report.add(1, "the response can be cached", findings)
 
     # How a step is called, and what becomes of one that fails.
 
     def call(self, checked: str, action: Callable[[], Any], code: str, fix: str) -> Any:
         """Return what an action returns, or fail with what it raised, or with the time that it takes."""
-        result: list[Any] = []
-
-        def work() -> None:
-            try:
-                result.extend((True, action()))
-            except BaseException as error:
-                result.extend((False, error))
-
-        worker = threading.Thread(target=work, daemon=True)
-        worker.start()
-        worker.join(self.timeout)
-        if not result:
+        done = self.worker.run(action, self.timeout)
+        if done is None:
             message = f"{checked} takes more than {self.timeout:g} s."
-            self.fail(
-                checked, self.wrong("too-slow", message, "Wait longer with timeout=, or find what waits.")
-            )
-        fine, value = result
+            fix = "Wait longer with timeout=, or find what waits."
+            self.report.add(1, checked, [self.wrong("too-slow", message, fix)])
+            raise _TooSlow
+        fine, value = done
         if not fine:
-            message = f"{_place(value, self.cls)}{type(value).__name__}: {hide_secrets(str(value))}"
-            self.fail(checked, self.wrong(code, message[:500], fix))
+            known = explain(value)
+            message = f"{place_of(value)}{type(value).__name__}: {said(value)}"
+            if known.code != "error":
+                message, fix = known.message, known.fix
+            self.fail(checked, self.wrong(code, message, fix))
         return value
+
+    @contextlib.contextmanager
+    def looking(self, checked: str) -> Iterator[None]:
+        """Report what can't be looked at, since it raises when its attributes are read."""
+        try:
+            yield
+        except _Failed:
+            raise
+        except Exception as error:
+            message = f"{place_of(error)}{type(error).__name__}: {said(error)}"
+            fix = "Find what raises it when it is looked at: a property, or __getattr__."
+            self.fail(checked, self.wrong("unreadable", message, fix))
+
+    @contextlib.contextmanager
+    def softened(self) -> Iterator[None]:
+        """Turn what is found here into warnings: AutoGen only asks for it if you do."""
+        before = len(self.report.checks)
+        try:
+            yield
+        except _TooSlow:
+            raise
+        except _Failed:
+            for index, (step, checked, findings) in enumerate(self.report.checks[before:], before):
+                softer = [replace(finding, warning=True) for finding in findings]
+                self.report.checks[index] = (step, checked, softer)
 
     def fail(self, checked: str, finding: Finding) -> None:
         self.report.add(finding.step, checked, [finding])
         raise _Failed
 
-    def soften(self, before: int) -> None:
-        """Turn what was found since then into warnings: AutoGen only asks for it if you do."""
-        for index, (step, checked, findings) in enumerate(self.report.checks):
-            if index >= before:
-                softer = [replace(finding, warning=True) for finding in findings]
-                self.report.checks[index] = (step, checked, softer)
+    def new(self, findings: list[Finding]) -> list[Finding]:
+        """Return what has not been found in an earlier row."""
+        known = self.report.findings
+        return [finding for finding in findings if finding not in known]
 
     def wrong(self, code: str, message: str, fix: str, warning: bool = False) -> Finding:
         return Finding(code, message, fix, 1, warning)
 
 
-def _place(error: BaseException, cls: type) -> str:
-    """Return the line of the class that raised an error: "line 12, `x = ...`: "."""
-    trace, last = error.__traceback__, None
-    files = {getattr(getattr(m, "__code__", None), "co_filename", None) for m in vars(cls).values()}
-    while trace:
-        if trace.tb_frame.f_code.co_filename in files - {None}:
-            last = trace
-        trace = trace.tb_next
-    if last is None:
-        return ""
-    frame = last.tb_frame
-    line = linecache.getline(frame.f_code.co_filename, last.tb_lineno).strip()
-    where = f"{frame.f_code.co_name}, line {last.tb_lineno}"
-    return f"{where}, `{line}`: " if line else f"{where}: "
+def _wrong_message(message: dict[str, Any]) -> tuple[str, str, str] | None:
+    """Return code, message and fix of what AutoGen can't use of a reply that is a whole message."""
+    content, calls = message.get("content"), message.get("tool_calls")
+    if not isinstance(content, (str, list, type(None))):
+        return "message-content", f"a message's content is {_shown(content)}.", '"content": text'
+    if content is None and not calls and not message.get("function_call"):
+        what = "a message has neither a content nor tool_calls: AutoGen can't send it."
+        return "message-empty", what, '{"role": "assistant", "content": text}'
+    form = '{"id": "call_1", "type": "function", "function": {"name": "add", "arguments": "{}"}}'
+    for call in calls or []:
+        function = call.get("function") if isinstance(call, dict) else None
+        if not isinstance(function, dict) or not all(map(call.get, ("id", "type"))):
+            return "tool-call", "a tool call lacks its id, its type or its function.", form
+        arguments: Any = function.get("arguments")
+        try:
+            json.loads(arguments)
+        except (TypeError, ValueError):
+            what = f"a tool call's arguments are {_shown(arguments)} instead of a JSON text."
+            return "tool-call", what, '"arguments": json.dumps(arguments)'
+    return None
 
 
 def _shown(value: Any) -> str:
-    text = hide_secrets(repr(value))
+    try:
+        text = hide_secrets(repr(value)[:10_000])
+    except Exception:
+        text = f"a {type(value).__name__}"
     return text if len(text) < 60 else f"{text[:57]}..."

@@ -6,20 +6,16 @@ settings are read. `check_model_client` (kit/checkup.py) is what runs a class.
 
 from __future__ import annotations
 
-import difflib
-import functools
+import contextlib
 import importlib.metadata
 import importlib.util
-import inspect
 import json
-import linecache
 import os
 import re
 import sys
-import tomllib
-import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -27,53 +23,67 @@ from kit.config_list import (
     ConfigListError,
     Problem,
     check_config_list,
-    hide_secrets,
     parse_config_list,
     read_source,
 )
+from kit.errors import explain, frames_of, has, said
 from kit.inspection import facts, model_clients, what_loading_takes
-from kit.registration import PROTOCOL, Registration, register_model_clients
+from kit.protocol import constructor_of, methods_of, needed_by
+from kit.registration import PROTOCOL, Registration
 from kit.report import Finding, Report
 
 ENDLESS = 1000  # turns from which on a chat counts as one that never ends
+MANY = 200  # entries of a list that are looked at
+TOO_LARGE = 1_000_000  # bytes from which on a file is no config list
 
 
-def diagnose(subject: Any = None, *classes: Any, error: BaseException | None = None) -> Report:
+def diagnose(subject: Any = None, *classes: Any, error: BaseException | str | None = None) -> Report:
     """Return what is wrong, and how to mend it, what to mend first in front.
 
     Args:
-        subject: an agent, a group-chat manager, a config list, an entry, the name of its file or
-            environment variable, or a model client class; None looks at the packages alone.
+        subject: an agent, a list of them, a group-chat manager, a config list, an entry, the name of
+            its file or environment variable, or a model client class; None looks at the packages alone.
         classes: the model client classes that you have.
-        error: the exception that you got, if any.
+        error: the exception that you got, or its text, if any.
     """
     report = Report()
-    report.add(0, "the packages fit together", _packages())
-    if isinstance(subject, type) and not classes:
-        subject, classes = None, (subject,)
+    with _looking(report, 0):
+        report.add(0, "the packages fit together", _packages())
+    if not classes and has(subject, *PROTOCOL) or isinstance(subject, type):
+        subject, classes = None, (subject if isinstance(subject, type) else type(subject), *classes)
+    agents = [*subject] if isinstance(subject, (list, tuple)) and subject else [subject]
+    is_list = not all(has(agent, "generate_reply") for agent in agents)
+    places: list[Registration] = []
+    with _looking(report, 3):
+        agents = [] if is_list else _everybody(agents)
+        places = [place for agent in agents for place in _places(agent)]
     if classes:
-        report.add(1, "the classes", [finding for cls in classes for finding in _class(cls)])
-    if isinstance(subject, (str, Path)):
-        subject = _source(report, subject)
-    if isinstance(subject, dict):
-        message = "this is one entry; a config list is a list of them."
-        report.add(2, "it is a list", [Finding("single-entry", message, "Put [ ] around it.", 2)])
-        subject = [subject]
-    if hasattr(subject, "config_list"):  # an LLMConfig
-        subject = [_plain(entry) for entry in subject.config_list]
-    if isinstance(subject, (list, tuple)):
-        _list(report, list(subject), classes)
-    elif hasattr(subject, "generate_reply"):
-        _agent(report, subject, classes)
-    elif subject is not None:
-        message = f"a {type(subject).__name__} can't be diagnosed."
-        fix = "Pass an agent, a config list, the name of its file, or a class."
-        report.add(2, "what was passed", [Finding("unknown-subject", message, fix, 2)])
+        with _looking(report, 1):
+            entered = {place.class_name for place in places}
+            report.add(1, "the classes", [finding for cls in classes for finding in _class(cls, entered)])
+    classes = tuple(cls for cls in classes if isinstance(cls, type) or has(cls, *PROTOCOL))
+    with _looking(report, 2 if is_list else 3):
+        if is_list and subject is not None:
+            _config(report, subject, classes)
+        elif agents:
+            _agents(report, agents, places, classes)
     if error is not None:
-        explained = explain(error)
-        if explained.code not in {finding.code for finding in report.findings}:
-            report.add(explained.step, "the error", [explained])
+        with _looking(report, 4):
+            explained = explain(error)
+            if explained.code not in {finding.code for finding in report.findings}:
+                report.add(explained.step, "the error", [explained])
     return report
+
+
+@contextlib.contextmanager
+def _looking(report: Report, step: int) -> Iterator[None]:
+    """Report an object that can't even be looked at, in place of what would have been found there."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        message = f"what is here can't be looked at: {type(error).__name__}: {said(error)}"
+        fix = "Find what raises it: a property, a metaclass, or a value inside."
+        report.add(step, "all of it", [Finding("unreadable", message, fix, step, warning=True)])
 
 
 # The packages ---------------------------------------------------------------------------------
@@ -119,144 +129,179 @@ def _version(name: str) -> str | None:
 # Step 1: the class ----------------------------------------------------------------------------
 
 
-def _class(cls: Any) -> list[Finding]:
-    """Return what can be seen to be wrong with a class without running it."""
-    findings = []
+def _class(cls: Any, entered: set[str]) -> list[Finding]:
+    """Return what can be seen to be wrong with a class without running it.
+
+    Of the classes that agents' entries name, it is told there what their constructors need.
+    """
     if not isinstance(cls, type):
         name = type(cls).__name__
+        if not has(cls, *PROTOCOL):
+            message = f"{cls!r} is a {name}, no model client class."
+            return [Finding("no-class", message, "Pass the class itself, by its name without quotes.", 1)]
         message = f"this is an instance of {name}: AutoGen's register_model_client wants the class."
         fix = f"agent.register_model_client({name}), or kit's register_model_clients, which takes both."
-        findings.append(Finding("instance", message, fix, 1, warning=True))
-        cls = type(cls)
-    name = cls.__name__
-    for method in PROTOCOL:
-        found = inspect.getattr_static(cls, method, None)
-        if found is None:
-            close = difflib.get_close_matches(method, [n for n in vars(cls) if n not in PROTOCOL], 1)
-            but = f" Is {close[0]!r} meant?" if close else ""
-            message = f"{name} has no method {method}.{but}"
-            findings.append(Finding("missing-method", message, f"def {method}(self, ...): ...", 1))
-            continue
-        function = getattr(found, "__func__", found)
-        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-            message = f"{name}.{method} is async: AutoGen would get a coroutine instead of its result."
-            findings.append(Finding("coroutine", message, f"def {method}, without async", 1))
-        elif inspect.isfunction(function) and not _takes(found, 1 if isinstance(found, staticmethod) else 2):
-            if method == "get_usage":
-                message = f"{name}.get_usage does not take what AutoGen passes: it is no static method."
-                findings.append(Finding("get-usage-not-static", message, "@staticmethod above it", 1))
-            else:
-                message = f"{name}.{method} does not take one argument besides self."
-                findings.append(
-                    Finding("signature", message, f"def {method}(self, {_PASSED[method]}): ...", 1)
-                )
-    if not findings:
-        findings += _constructor(cls)
+        return [Finding("instance", message, fix, 1, warning=True), *_class(type(cls), entered)]
+    findings = methods_of(cls) or constructor_of(cls)
+    needed = [] if findings or cls.__name__ in entered else needed_by(cls)
+    if needed:
+        message = f"{cls.__name__}'s constructor needs {', '.join(needed)} besides the config entry."
+        fix = f"agent.register_model_client({_call(cls)})"
+        findings = [Finding("needs-arguments", message, fix, 3, warning=True)]
     return findings
 
 
-_PASSED = {"create": "params", "message_retrieval": "response", "cost": "response", "get_usage": "response"}
-
-
-def _takes(function: Any, count: int) -> bool:
-    """Return whether a function can be called with so many arguments."""
-    try:
-        inspect.signature(getattr(function, "__func__", function)).bind(*[None] * count)
-    except TypeError:
-        return False
-    return True
-
-
-def _constructor(cls: type) -> list[Finding]:
-    if inspect.getattr_static(cls, "__init__") is object.__init__:
-        message = f"{cls.__name__} has no __init__ that takes the config entry."
-        return [Finding("constructor", message, "def __init__(self, config, **kwargs): ...", 1)]
-    try:
-        parameters = [*inspect.signature(cls).parameters.values()]
-    except (TypeError, ValueError):  # made in C
-        return []
-    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    if not positional and not any(p.kind is p.VAR_POSITIONAL for p in parameters):
-        message = f"{cls.__name__}'s constructor does not take the config entry, which AutoGen passes first."
-        return [Finding("constructor", message, "def __init__(self, config, **kwargs): ...", 1)]
-    needed = [
-        p.name
-        for p in parameters
-        if p not in positional[:1]
-        and p.default is p.empty
-        and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
-    ]
-    if not needed:
-        return []
-    passed = ", ".join(f"{name}=..." for name in needed)
-    message = f"{cls.__name__}'s constructor needs {', '.join(needed)} besides the config entry."
-    fix = f"agent.register_model_client({cls.__name__}, {passed})"
-    return [Finding("needs-arguments", message, fix, 3, warning=True)]
+def _call(cls: type) -> str:
+    """Return what to pass to register_model_client for a class."""
+    return ", ".join([cls.__name__, *(f"{name}=..." for name in needed_by(cls))])
 
 
 # Step 2: the list -----------------------------------------------------------------------------
 
 
+def _config(report: Report, subject: Any, classes: tuple[Any, ...]) -> None:
+    """Report on a config list, or on what stands for one: its name, its text, one entry, an LLMConfig."""
+    if isinstance(subject, (str, Path)):
+        subject = _source(report, subject)
+    if isinstance(subject, dict) and "config_list" in subject:  # what an agent takes as its llm_config
+        subject = subject["config_list"]
+    elif type(subject).__name__ == "LLMConfig":
+        subject = subject.config_list
+    elif isinstance(subject, dict):
+        message = "this is one entry; a config list is a list of them."
+        report.add(2, "it is a list", [Finding("single-entry", message, "Put [ ] around it.", 2)])
+        subject = [subject]
+    if isinstance(subject, (list, tuple)):
+        entries = [_plain(entry) if has(entry, "model_dump") else entry for entry in subject]
+        _list(report, entries, classes)
+    elif subject is not None:
+        message = f"a {type(subject).__name__} can't be diagnosed."
+        fix = "Pass an agent, a config list, the name of its file, or a class."
+        if has(subject, "speaker_selection_method"):
+            fix = "Pass the manager of the group: GroupChatManager(groupchat=...)."
+        report.add(2, "what was passed", [Finding("unknown-subject", message, fix, 2)])
+
+
 def _source(report: Report, name: str | Path) -> list[dict[str, Any]] | None:
-    """Return the entries of a file or variable, None after reporting why there are none."""
+    """Return the entries of a file, a variable or a text, None after reporting why there are none."""
     findings = []
+    is_text = str(name).lstrip()[:1] in ("[", "{")
+    shown = "the text" if is_text else str(name)
     variable = os.environ.get(str(name))
-    if variable and Path(name).is_file() and variable != str(name):
+    if variable and os.path.isfile(name) and variable != str(name):
         message = f"the environment variable {name} is set, so AutoGen does not read the file {name}."
         fix = f"Unset the variable, or rename the file: del os.environ[{str(name)!r}]"
         findings.append(Finding("variable-hides-file", message, fix, 2, warning=True))
     try:
-        text, source, _ = read_source(name)
+        text, source = (str(name), shown) if is_text else _read(str(name), variable or str(name))
         entries = parse_config_list(text, source)
     except ConfigListError as refused:
         findings += [_of_problem(problem) for problem in refused.problems]
-        report.add(2, f"{name} can be read", findings)
+        report.add(2, f"{shown} can be read", findings)
         return None
-    report.add(2, f"{name} can be read", findings)
+    report.add(2, f"{shown} can be read", findings)
     return entries
 
 
+def _read(name: str, path: str) -> tuple[str, str]:
+    """Return the text of a file or variable, and its name; a device, say, would never end.
+
+    Raises:
+        ConfigListError: there is no such text.
+    """
+    problem = ""
+    size = os.path.getsize(path) if os.path.exists(path) else 0
+    if not name.strip():
+        problem = "the name is empty. Write that of the file, or of the environment variable."
+    elif size > TOO_LARGE or (os.path.exists(path) and not os.path.isfile(path)):
+        what = f"{size / 1e6:.0f} MB" if os.path.isfile(path) else "a folder or a device"
+        problem = f"{path!r} is {what}, no config list. Name the file that holds the list."
+    elif path == name and not os.path.lexists(path) and (near := _file_like(name)):
+        problem = f"no environment variable and no file is called {name!r}. Is {near!r} meant?"
+    if problem:
+        raise ConfigListError(name, [Problem(problem)])
+    return read_source(name)[:2]
+
+
+def _file_like(name: str) -> str:
+    return next(iter(get_close_matches(name, os.listdir(), 1, 0.7)), "")
+
+
 def _list(report: Report, entries: list[Any], classes: tuple[Any, ...]) -> None:
-    problems = check_config_list(entries)
-    report.add(2, "AutoGen accepts the list", [_of_problem(problem) for problem in problems])
-    objects = [entry for entry in entries if isinstance(entry, dict)]
+    objects = {index: entry for index, entry in enumerate(entries[:MANY]) if isinstance(entry, dict)}
+    misnamed = {index: field for index, entry in objects.items() if (field := _misnamed(entry))}
+    findings = [
+        Finding(
+            "misnamed-class",
+            f"entry {index}: AutoGen does not know {field!r}, so it takes its own client, for OpenAI.",
+            f'"model_client_cls": {json.dumps(str(objects[index][field]))}',
+            2,
+        )
+        for index, field in misnamed.items()
+    ]
+    findings += [] if misnamed else _unnamed(objects.values(), classes)
+    for problem in check_config_list(entries[:MANY]):
+        field = misnamed.get(problem.entry or 0)
+        if not (findings and problem.field in ("api_key", field)):  # its own client wants a key: a symptom
+            findings.append(_of_problem(problem))
+    if len(entries) > MANY:
+        message = f"only the first {MANY} of {len(entries)} entries were looked at."
+        findings.append(Finding("many-entries", message, "Keep those that you need.", 2, warning=True))
+    report.add(2, "AutoGen accepts the list", findings)
     if classes:
         report.add(3, "what the entries name", _names(objects, classes))
     _local_models(report, "local models", objects)
 
 
-def _local_models(report: Report, checked: str, entries: list[dict[str, Any]]) -> None:
-    found = [_local_model(index, entry) for index, entry in enumerate(entries) if _loads_a_model(entry)]
+def _misnamed(entry: dict[str, Any]) -> str | None:
+    """Return the field of an entry that should have been called model_client_cls, if there is one."""
+    if "model_client_cls" in entry:
+        return None
+    return next(iter(get_close_matches("model_client_cls", map(str, entry), 1, 0.7)), None)
+
+
+def _local_models(report: Report, checked: str, entries: dict[int, dict[str, Any]]) -> None:
+    found = [_local_model(index, entry) for index, entry in entries.items() if _loads_a_model(entry)]
     if found:
         report.add(2, checked, sum(found, []))
 
 
 def _of_problem(problem: Problem) -> Finding:
     """Return a config list's problem as a finding: its first sentence, and what follows as the fix."""
-    what, _, fix = str(problem).partition(". ")
-    return Finding("config-list", what, fix, 2, problem.warning)
+    place = str(problem).removesuffix(problem.message)
+    what, _, fix = problem.message.partition(". ")
+    if not fix and "read" not in what:  # "what it is: what to do"
+        what, _, fix = problem.message.partition(": ")
+    if problem.field == "api_key" and "client" in what:
+        fix = f'A client of your own needs "model_client_cls" in its entry, OpenAI a key. {fix}'
+    fix = fix or "Name the file or variable that holds the list; kit.ConfigListBuilder writes one."
+    return Finding("config-list", place + what, fix, 2, problem.warning)
 
 
-def _names(entries: list[dict[str, Any]], classes: tuple[Any, ...]) -> list[Finding]:
+def _names(entries: dict[int, dict[str, Any]], classes: tuple[Any, ...]) -> list[Finding]:
     """Return where the names in the entries and those of the classes differ."""
     names = [cls.__name__ if isinstance(cls, type) else type(cls).__name__ for cls in classes]
     findings = []
     for name in sorted({name for name in names if names.count(name) > 1}):
         message = f"two of the classes are named {name}: an entry can't tell them apart."
         findings.append(Finding("same-name", message, "Give one of them another name.", 1))
-    wanted = [entry.get("model_client_cls") for entry in entries]
-    for index, named in enumerate(wanted):
-        if names and isinstance(named, str) and named not in names:
+    for index, entry in entries.items():
+        named = entry.get("model_client_cls")
+        if isinstance(named, str) and named not in names:
             similar = [name for name in names if name.lower() == named.lower()]
-            close = [*similar, *difflib.get_close_matches(named, names, 1, 0.5), names[0]][0]
+            close = [*similar, *get_close_matches(named, names, 1, 0.5), names[0]][0]
             message = f"entry {index} names {named!r}; the classes here are named {', '.join(names)}."
-            fix = f'"model_client_cls": "{close}"'
-            findings.append(Finding("name-differs", message, fix, 3))
-    if names and not any(wanted):
-        message = "no entry names a class, so AutoGen takes its own client, for OpenAI."
-        fix = f'Add "model_client_cls": "{names[0]}" to the entry.'
-        findings.append(Finding("no-entry-for-class", message, fix, 2))
+            findings.append(Finding("name-differs", message, f'"model_client_cls": "{close}"', 3))
     return findings
+
+
+def _unnamed(entries: Iterable[dict[str, Any]], classes: tuple[Any, ...]) -> list[Finding]:
+    """Return that there are classes, and no entry that names any."""
+    if not classes or any(entry.get("model_client_cls") for entry in entries):
+        return []
+    name = next((cls.__name__ for cls in classes if isinstance(cls, type)), type(classes[0]).__name__)
+    message = "no entry names a class, so AutoGen takes its own client, for OpenAI."
+    return [Finding("no-entry-for-class", message, f'Add "model_client_cls": "{name}" to the entry.', 2)]
 
 
 def _loads_a_model(entry: dict[str, Any]) -> bool:
@@ -300,8 +345,8 @@ def _local_model(index: int, entry: dict[str, Any]) -> list[Finding]:
 
 
 def _model_folder(entry: dict[str, Any], name: str) -> list[Finding]:
-    folder = Path(name).expanduser()
-    if not folder.exists():
+    folder = Path(os.path.expanduser(name))
+    if not os.path.exists(folder):
         looks_like_a_path = name.startswith((".", "/", "~")) or name.count("/") != 1 or "\\" in name
         if looks_like_a_path or folder.parent.is_dir() and folder.parent != Path():
             message = f"there is no folder {name!r} (looked from {Path.cwd().name!r})."
@@ -331,7 +376,8 @@ def _model_folder(entry: dict[str, Any], name: str) -> list[Finding]:
         message = f"the tokenizer of {name!r} has no chat template, so it is probably no chat model."
         findings.append(Finding("no-chat-template", message, "Take the model's instruct version.", 2))
     window = _json(folder / "config.json").get("max_position_embeddings")
-    asked = entry.get("max_tokens") or (entry.get("params") or {}).get("max_length")
+    params = entry.get("params")
+    asked = entry.get("max_tokens") or (params.get("max_length") if isinstance(params, dict) else None)
     if isinstance(window, int) and isinstance(asked, int) and asked >= window:
         message = f"{asked} new tokens do not fit into the context window of {window}."
         findings.append(Finding("context-window", message, f'"max_tokens": {window // 4}', 2))
@@ -356,66 +402,168 @@ def _json(file: Path) -> dict[str, Any]:
 # Step 3: agents -------------------------------------------------------------------------------
 
 
-def _agent(report: Report, agent: Any, classes: tuple[Any, ...]) -> None:
+def _everybody(agents: Iterable[Any]) -> list[Any]:
+    """Return the agents, with all who take part in their group chats and nested chats, managers last."""
+    found: list[Any] = []
+
+    def visit(agent: Any) -> None:
+        if any(agent is other for other in [*found, *on_the_way]):
+            return
+        on_the_way.append(agent)
+        group = _group_of(agent)
+        for other in [*(group.agents if group else []), *_nested(agent)]:
+            visit(other)
+        found.append(agent)
+
+    on_the_way: list[Any] = []
+    for agent in agents:
+        visit(agent)
+    return found
+
+
+def _group_of(agent: Any) -> Any:
+    """Return the group that a manager's chats are held in: a copy, made with the manager."""
     group = getattr(agent, "groupchat", None)
-    members = [*group.agents, agent] if group else [agent]
-    for member in members:
-        entries = [_plain(entry) for entry in _entries(member)]
-        if entries and classes:
-            report.add(3, f"{member.name}: names", _names(entries, classes))
-        _local_models(report, f"{member.name}: local models", entries)
-    registrations = register_model_clients(agent)
-    report.add(3, "every entry has its client", _unregistered(registrations, members, agent))
-    if classes:
-        report.add(3, "the clients are of today's classes", _stale(registrations, classes))
-    if any((member.llm_config or {}).get("tools") for member in members):
-        report.add(3, "tools", [finding for member in members for finding in _tools(member)])
-    if group:
-        report.add(4, "the group", _group(group, agent))
-    report.add(4, "the chat ends", [finding for member in members for finding in _settings(member)])
+    copies = (reply["config"] for reply in getattr(agent, "_reply_func_list", []))
+    return group and next((copy for copy in copies if isinstance(copy, type(group))), group)
 
 
-def _entries(agent: Any) -> list[Any]:
-    config = getattr(agent, "llm_config", None)
-    return list(config["config_list"]) if config else []
+def _nested(agent: Any) -> list[Any]:
+    """Return the agents of the chats that `register_nested_chats` has hung on a reply."""
+    queues = []
+    for reply in getattr(agent, "_reply_func_list", []):
+        function = reply["reply_func"]
+        names = getattr(getattr(function, "__code__", None), "co_freevars", ())
+        cells = dict(zip(names, getattr(function, "__closure__", None) or (), strict=False))
+        if "chat_queue" in cells:
+            queues += cells["chat_queue"].cell_contents
+    return [chat[role] for chat in queues for role in ("sender", "recipient") if chat.get(role)]
+
+
+def _places(agent: Any) -> list[Registration]:
+    """Return the entries of an agent that name a class, each with the client in its place, if any."""
+    entries = _entries(agent)
+    places = []
+    for index, client in enumerate(getattr(getattr(agent, "client", None), "_clients", [])):
+        empty = type(client).__name__ == "PlaceHolderClient"
+        entry = client.config if empty else entries[index] if index < len(entries) else {}
+        if name := entry.get("model_client_cls"):
+            place = Registration(agent.name, index, str(entry.get("model")), name, None if empty else client)
+            places.append(place)
+    return places
+
+
+def _selector(manager: Any) -> list[Registration]:
+    """Return the same of the hidden agent that AutoGen makes for each choice of a speaker."""
+    group = _group_of(manager)
+    if not group or str(group.speaker_selection_method).lower() != "auto":
+        return []
+    own = group.select_speaker_auto_llm_config
+    given = (group.select_speaker_auto_model_client_cls if own else None) or []
+    ready = {cls.__name__: cls for cls in (given if isinstance(given, list) else [given])}
+    entries = enumerate(_listed(own or manager.llm_config))
+    return [
+        Registration("speaker selection", index, str(entry.get("model")), name, ready.get(name))
+        for index, entry in entries
+        if (name := entry.get("model_client_cls"))
+    ]
+
+
+def _entries(agent: Any) -> list[dict[str, Any]]:
+    return _listed(getattr(agent, "llm_config", None))
+
+
+def _listed(config: Any) -> list[dict[str, Any]]:
+    """Return the entries of an llm_config, none where it is False."""
+    return [_plain(entry) for entry in (config.get("config_list") if has(config, "get") else None) or []]
 
 
 def _plain(entry: Any) -> dict[str, Any]:
     return entry.model_dump() if hasattr(entry, "model_dump") else dict(entry)
 
 
-def _unregistered(registrations: Iterable[Registration], members: list[Any], agent: Any) -> list[Finding]:
-    done = list(registrations)
+def _agents(report: Report, agents: list[Any], places: list[Registration], classes: tuple[Any, ...]) -> None:
+    unnamed = _unnamed([entry for agent in agents for entry in _entries(agent)], classes)
+    for agent in agents:
+        entries = dict(enumerate(_entries(agent)))
+        filled = {place.entry for place in places if place.agent == agent.name and place.client}
+        if entries and classes:
+            open_ones = {index: entry for index, entry in entries.items() if index not in filled}
+            report.add(3, f"{agent.name}: names", [*unnamed, *_names(open_ones, classes)])
+        _local_models(report, f"{agent.name}: local models", entries)
+    managers = [agent for agent in agents if _group_of(agent)]
+    hidden = [(manager, place) for manager in managers for place in _selector(manager)]
+    findings = _unregistered(places, hidden, agents, classes)
+    report.add(3, "every entry has its client", [*findings, *_changed(agents)])
+    if classes:
+        report.add(3, "the clients are of today's classes", _stale(places, classes))
+    if any(map(_has_tools, agents)):
+        report.add(3, "tools", [finding for agent in agents for finding in _tools(agent)])
+    grouped = [member for manager in managers for member in _group_of(manager).agents]
+    for manager in managers:
+        report.add(4, "the group", _group(_group_of(manager), manager))
+    settings = [_settings(agent, any(agent is other for other in grouped)) for agent in agents]
+    report.add(4, "the chat ends", sum(settings, []))
+
+
+def _has_tools(agent: Any) -> bool:
+    config = getattr(agent, "llm_config", None)
+    return bool(config and has(config, "get") and config.get("tools"))
+
+
+def _unregistered(
+    places: list[Registration],
+    hidden: list[tuple[Any, Registration]],
+    agents: list[Any],
+    classes: tuple[Any, ...],
+) -> list[Finding]:
+    """Return the places without a client; a manager's own need none, since it answers nothing itself."""
+    with_tools = {agent.name for agent in agents if _has_tools(agent)}
+    managers = {agent.name for agent in agents if _group_of(agent)}
+    calls = {cls.__name__: _call(cls) for cls in classes if isinstance(cls, type)}
+    ready = [place for place in places if place.client is not None]
     findings = []
-    with_tools = {member.name for member in members if (member.llm_config or {}).get("tools")}
-    selects = any(item.agent == "speaker selection" for item in done)
-    for item in done:
-        if item.client is not None or (selects and item.agent == agent.name):
-            continue  # a manager answers nothing itself
-        where = f"{item.agent}, entry {item.entry} ({item.model})"
-        twin = next(
-            (o for o in done if o.client and o.agent == item.agent and o.class_name == item.class_name), None
-        )
-        elsewhere = next((o for o in done if o.client and o.class_name == item.class_name), None)
-        fix = f"{item.agent}.register_model_client({item.class_name})"
-        if item.agent == "speaker selection":
-            message = f"{where}: the hidden agent that selects the speaker has no {item.class_name}."
-            fix = f"register_model_clients({agent.name}, {item.class_name}), or give GroupChat both " + (
+    for place in places:
+        if place.client is not None or place.agent in managers:
+            continue
+        name = place.class_name
+        where = f"{place.agent}, entry {place.entry} ({place.model}): {name}"
+        fix = f"{place.agent}.register_model_client({calls.get(name, name)})"
+        twin = next((o for o in ready if (o.agent, o.class_name) == (place.agent, name)), None)
+        elsewhere = next((other for other in ready if other.class_name == name), None)
+        if twin:
+            message = f"{where} was registered once, for entry {twin.entry}; one call fills one."
+            findings.append(Finding("registered-once", message, f"Call it again: {fix}", 3))
+        elif elsewhere:
+            message = f"{where} was registered on {elsewhere.agent}, not here."
+            findings.append(Finding("wrong-agent", message, fix, 3))
+        else:
+            lost = " Adding tools empties the places again." if place.agent in with_tools else ""
+            findings.append(Finding("not-registered", f"{where} is not registered.{lost}", fix, 3))
+    for manager, place in hidden:
+        if place.client is None:
+            message = (
+                f"speaker selection, entry {place.entry} ({place.model}): the hidden agent that selects "
+                f"the speaker has no {place.class_name}."
+            )
+            fix = f"register_model_clients({manager.name}, {place.class_name}), or give GroupChat both " + (
                 "select_speaker_auto_llm_config and select_speaker_auto_model_client_cls."
             )
             findings.append(Finding("selector", message, fix, 3))
-        elif twin:
+    return findings
+
+
+def _changed(agents: list[Any]) -> list[Finding]:
+    """Return the agents whose llm_config was exchanged: their clients stay those of the old list."""
+    findings = []
+    for agent in agents:
+        clients, entries = getattr(getattr(agent, "client", None), "_clients", []), _entries(agent)
+        if clients and len(clients) != len(entries):
             message = (
-                f"{where}: {item.class_name} was registered once, for entry {twin.entry}; one call fills one."
+                f"{agent.name}'s list has {len(entries)} entries, and its clients were made for "
+                f"{len(clients)}: to change llm_config afterwards makes no new ones."
             )
-            findings.append(Finding("registered-once", message, f"Call it again: {fix}", 3))
-        elif elsewhere:
-            message = f"{where}: {item.class_name} was registered on {elsewhere.agent}, not here."
-            findings.append(Finding("wrong-agent", message, fix, 3))
-        else:
-            lost = " Adding tools empties the places again." if item.agent in with_tools else ""
-            message = f"{where}: {item.class_name} is not registered.{lost}"
-            findings.append(Finding("not-registered", message, fix, 3))
+            findings.append(Finding("list-changed", message, "Make the agent anew, with this list.", 3))
     return findings
 
 
@@ -434,7 +582,7 @@ def _stale(registrations: Iterable[Registration], classes: tuple[Any, ...]) -> l
 
 
 def _tools(agent: Any) -> list[Finding]:
-    if not (getattr(agent, "llm_config", None) or {}).get("tools"):
+    if not _has_tools(agent):
         return []
     findings = []
     for client in getattr(getattr(agent, "client", None), "_clients", []):
@@ -448,7 +596,13 @@ def _tools(agent: Any) -> list[Finding]:
 
 def _group(group: Any, manager: Any) -> list[Finding]:
     findings = []
-    if group.speaker_selection_method == "auto":
+    method = group.speaker_selection_method
+    known = ("auto", "manual", "random", "round_robin")
+    if isinstance(method, str) and method.lower() not in known:
+        message = f"AutoGen knows no speaker_selection_method {method!r}, only {', '.join(known)}."
+        close = get_close_matches(method.lower(), known, 1, 0)[0]
+        findings.append(Finding("selection-method", message, f'speaker_selection_method="{close}"', 3))
+    elif str(method).lower() == "auto":
         own = group.select_speaker_auto_llm_config
         if not own and not manager.llm_config:
             message = "nobody can select the next speaker: the manager has no llm_config."
@@ -459,6 +613,9 @@ def _group(group: Any, manager: Any) -> list[Finding]:
                 "select_speaker_auto_model_client_cls is ignored without select_speaker_auto_llm_config."
             )
             findings.append(Finding("selector-ignored", message, "Give GroupChat both of them.", 3))
+    if len(group.agents) < 2:
+        message = f"the group has {len(group.agents)} agents: AutoGen wants two or more."
+        findings.append(Finding("too-few-agents", message, "GroupChat(agents=[one, another], ...)", 3))
     if group.max_round < 2:
         message = f"max_round is {group.max_round}: nobody gets to answer."
         findings.append(Finding("too-few-rounds", message, "GroupChat(..., max_round=6)", 4, warning=True))
@@ -468,67 +625,39 @@ def _group(group: Any, manager: Any) -> list[Finding]:
     return findings
 
 
-def _settings(member: Any) -> list[Finding]:
+def _settings(agent: Any, in_group: bool) -> list[Finding]:
+    """Return what is odd about how an agent answers; in a group, `max_round` ends the chat."""
     findings = []
-    turns = member.max_consecutive_auto_reply() if hasattr(member, "max_consecutive_auto_reply") else None
-    asks = getattr(member, "human_input_mode", "NEVER") == "ALWAYS"
-    is_manager = hasattr(member, "groupchat")
-    if turns is not None and turns >= ENDLESS and not asks and not is_manager:
-        message = f"{member.name} may reply {turns} times in a row."
-        findings.append(Finding("endless", message, "max_turns=... in initiate_chat", 4, warning=True))
-    if turns == 0 and not asks:
-        message = f"{member.name} never replies by itself: max_consecutive_auto_reply is 0."
+    turns = agent.max_consecutive_auto_reply() if has(agent, "max_consecutive_auto_reply") else None
+    asks = getattr(agent, "human_input_mode", "NEVER") == "ALWAYS"
+    ends = (
+        in_group
+        or asks
+        or hasattr(agent, "groupchat")
+        or _is_ones_own(getattr(agent, "_is_termination_msg", None))
+    )
+    if turns is not None and turns >= ENDLESS and not ends:
+        message = f"{agent.name} may reply {turns} times in a row."
+        fix = "max_consecutive_auto_reply=10, or max_turns=10 in initiate_chat"
+        findings.append(Finding("endless", message, fix, 4, warning=True))
+    if turns is not None and turns <= 0 and not asks and _entries(agent):
+        message = f"{agent.name} never replies by itself: max_consecutive_auto_reply is {turns}."
         findings.append(Finding("silent", message, "max_consecutive_auto_reply=1", 4, warning=True))
-    if type(member).__name__ == "AssistantAgent" and not member.llm_config:
-        message = f"{member.name} has no llm_config, so no model answers."
+    is_assistant = any(cls.__name__ == "AssistantAgent" for cls in type(agent).__mro__)
+    replies = [reply["reply_func"] for reply in getattr(agent, "_reply_func_list", [])]
+    if is_assistant and not agent.llm_config and not asks and not any(map(_is_ones_own, replies)):
+        message = f"{agent.name} has no llm_config, so no model answers."
         findings.append(Finding("no-model", message, "AssistantAgent(..., llm_config=LLMConfig(entry))", 2))
-    if getattr(member, "_code_execution_config", False):
-        message = f"{member.name} runs the code that a model writes, on this machine or in Docker."
+    if getattr(agent, "_code_execution_config", False):
+        message = f"{agent.name} runs the code that a model writes, on this machine or in Docker."
         fix = "code_execution_config=False, unless that is what you want."
         findings.append(Finding("runs-code", message, fix, 4, warning=True))
     return findings
 
 
-# The error ------------------------------------------------------------------------------------
-
-
-@functools.cache
-def _rules() -> list[dict[str, Any]]:
-    return tomllib.loads(Path(__file__).with_name("errors.toml").read_text(encoding="utf-8"))["rule"]
-
-
-def explain(error: BaseException) -> Finding:
-    """Return what an exception means, and how to mend it; where it can be told, with the place."""
-    text = hide_secrets(" ".join(str(error).split())) or type(error).__name__
-    place = _place(error)
-    kinds = {cls.__name__ for cls in type(error).__mro__}
-    for rule in _rules():
-        fits = kinds & set(rule["type"].split("|"))
-        found = re.search(rule.get("text", ""), str(error)) if fits else None
-        if found:
-            groups = [_short(text), *(hide_secrets(group or "") for group in found.groups())]
-            what, fix = rule["what"].format(*groups), rule["fix"].format(*groups)
-            return Finding(rule["code"], place + what, fix, rule["step"])
-    message = f"{place}{type(error).__name__}: {_short(text)}"
-    return Finding("error", message, "Mend what the message names, then try again.", 1 if place else 4)
-
-
-def _place(error: BaseException) -> str:
-    """Return the line of a model client that an exception came from: "Mine.create, line 3, `...`: "."""
-    for frame, line in reversed([*traceback.walk_tb(error.__traceback__)]):
-        owner = frame.f_locals.get("self")
-        file = frame.f_code.co_filename
-        if owner is None or not all(hasattr(type(owner), name) for name in PROTOCOL):
-            continue
-        if "site-packages" in file or Path(file).parent == Path(__file__).parent / "clients":
-            continue  # AutoGen's own clients, and the kit's, whose messages say enough
-        code = linecache.getline(file, line).strip()
-        return f"{type(owner).__name__}.{frame.f_code.co_name}, line {line}, `{code}`: "
-    return ""
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 300 else f"{text[:297]}..."
+def _is_ones_own(function: Any) -> bool:
+    """Return whether a function is none of AutoGen's."""
+    return callable(function) and not str(getattr(function, "__module__", "")).startswith("autogen.")
 
 
 # In a notebook --------------------------------------------------------------------------------
@@ -539,23 +668,43 @@ def load_magic(shell: Any) -> None:
 
     def magic(line: str) -> Report | None:
         """Say what is wrong: `%diagnose` after a cell that failed, or `%diagnose agent Class ...`."""
-        unknown = [name for name in line.split() if name not in shell.user_ns]
+        names = line.split()
+        unknown = [name for name in names if name not in shell.user_ns]
         if unknown:
             print(f"There is no variable {unknown[0]!r} in this notebook.")
             return None
-        subject, *classes = [shell.user_ns[name] for name in line.split()] or [None]
+        subject, *classes = [shell.user_ns[name] for name in names] or [None]
         error = getattr(sys, "last_value", None)
-        if subject is None and error is not None:
+        if names and shell.last_execution_succeeded:
+            error = None  # that is over: the question is about these
+        if not names and error is not None:
             subject = agent_of(error)
-        return diagnose(subject, *(classes or model_clients(shell.user_ns).values()), error=error)
+        return diagnose(subject, *(classes or _meant(subject, shell.user_ns, error)), error=error)
 
     shell.register_magic_function(magic, "line", "diagnose")
 
 
+def _meant(subject: Any, namespace: dict[str, Any], error: BaseException | None) -> list[type]:
+    """Return the model client classes of a notebook that an agent's entries, or an error, speak of."""
+    agents = _everybody([subject]) if has(subject, "generate_reply") else []
+    named = {str(entry.get("model_client_cls")) for agent in agents for entry in _entries(agent)}
+    named |= set(re.findall(r"\w+", said(error)))
+    classes = model_clients(namespace)
+    near = {name for one in named - {*classes} for name in get_close_matches(one, classes, 1, 0.8)}
+    return [cls for name, cls in classes.items() if name in named | near]
+
+
 def agent_of(error: BaseException) -> Any:
-    """Return the agent in whose reply an exception was raised, None if there is none."""
-    for frame, _ in traceback.walk_tb(error.__traceback__):
-        for value in frame.f_locals.values():
-            if hasattr(value, "generate_reply") and hasattr(value, "llm_config") and value.llm_config:
-                return value
-    return None
+    """Return the agent in whose reply an exception was raised, None if there is none.
+
+    If that was in a group chat, it is the manager: the agent that failed may be a hidden one.
+    """
+    agents = [
+        agent
+        for frame, _ in frames_of(error)
+        for agent in (frame.f_locals.get("self"), frame.f_locals.get("agent"))
+        if frame.f_code.co_name != "<module>" and has(agent, "generate_reply") and agent.llm_config
+    ]
+    managers = [frame.f_locals.get("self") for frame, _ in frames_of(error)]
+    managers = [one for one in managers if has(one, "generate_reply") and _group_of(one)]
+    return next(iter([*managers, *agents]), None)

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from kit.config_list import hide_secrets
+
 STEPS = {0: "the packages", 1: "the client class", 2: "the config list", 3: "registering", 4: "the chat"}
+LONGEST = 500  # letters of a text in a report
+
+
+def _fit(text: str) -> str:
+    """Return a text as a report shows it: without any key in it, and not too long to be read."""
+    text = hide_secrets(text[: 20 * LONGEST])
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 
 @dataclass(frozen=True)
@@ -13,7 +22,7 @@ class Finding:
 
     `step` is the step of the blog post that it belongs to: 1 the class, 2 the config list, 3
     registering; 4 is the chat itself, 0 the packages before it all. A `warning` is probably a
-    mistake, but AutoGen takes it.
+    mistake, but AutoGen takes it. Whatever the texts were made of, they show no key.
     """
 
     code: str
@@ -21,6 +30,10 @@ class Finding:
     fix: str
     step: int
     warning: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", _fit(self.message))
+        object.__setattr__(self, "fix", _fit(self.fix))
 
 
 @dataclass
@@ -30,7 +43,7 @@ class Report:
     checks: list[tuple[int, str, list[Finding]]] = field(default_factory=list)
 
     def add(self, step: int, checked: str, findings: list[Finding]) -> None:
-        self.checks.append((step, checked, findings))
+        self.checks.append((step, _fit(checked), findings))
 
     @property
     def findings(self) -> list[Finding]:

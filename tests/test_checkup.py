@@ -70,7 +70,7 @@ WRONG = {
     "a method is missing": (type("Mine", (), {"create": broken}), "missing-method"),
     "create is async": (client(create=coroutine), "coroutine"),
     "create is a generator": (client(create=generator), "coroutine"),
-    "a method without self": (client(cost=no_self), "no-self"),
+    "a method without self": (client(cost=no_self), "signature"),
     "get_usage without @staticmethod": (client(get_usage=lambda response: {}), "get-usage-not-static"),
     "a constructor without config": (client(__init__=lambda self: None), "constructor"),
     "a constructor that needs more": (client(__init__=lambda self, config, model: None), "constructor"),
@@ -170,7 +170,7 @@ def test_a_failing_line_is_named(tmp_path):
     space = {}
     exec(compile(code, tmp_path / "mine.py", "exec"), space)
     first = check_model_client(client(create=space["create"])).findings[0]
-    assert first.message == "create, line 2, `return params['no such field']`: KeyError: 'no such field'"
+    assert first.message == "Mine.create, line 2, `return params['no such field']`: KeyError: 'no such field'"
 
 
 def test_a_call_that_never_ends_is_left_behind():

@@ -11,7 +11,8 @@ from autogen import AssistantAgent, GroupChat, GroupChatManager, LLMConfig, User
 
 import kit.diagnosis
 from kit import DummyModelClient, load_config_list, register_model_clients
-from kit.diagnosis import _rules, agent_of, diagnose, explain
+from kit.diagnosis import agent_of, diagnose, explain
+from kit.errors import _rules
 
 pytestmark = pytest.mark.usefixtures("folder")
 DUMMY = {"model": "dummy", "model_client_cls": "DummyModelClient"}

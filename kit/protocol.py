@@ -1,0 +1,112 @@
+"""What is wrong with a model client class, as far as it can be seen without running it."""
+
+from __future__ import annotations
+
+import difflib
+import dis
+import inspect
+from typing import Any
+
+from kit.registration import PROTOCOL
+from kit.report import Finding
+
+_PASSED = {"create": "params", "message_retrieval": "response", "cost": "response", "get_usage": "response"}
+_BY_PLACE = {
+    inspect.Parameter.POSITIONAL_ONLY,
+    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    inspect.Parameter.VAR_POSITIONAL,
+}
+
+
+def methods_of(cls: type) -> list[Finding]:
+    """Return what is wrong with the four methods of a class, as far as it can be seen."""
+    findings = []
+    missing = [name for name in PROTOCOL if _missing(cls, name)]
+    if missing:
+        others = [name for name in vars(cls) if name not in PROTOCOL]
+        close = difflib.get_close_matches(missing[0], others, 1)
+        but = f" Is {close[0]!r} meant?" if close else ""
+        message = f"{cls.__name__} has no method {', '.join(missing)}.{but}"
+        passed = _PASSED[missing[0]]
+        findings.append(Finding("missing-method", message, f"def {missing[0]}(self, {passed}): ...", 1))
+    for method, passed in _PASSED.items():
+        found = inspect.getattr_static(cls, method, None)
+        function = getattr(found, "__func__", found)
+        named = f"{cls.__name__}.{method}"
+        if method in missing or not inspect.isfunction(function):
+            continue
+        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+            message = f"{named} is async: AutoGen would get a coroutine instead of its result."
+            findings.append(Finding("coroutine", message, f"def {method}, without async", 1))
+        elif isinstance(found, staticmethod) and not _takes(function, 1):
+            message = f"{named} is a static method: it gets one argument, without self."
+            findings.append(Finding("signature", message, f"def {method}({passed}): ...", 1))
+        elif isinstance(found, staticmethod) or _takes(function, 2):
+            continue
+        elif method == "get_usage" and _takes(function, 1):
+            message = f"{named} does not take what AutoGen passes: it is no static method."
+            findings.append(Finding("get-usage-not-static", message, "@staticmethod above it", 1))
+        else:
+            message = f"{named} does not take one argument besides self."
+            findings.append(Finding("signature", message, f"def {method}(self, {passed}): ...", 1))
+    return findings
+
+
+def _missing(cls: type, method: str) -> bool:
+    """Return whether clients of a class have no such method: none, or one that a protocol only declares."""
+    found = inspect.getattr_static(cls, method, None)
+    if found is None:
+        made_up = inspect.isfunction(inspect.getattr_static(cls, "__getattr__", None))
+        return not made_up and not any(method in _set_by(vars(part).get("__init__")) for part in cls.__mro__)
+    owner = next((part for part in cls.__mro__ if method in vars(part)), cls)
+    declared = vars(owner).get("_is_protocol") or getattr(found, "__isabstractmethod__", False)
+    return bool(declared) or not (callable(found) or hasattr(type(found), "__get__"))
+
+
+def _set_by(function: Any) -> set[str]:
+    """Return the names of the attributes that a function sets: `self.create = ...`."""
+    if not inspect.isfunction(function):
+        return set()
+    return {step.argval for step in dis.get_instructions(function) if step.opname == "STORE_ATTR"}
+
+
+def _takes(function: Any, count: int) -> bool:
+    """Return whether a function can be called with so many arguments."""
+    try:
+        inspect.signature(function).bind(*[None] * count)
+    except TypeError:
+        return False
+    return True
+
+
+def constructor_of(cls: type) -> list[Finding]:
+    """Return what keeps a class from being made with a config entry, as far as it can be seen."""
+    fix = "def __init__(self, config, **kwargs): ..."
+    inherited = [inspect.getattr_static(cls, name) for name in ("__init__", "__new__")]
+    if inherited == [object.__init__, inspect.getattr_static(object, "__new__")] or (
+        getattr(inherited[0], "__module__", None) == "typing"  # of a Protocol
+    ):
+        message = f"{cls.__name__} has no __init__ that takes the config entry."
+        return [Finding("constructor", message, fix, 1)]
+    parameters = _parameters(cls)
+    if parameters is not None and not any(p.kind in _BY_PLACE for p in parameters):
+        message = f"{cls.__name__}'s constructor does not take the config entry, which AutoGen passes first."
+        return [Finding("constructor", message, fix, 1)]
+    return []
+
+
+def _parameters(cls: type) -> list[inspect.Parameter] | None:
+    """Return what the constructor takes, None where that can't be known, as of one that was made in C."""
+    try:
+        return [*inspect.signature(cls).parameters.values()]
+    except Exception:  # also what a metaclass raises
+        return None
+
+
+def needed_by(cls: type) -> list[str]:
+    """Return the arguments without a default that come after the config entry."""
+    parameters = _parameters(cls) or []
+    if parameters and parameters[0].kind is not inspect.Parameter.VAR_POSITIONAL:
+        del parameters[0]
+    optional = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [p.name for p in parameters if p.default is p.empty and p.kind not in optional]
