@@ -1,0 +1,159 @@
+"""A model client of the four methods as the chat client of Microsoft's Agent Framework."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from typing import Any
+
+from agent_framework import (
+    BaseChatClient,
+    ChatMiddlewareLayer,
+    ChatResponse,
+    ChatResponseUpdate,
+    Content,
+    FunctionInvocationLayer,
+    FunctionTool,
+    Message,
+    ResponseStream,
+    UsageDetails,
+    prepend_instructions_to_messages,
+)
+
+from .bridge import Asking, Bridge
+from .reply import Call, Reply
+
+# What the framework itself sees to. All other options go to the client, under the names that they have.
+NOT_OPTIONS = {
+    "instructions",
+    "tools",
+    "tool_choice",
+    "allow_multiple_tool_calls",
+    "store",
+    "conversation_id",
+}
+
+
+class ModelClientForAgentFramework(FunctionInvocationLayer, ChatMiddlewareLayer, BaseChatClient):
+    """Use it as the chat client of an `agent_framework.Agent`.
+
+        Agent(ModelClientForAgentFramework(MyModelClient(entry)), instructions="Be brief.")
+
+    Args:
+        client: a model client, or its class, which is made with `config`.
+        config: the entry of a config list; by default the one that the client keeps. Options of a call
+            (`agent.run(..., options={"temperature": 0.2})`) win over it.
+
+    The first choice is the reply; the response with all of them is its `raw_representation`. A ValueError
+    refuses tools that are no functions, contents other than text, function calls and their results, and
+    a conversation that the service would keep (`store`, `conversation_id`): a model client keeps none.
+    """
+
+    OTEL_PROVIDER_NAME = "model_client"
+
+    def __init__(self, client: Any, config: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._bridge = Bridge(client, config)
+
+    def _inner_get_response(
+        self, *, messages: Sequence[Message], stream: bool, options: Mapping[str, Any], **kwargs: Any
+    ) -> Awaitable[ChatResponse] | ResponseStream[ChatResponseUpdate, ChatResponse]:
+        if stream:
+            updates = self._updates(messages, options)
+            return self._build_response_stream(updates, response_format=options.get("response_format"))
+        return self._response(messages, options)
+
+    async def _response(self, messages: Sequence[Message], options: Mapping[str, Any]) -> ChatResponse:
+        reply = await (await self._ask(messages, options, False)).reply()
+        text = [Content.from_text(reply.text)] if reply.text or not reply.calls else []
+        return ChatResponse(
+            messages=Message("assistant", [*text, *_calls(reply)]),
+            model=reply.model,
+            finish_reason=_reason(reply),
+            usage_details=_usage(reply),
+            response_format=options.get("response_format"),
+            raw_representation=reply.response,
+        )
+
+    async def _updates(
+        self, messages: Sequence[Message], options: Mapping[str, Any]
+    ) -> AsyncIterator[ChatResponseUpdate]:
+        async for item in await self._ask(messages, options, True):
+            if isinstance(item, str):
+                yield ChatResponseUpdate(contents=[Content.from_text(item)], role="assistant")
+                continue
+            yield ChatResponseUpdate(
+                contents=[*_calls(item), Content.from_usage(_usage(item))],
+                role="assistant",
+                model=item.model,
+                finish_reason=_reason(item),
+                raw_representation=item.response,
+            )
+
+    async def _ask(self, messages: Sequence[Message], options: Mapping[str, Any], streams: bool) -> Asking:
+        """Return a call of the client, with messages and options as OpenAI names them."""
+        options = await self._validate_options(options)
+        for name in ("store", "conversation_id"):
+            if options.get(name):
+                raise ValueError(f"A model client keeps no conversation: leave out {name}, use a session.")
+        whole = prepend_instructions_to_messages(list(messages), options.get("instructions"))
+        given = {name: value for name, value in options.items() if name not in NOT_OPTIONS}
+        if tools := [_function(tool) for tool in options.get("tools") or []]:
+            given |= {"tools": tools, "tool_choice": _tool_choice(options.get("tool_choice"))}
+            given["parallel_tool_calls"] = options.get("allow_multiple_tool_calls")
+        return self._bridge.ask([part for message in whole for part in _message(message)], given, streams)
+
+
+def _function(tool: Any) -> dict[str, Any]:
+    if isinstance(tool, FunctionTool):
+        return tool.to_json_schema_spec()
+    raise ValueError(f"A model client can be shown functions, and {tool!r} is none.")
+
+
+def _tool_choice(choice: Any) -> Any:
+    mode = choice.get("mode") if isinstance(choice, Mapping) else choice
+    if isinstance(choice, Mapping) and (name := choice.get("required_function_name")):
+        return {"type": "function", "function": {"name": name}}
+    return None if mode == "auto" else mode
+
+
+def _message(message: Message) -> list[dict[str, Any]]:
+    """Return a message in OpenAI's form; several results of functions are a message each."""
+    texts, calls, results = [], [], []
+    for content in message.contents:
+        if content.type == "text":
+            texts.append(content.text or "")
+        elif content.type == "function_call":
+            arguments = content.arguments
+            arguments = arguments if isinstance(arguments, str) else json.dumps(dict(arguments or {}))
+            calls.append(Call(str(content.call_id), str(content.name), arguments).as_dict())
+        elif content.type == "function_result":
+            if odd := {item.type for item in content.items or []} - {"text"}:
+                raise ValueError(
+                    f"A function returned {', '.join(odd)}, and this model client gets text only."
+                )
+            results.append({"role": "tool", "tool_call_id": content.call_id, "content": content.result or ""})
+        elif content.type not in ("text_reasoning", "usage"):  # which a model does not get back
+            raise ValueError(f"A message holds {content.type}, and this model client gets text only.")
+    said: dict[str, Any] = {"role": str(message.role), "content": "".join(texts)}
+    if message.author_name:
+        said["name"] = message.author_name
+    if calls:
+        said["tool_calls"] = calls
+    return [*([said] if texts or calls or not results else []), *results]
+
+
+def _calls(reply: Reply) -> list[Content]:
+    return [Content.from_function_call(call.id, call.name, arguments=call.arguments) for call in reply.calls]
+
+
+def _reason(reply: Reply) -> Any:
+    return reply.finish_reason
+
+
+def _usage(reply: Reply) -> UsageDetails:
+    return UsageDetails(
+        input_token_count=reply.prompt_tokens,
+        output_token_count=reply.completion_tokens,
+        total_token_count=reply.prompt_tokens + reply.completion_tokens,
+    )

@@ -1,0 +1,59 @@
+"""What the tests of the adapters share, and the lines at the end that say which frameworks ran."""
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from frameworks import OLD, RAN
+
+HERE = Path(__file__).parent
+PROJECT = HERE.parents[1]
+
+
+def _old_environment():
+    """The fixture of tests/clients/test_old_autogen.py that makes the environment of AutoGen 0.2."""
+    path = PROJECT / "tests" / "clients" / "test_old_autogen.py"
+    spec = importlib.util.spec_from_file_location("old_autogen_environment", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.old_python
+
+
+old_python = _old_environment()
+
+
+@pytest.fixture(scope="session")
+def old_results(old_python, local_model_folder, tmp_path_factory):
+    """What became of each scenario under AutoGen 0.2: None, or how it failed."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(PROJECT), str(HERE)])}
+    done = subprocess.run(
+        [old_python, str(HERE / "run_in_old_autogen.py"), local_model_folder],
+        cwd=tmp_path_factory.mktemp("old"),
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout.splitlines()[-1])
+    RAN[OLD] = report["versions"]
+    return report["results"]
+
+
+def pytest_terminal_summary(terminalreporter):
+    counts = Counter()
+    for outcome in ("passed", "failed", "skipped"):
+        for report in terminalreporter.stats.get(outcome, []):
+            if found := re.search(r"test_conformance\.py::\w+\[(\w+)-", report.nodeid):
+                counts[found[1], outcome] += 1
+    frameworks = dict.fromkeys(framework for framework, _ in counts)
+    if frameworks:
+        terminalreporter.section("adapters")
+    for framework in frameworks:
+        told = [f"{counts[framework, one]} {one}" for one in ("passed", "failed", "skipped")]
+        told = ", ".join(one for one in told if not one.startswith("0 "))
+        terminalreporter.line(f"{framework}: {RAN.get(framework, 'not installed')}: {told}")

@@ -1,0 +1,176 @@
+"""The bridge under all adapters: one thread at a time, whoever comes, and replies of any form."""
+
+import asyncio
+import pickle
+import subprocess
+import sys
+import threading
+from types import SimpleNamespace
+
+import drive_ag2
+import drive_agent_framework
+import drive_autogen
+import drive_classic
+import pytest
+from openai.types.chat import ChatCompletionMessage
+from scenarios import ENTRY, Crowded, Own, dummy
+
+from kit.adapters import registrable
+from kit.adapters.bridge import Bridge
+from kit.adapters.reply import choices
+
+DRIVERS = [drive_classic, drive_autogen, drive_ag2, drive_agent_framework]
+
+
+def test_one_client_in_all_frameworks_and_threads_is_never_entered_twice_at_once():
+    client = Crowded(ENTRY, *["done"] * 8)
+    errors = []
+
+    def talk(drive):
+        try:
+            assert asyncio.run(drive.turn(client))["text"] == "done"
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=talk, args=(drive,)) for drive in DRIVERS * 2]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert errors == [] and len(client.calls) == 8 and client.most == 1
+
+
+@pytest.mark.parametrize("drive", DRIVERS, ids=lambda drive: drive.__name__)
+def test_the_learners_own_on_text_goes_on_hearing(drive):
+    heard = []
+    client = dummy("one two", on_text=heard.append)
+    mine = client.on_text
+    asyncio.run(drive.turn(client, **({} if "stream" in drive.LACKS else {"stream": True})))
+    assert heard == ["one", " two"] and client.on_text == mine
+
+
+def test_without_streaming_the_text_is_what_message_retrieval_says():
+    class Tidy(type(dummy())):
+        def message_retrieval(self, response):
+            return [text.strip() for text in super().message_retrieval(response)]
+
+    for drive in (drive_autogen, drive_agent_framework):
+        turn = asyncio.run(drive.turn(Tidy(ENTRY, replies=" so so "), stream=False))
+        assert turn["text"] == "so so" and turn["pieces"] == []
+
+
+END = """
+import asyncio, sys, threading
+sys.path[:0] = {path!r}
+import drive_{framework} as drive
+from scenarios import dummy
+
+async def main():
+    client = dummy("too late", delay=60)
+    client.create = lambda params, create=client.create: (started.set(), create(params))[1]
+    task, cancel = drive.cancellable(client, {stream})
+    await asyncio.to_thread(started.wait)
+    cancel()
+    await asyncio.wait([task])
+    print("cancelled", task.cancelled(), flush=True)
+
+started = threading.Event()
+asyncio.run(main())
+print("the loop is closed", flush=True)
+"""
+
+
+@pytest.mark.parametrize("framework", ["autogen", "ag2", "agent_framework"])
+def test_a_call_that_was_left_keeps_neither_the_loop_nor_the_program_alive(framework):
+    stream = framework == "autogen"
+    program = END.format(path=sys.path, framework=framework, stream=stream)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=50)
+    assert done.stdout.splitlines() == ["cancelled True", "the loop is closed"], done.stderr
+    assert done.returncode == 0
+
+
+def test_a_call_cancelled_in_the_queue_never_enters_the_client():
+    client = dummy("first", "never", delay=0.4)
+
+    async def main():
+        bridge = Bridge(client)
+        first = asyncio.ensure_future(bridge.ask([], {}).reply())
+        await asyncio.sleep(0.1)
+        second = asyncio.ensure_future(bridge.ask([], {}).reply())
+        await asyncio.sleep(0.1)
+        second.cancel()
+        assert (await first).text == "first"
+        await asyncio.sleep(0.2)
+
+    asyncio.run(main())
+    assert len(client.calls) == 1
+
+
+CALL = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+
+
+@pytest.mark.parametrize(
+    ("message", "text", "called"),
+    [
+        ("Hello", "Hello", []),
+        (None, "", []),
+        ({"content": None, "tool_calls": [CALL]}, "", [("c1", "f", "{}")]),
+        ({"content": "Look:", "tool_calls": [CALL]}, "Look:", [("c1", "f", "{}")]),
+        (
+            ChatCompletionMessage(role="assistant", content=None, tool_calls=[CALL]),
+            "",
+            [("c1", "f", "{}")],
+        ),
+        (
+            SimpleNamespace(
+                content="",
+                tool_calls=[
+                    SimpleNamespace(id="c1", function=SimpleNamespace(name="f", arguments=None)),
+                ],
+            ),
+            "",
+            [("c1", "f", "{}")],
+        ),
+        (SimpleNamespace(content="x", tool_calls=None), "x", []),
+        ({"content": None, "tool_calls": [{"id": "c1"}]}, "", [("c1", "", "{}")]),
+    ],
+)
+def test_replies_of_any_form_are_read(message, text, called):
+    client = SimpleNamespace(message_retrieval=lambda response: [message])
+    read, calls = choices(client, None)[0]
+    assert (read, [(call.id, call.name, call.arguments) for call in calls]) == (text, called)
+
+
+def test_the_older_form_of_a_tool_call_gets_an_id():
+    message = {"content": None, "function_call": {"name": "f", "arguments": {"a": 1}}}
+    _, calls = choices(SimpleNamespace(message_retrieval=lambda response: [message]), None)[0]
+    assert (calls[0].name, calls[0].arguments) == ("f", '{"a": 1}') and calls[0].id.startswith("call_")
+
+
+def test_a_content_that_is_no_text_is_refused():
+    client = SimpleNamespace(message_retrieval=lambda response: [{"content": [{"type": "text"}]}])
+    with pytest.raises(TypeError, match="must be a text"):
+        choices(client, None)
+
+
+def test_classic_shares_one_client_under_any_name_and_its_responses_can_be_cached():
+    client = Own(ENTRY, "one", "two")
+    cls = registrable(client, "Mine")
+    assert cls.__name__ == "Mine" and registrable(client).__name__ == "Own"
+    first, second = cls({"model": "a"}), cls({"model": "b"})
+    response = first.create({"messages": []})
+    assert first.message_retrieval(response) == ["one"]
+    assert response.id.startswith("chatcmpl-") and pickle.loads(pickle.dumps(response)).id == response.id
+    assert second.message_retrieval(second.create({"messages": []})) == ["two"]
+    assert second.calls is client.calls and first.cost(response) == 0 and first.get_usage(response) == {}
+
+
+def test_the_frameworks_are_loaded_only_when_an_adapter_is_used():
+    program = (
+        "import sys, kit.adapters\n"
+        "print(sorted({'autogen', 'autogen_core', 'ag2', 'agent_framework'} & set(sys.modules)))\n"
+        "kit.adapters.registrable\n"
+        "print(sorted({'autogen', 'autogen_core', 'ag2', 'agent_framework'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.splitlines() == ["[]", "[]"], done.stderr
