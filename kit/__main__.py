@@ -1,7 +1,7 @@
 """`python -m kit start` opens the lessons in JupyterLab, `python -m kit test` runs every test.
 
 Both work on a bare Python: they make the virtual environment `.venv` beside this package and install
-requirements.txt into it, for `test` also tests/requirements.txt: once, and again only after the file changed.
+requirements.txt into it, for `test` also what only the tests need: once, and again only after a file changed.
 """
 
 import hashlib
@@ -12,6 +12,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENT = ROOT / ".venv"
+FILES = {"start": ["requirements.txt"]}
+FILES["test"] = [*FILES["start"], "tests/requirements.txt", "kit/adapters/requirements.txt"]
 COMMANDS = {
     "start": ["-m", "jupyter", "lab", "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb"],
     "test": ["-m", "pytest"],
@@ -38,7 +40,7 @@ def environment(command: str) -> str:
     python = ENVIRONMENT / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     wanted = {}  # what each stamp is to hold after the file that it stands for was installed
     options = []
-    for file in ["requirements.txt", "tests/requirements.txt"] if command == "test" else ["requirements.txt"]:
+    for file in FILES[command]:
         # The root is part of it: a folder that was moved or copied needs its environment anew.
         digest = hashlib.sha256((ROOT / file).read_bytes() + str(ROOT).encode()).hexdigest()
         stamp = ENVIRONMENT / f"kit-{file.removesuffix('.txt').replace('/', '-')}.sha256"

@@ -30,17 +30,19 @@ def test_without_a_known_command_it_prints_how_to_use_it(arguments):
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """A project of its own, whose requirements are one small package, and one more for its tests."""
+    """A project of its own, whose requirements are one small package, and two more for its tests."""
     monkeypatch.setattr(kit_main, "ROOT", tmp_path)
     monkeypatch.setattr(kit_main, "ENVIRONMENT", tmp_path / ".venv")
     (tmp_path / "tests").mkdir()
     (tmp_path / "requirements.txt").write_text("six==1.16.0\n")
     (tmp_path / "tests" / "requirements.txt").write_text("iniconfig==2.3.0\n")
+    (tmp_path / "kit" / "adapters").mkdir(parents=True)
+    (tmp_path / "kit" / "adapters" / "requirements.txt").write_text("pluggy==1.6.0\n")
     return tmp_path
 
 
 def versions_in(python):
-    """Return the versions of the two packages; None for one that is not installed."""
+    """Return the versions of the first two packages; None for one that is not installed."""
     program = """
 import importlib.metadata as m
 print({d.name: d.version for d in m.distributions()})"""
@@ -70,7 +72,8 @@ def test_the_environment_is_made_once_and_again_after_the_requirements_changed(p
 def test_the_tests_add_their_packages_to_what_start_made_and_start_leaves_them(project, monkeypatch):
     python = kit_main.environment("start")
     added = ["pip", "install", "-r", "tests/requirements.txt"]
-    assert commands_run(monkeypatch, "test") == (python, [added])
+    first = [*added, "-r", "kit/adapters/requirements.txt"]
+    assert commands_run(monkeypatch, "test") == (python, [first])
     assert versions_in(python) == ("1.16.0", "2.3.0")
     for command in ("start", "test"):
         assert commands_run(monkeypatch, command) == (python, [])
