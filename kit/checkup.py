@@ -55,7 +55,7 @@ class _TooSlow(_Failed):
 
 
 def check_model_client(
-    client: Any, config: dict[str, Any] | None = None, *, timeout: float = 60, **kwargs: Any
+    client: Any, /, config: dict[str, Any] | None = None, *, timeout: float = 60, **kwargs: Any
 ) -> Report:
     """Run a model client through the protocol, and report what AutoGen would stumble over.
 

@@ -62,16 +62,19 @@ def diagnose(subject: Any = None, *classes: Any, error: BaseException | str | No
             entered = {place.class_name for place in places}
             report.add(1, "the classes", [finding for cls in classes for finding in _class(cls, entered)])
     classes = tuple(cls for cls in classes if isinstance(cls, type) or has(cls, *PROTOCOL))
+    explained = None if error is None else explain(error)
+    if explained and explained.code == "name-differs":  # that is why nothing is registered
+        report.add(explained.step, "the error", [explained])
     with _looking(report, 2 if is_list else 3):
         if is_list and subject is not None:
             _config(report, subject, classes)
         elif agents:
             _agents(report, agents, places, classes)
-    if error is not None:
-        with _looking(report, 4):
-            explained = explain(error)
-            if explained.code not in {finding.code for finding in report.findings}:
-                report.add(explained.step, "the error", [explained])
+    told = {finding.code for finding in report.findings}
+    if told & {"selector", "wrong-agent", "registered-once"}:  # which say more than the error does
+        told.add("not-registered")
+    if explained and explained.code not in told:
+        report.add(explained.step, "the error", [explained])
     return report
 
 
@@ -83,7 +86,7 @@ def _looking(report: Report, step: int) -> Iterator[None]:
     except (Exception, SystemExit) as error:
         message = f"what is here can't be looked at: {type(error).__name__}: {said(error)}"
         fix = "Find what raises it: a property, a metaclass, or a value inside."
-        report.add(step, "all of it", [Finding("unreadable", message, fix, step, warning=True)])
+        report.add(step, "all of it", [Finding("unreadable", message, fix, step)])
 
 
 # The packages ---------------------------------------------------------------------------------
@@ -675,10 +678,13 @@ def load_magic(shell: Any) -> None:
             return None
         subject, *classes = [shell.user_ns[name] for name in names] or [None]
         error = getattr(sys, "last_value", None)
-        if names and shell.last_execution_succeeded:
-            error = None  # that is over: the question is about these
+        of_error = None if error is None else agent_of(error)
+        if names and (shell.last_execution_succeeded or of_error not in (None, subject)):
+            error = None  # that is over, or another's: the question is about these
         if not names and error is not None:
-            subject = agent_of(error)
+            subject = of_error
+            if subject and shell.last_execution_succeeded and explain(error).code == "not-registered":
+                error = None  # the agent itself shows what is left of that
         return diagnose(subject, *(classes or _meant(subject, shell.user_ns, error)), error=error)
 
     shell.register_magic_function(magic, "line", "diagnose")

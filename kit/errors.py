@@ -11,6 +11,7 @@ import tomllib
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from kit.config_list import hide_secrets
@@ -67,7 +68,8 @@ def said(error: Any) -> str:
 
 def frames_of(error: Any) -> list[tuple[Any, int]]:
     """Return the frames that an exception came through, the innermost first."""
-    return [*traceback.walk_tb(getattr(error, "__traceback__", None))][::-1]
+    trace = getattr(error, "__traceback__", None)
+    return [*traceback.walk_tb(trace if isinstance(trace, TracebackType) else None)][::-1]
 
 
 def _method_of(frame: Any) -> tuple[str, str]:

@@ -1,11 +1,25 @@
 """check_model_client: classes as people write them, run through what AutoGen asks of them."""
 
+import abc
+import asyncio
+import sys
+import threading
 import time
+from concurrent.futures import Future
 from types import SimpleNamespace
 
+import numpy
 import pytest
+from autogen import ModelClient
 
-from kit import DummyModelClient, HuggingFaceModelClient, check_model_client
+from kit import (
+    DummyModelClient,
+    HuggingFaceModelClient,
+    RecordingModelClient,
+    check_model_client,
+    tool_call,
+)
+from kit.registration import PROTOCOL
 
 ENTRY = {"model": "m", "model_client_cls": "Mine"}
 
@@ -58,6 +72,10 @@ def generator(self, params):
     yield "Hello"
 
 
+def says_raw(content):
+    return response(choices=[SimpleNamespace(message=SimpleNamespace(content=content))])
+
+
 def strip_all(self, params):
     texts = [message["content"].strip() for message in params["messages"]]  # None beside a tool call
     return DummyModelClient.create(self, params) if texts else None
@@ -66,6 +84,77 @@ def strip_all(self, params):
 def no_self(): ...
 
 
+def reply(**message):
+    return client(message_retrieval=lambda self, response: [message])
+
+
+def call(**changes):
+    """Return a class that replies with a tool call that is right but for some parts; None leaves one out."""
+    right = {"id": "1", "type": "function", "function": {"name": "add", "arguments": "{}"}}
+    parts = {name: part for name, part in {**right, **changes}.items() if part is not None}
+    return reply(role="assistant", content=None, tool_calls=[parts])
+
+
+class Lazy:
+    """A response that fails when it is looked at."""
+
+    id, model = "1", "m"
+
+    @property
+    def choices(self):
+        raise RuntimeError("still loading")
+
+
+class Mapping(dict):
+    """A dict with attributes, which says KeyError where Python says AttributeError."""
+
+    __getattr__, __setattr__ = dict.__getitem__, dict.__setitem__
+
+
+class Sealed:
+    """What can't even be written out."""
+
+    def __repr__(self):
+        raise RuntimeError
+
+
+class Speechless(Exception):
+    def __str__(self):
+        raise RuntimeError
+
+
+def speechless(self, params):
+    raise Speechless
+
+
+def no_life(self, params):
+    sys.exit("no")
+
+
+def interrupt(self, params):
+    raise KeyboardInterrupt
+
+
+class Abstract(DummyModelClient, abc.ABC):
+    @abc.abstractmethod
+    def cost(self, response): ...
+
+
+async def answer():
+    return DummyModelClient(ENTRY).create({"messages": [], "n": 1})
+
+
+def run_anew(self, params):
+    return asyncio.run(answer())
+
+
+def forget(self, params):
+    for message in params["messages"]:
+        message["content"] = ""
+    return DummyModelClient.create(self, params)
+
+
+MESSAGE = SimpleNamespace(content="Hello", function_call=None)
 WRONG = {
     "a method is missing": (type("Mine", (), {"create": broken}), "missing-method"),
     "create is async": (client(create=coroutine), "coroutine"),
@@ -99,6 +188,49 @@ WRONG = {
     "get_usage returns a list": (client(get_usage=lambda self, r: [1]), "usage-no-dict"),
     "get_usage lacks a key": (usage(model=None), "usage-keys"),
     "get_usage holds a text": (usage(prompt_tokens="1"), "usage-no-number"),
+    "get_usage holds no name": (usage(model=["m"]), "usage-no-name"),
+    "AutoGen's protocol, three methods forgotten": (
+        type("Mine", (ModelClient,), {"create": broken, "__init__": lambda self, config: None}),
+        "missing-method",
+    ),
+    "an abstract method": (Abstract, "missing-method"),
+    "a property in place of a method": (client(cost=property(lambda self: 0)), "missing-method"),
+    "a constructor that makes nothing": (client(__new__=lambda cls, config: None), "missing-method"),
+    "create leaves the program": (client(create=no_life), "create-fails"),
+    "create interrupts": (client(create=interrupt), "create-fails"),
+    "create calls itself": (client(create=lambda self, params: self.create(params)), "create-fails"),
+    "create raises what can't be told": (client(create=speechless), "create-fails"),
+    "create returns a number": (client(create=lambda self, params: 3), "create-returns-text"),
+    "create returns an iterator": (client(create=lambda self, params: map(str, [])), "coroutine"),
+    "create returns a future": (client(create=lambda self, params: Future()), "no-choices"),
+    "a response that fails when it is looked at": (
+        client(create=lambda self, params: Lazy()),
+        "response-raises",
+    ),
+    "a response that raises KeyError": (
+        client(create=lambda self, params: Mapping(choices=[1], model="m", id="1")),
+        "response-raises",
+    ),
+    "an id that is a list": (response(id=["1"]), "odd-id"),
+    "tokens that nobody decodes": (says_raw([1, 2]), "retrieval-items"),
+    "a model's dict in place of its text": (says_raw({"generated_text": "Hello"}), "message-empty"),
+    "retrieval returns choices": (client(message_retrieval=lambda self, r: r.choices), "message-empty"),
+    "retrieval returns messages that AutoGen can't send": (
+        client(message_retrieval=lambda self, r: [MESSAGE]),
+        "retrieval-items",
+    ),
+    "a message without a content": (reply(role="assistant"), "message-empty"),
+    "a message with a number": (reply(content=3), "message-content"),
+    "a tool call without an id": (call(id=None), "tool-call"),
+    "a tool call without a type": (call(type=None), "tool-call"),
+    "a tool call in one level": (call(function=None, name="add", arguments="{}"), "tool-call"),
+    "a tool call with a dict of arguments": (call(function={"name": "add", "arguments": {}}), "tool-call"),
+    "a tool call with arguments in Python": (
+        call(function={"name": "add", "arguments": "{'a': 1}"}),
+        "tool-call",
+    ),
+    "cost is not a number": (client(cost=lambda self, r: float("nan")), "cost-negative"),
+    "cost can't be written out": (client(cost=lambda self, r: Sealed()), "cost-no-number"),
 }
 DOUBTFUL = {
     "no id": (response(id=None), "no-id"),
@@ -108,6 +240,8 @@ DOUBTFUL = {
     "n is ignored": (response(), "n-ignored"),
     "a response that can't be pickled": (response(extra=lambda: None), "not-picklable"),
     "messages of a tool call": (client(create=strip_all), "create-fails"),
+    "an empty reply": (says(""), "empty-reply"),
+    "the messages are changed": (client(create=forget), "changes-messages"),
 }
 
 
@@ -130,6 +264,49 @@ def test_what_is_probably_a_mistake_is_a_warning(case):
     assert code in {finding.code for finding in report.findings if finding.warning}
 
 
+def keep(self, config):
+    self.inner = DummyModelClient(config)
+
+
+def keep_all(self, config):
+    inner = DummyModelClient(config)
+    self.create, self.message_retrieval = inner.create, inner.message_retrieval
+    self.cost, self.get_usage = inner.cost, inner.get_usage
+
+
+ALL_FOUR = {name: vars(DummyModelClient)[name] for name in PROTOCOL}
+
+
+class Mute(type):
+    def __getattr__(cls, name):
+        raise RuntimeError(name)
+
+
+class Attributes(dict):
+    def __getattr__(self, name):
+        return self[name] if name in self else object.__getattribute__(self, name)
+
+    __setattr__ = dict.__setitem__
+
+
+def of_one_thread(self):
+    """Return True in each thread that this client was first used in, as sqlite's connections do."""
+    self.thread = getattr(self, "thread", threading.get_ident())
+    return self.thread == threading.get_ident()
+
+
+def run_anew_with_n(self, params):
+    async def answer():
+        return DummyModelClient.create(self, params)
+
+    return asyncio.get_event_loop().run_until_complete(answer())
+
+
+def add_a_message(self, params):
+    params["messages"].append({"role": "assistant", "content": "Well,"})  # the list is AutoGen's, made anew
+    return DummyModelClient.create(self, params)
+
+
 def test_the_dummy_passes_with_every_row_checked():
     report = check_model_client(DummyModelClient)
     assert report.findings == []
@@ -147,6 +324,21 @@ def test_the_dummy_passes_with_every_row_checked():
         client(message_retrieval=lambda self, r: tuple(choice.message.content for choice in r.choices)),
         says("An answer with <b>tags</b> and [brackets]."),
         usage(),
+        usage(prompt_tokens=numpy.int64(1), cost=numpy.float32(0)),
+        client(create=property(lambda self: lambda params: DummyModelClient.create(self, params))),
+        type("Mine", (), {"__init__": keep, "__getattr__": lambda self, name: getattr(self.inner, name)}),
+        type("Mine", (), {"__init__": keep_all}),
+        type("Mine", (), {**ALL_FOUR, "__new__": lambda cls, config: DummyModelClient(config)}),
+        Mute("Mine", (DummyModelClient,), {}),
+        client(create=lambda self, params: self(params), __call__=DummyModelClient.create),
+        client(create=lambda self, params: of_one_thread(self) and DummyModelClient.create(self, params)),
+        client(create=run_anew_with_n),
+        client(create=lambda self, params: Attributes(vars(DummyModelClient.create(self, params)))),
+        client(create=add_a_message),
+        call(),
+        call(id="any", function={"name": "add", "arguments": '{"a": 1}'}),
+        says("You said: What is 1 + 1?"),
+        says("<s>Struck out</s> is HTML for old prices."),
     ],
 )
 def test_what_autogen_takes_passes(cls):
@@ -179,9 +371,66 @@ def test_a_call_that_never_ends_is_left_behind():
     assert report.findings[0].message == "create: a reply takes more than 0.1 s."
 
 
+def test_nothing_is_asked_of_a_client_that_is_still_at_work():
+    def create(self, params):
+        return time.sleep(5) if "n" in params else DummyModelClient.create(self, params)
+
+    start = time.monotonic()
+    report = check_model_client(client(create=create), timeout=0.3)
+    assert time.monotonic() - start < 3
+    assert report.checks[-1][2][0].message == "create: two choices takes more than 0.3 s."
+
+
+def test_in_a_notebook_the_class_runs_in_an_event_loop_as_its_chats_will():
+    async def cell():
+        return check_model_client(client(create=run_anew))
+
+    assert check_model_client(client(create=run_anew)).ok
+    first = asyncio.run(cell()).findings[0]
+    assert first.code == "create-fails"
+    assert "a notebook runs in an event loop, and no other can be started in it." in first.message
+
+
+def test_without_an_id_the_reply_is_not_what_message_retrieval_returns():
+    decoding = response(id=None, choices=[SimpleNamespace(message=SimpleNamespace(content=[72, 105]))])
+    decoding.message_retrieval = lambda self, r: [bytes(r.choices[0].message.content).decode()]
+    report = check_model_client(decoding, ENTRY)
+    assert report.findings[0].code == "no-id"
+    assert "AutoGen replies with the first choice's content, [72, 105], not" in report.findings[0].message
+
+
+def test_a_tool_call_is_looked_at_where_tools_are_offered():
+    def create(self, params):
+        replies = tool_call("add", a=2) if params.get("tools") else "Hello"
+        return DummyModelClient(self.config, replies=lambda messages: replies).create(params)
+
+    def retrieval(self, response):
+        return [choice.message.tool_calls or choice.message.content for choice in response.choices]
+
+    [finding] = check_model_client(client(create=create, message_retrieval=retrieval)).findings
+    assert finding.message == "message_retrieval's list holds a list, not a text or a message."
+    assert check_model_client(client(create=create)).findings == []
+
+
+def test_what_the_constructor_needs_is_to_be_passed_to_the_check(tmp_path):
+    first = check_model_client(client(__init__=lambda self, config, tokenizer: None)).findings[0]
+    assert first.fix == "check_model_client(Mine, tokenizer=...)"
+    assert check_model_client(RecordingModelClient, path=tmp_path / "talk.jsonl", client=DummyModelClient).ok
+
+
+def test_a_whole_list_is_no_entry():
+    [finding] = check_model_client(DummyModelClient, [ENTRY]).findings
+    assert finding.fix == "Pass one of the list: config_list[0]."
+
+
+def test_what_is_no_class_has_no_methods():
+    assert check_model_client("Mine").findings[0].code == "missing-method"
+
+
 def test_no_finding_shows_a_key():
     def refuse(self, params):
-        raise ValueError(f"bad key {params['api_key']}")
+        key = "sk-recognisable"
+        raise ValueError(f"bad key {params['api_key']}", key == "sk-recognisable")
 
     report = check_model_client(client(create=refuse), {**ENTRY, "api_key": "sk-recognisable"})
     assert "sk-recognisable" not in str(report)

@@ -1,18 +1,28 @@
 """diagnose: set-ups as people bring them, with the cause that must come first; right ones stay silent."""
 
+import functools
 import json
 import re
 import sys
 import types
+from dataclasses import dataclass
 from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import pytest
-from autogen import AssistantAgent, GroupChat, GroupChatManager, LLMConfig, UserProxyAgent
+from autogen import AssistantAgent, GroupChat, GroupChatManager, LLMConfig, ModelClient, UserProxyAgent
 
 import kit.diagnosis
-from kit import DummyModelClient, load_config_list, register_model_clients
+from kit import (
+    DummyModelClient,
+    RecordingModelClient,
+    load_config_list,
+    register_model_clients,
+    tool_call,
+)
 from kit.diagnosis import agent_of, diagnose, explain
 from kit.errors import _rules
+from kit.registration import PROTOCOL
 
 pytestmark = pytest.mark.usefixtures("folder")
 DUMMY = {"model": "dummy", "model_client_cls": "DummyModelClient"}
@@ -94,7 +104,28 @@ LISTS = {
     "no key": (lambda f: [{"model": "gpt-4o"}], "AutoGen can't make a client from it"),
     "a variable that is not set": (lambda f: [{**DUMMY, "api_key": "${NOT_SET}"}], "NOT_SET is not set"),
     "one entry in Python": (lambda f: dict(DUMMY), "this is one entry"),
+    "an llm_config": (lambda f: {"config_list": [{**DUMMY, "temperature": 3}]}, "3 is not allowed"),
+    "model_client_class": (
+        lambda f: [{"model": "a", "model_client_class": "C"}],
+        "does not know 'model_client_class', so it takes its own client",
+    ),
+    "a text in Python": (lambda f: '[{"model": "a"', "line 1, column 15: not JSON"),
+    "no name": (lambda f: "", "the name is empty"),
+    "a folder": (lambda f: ".", "'.' is a folder"),
+    "a device": (lambda f: "/dev/zero", "'/dev/zero' is a folder or a device"),
+    "a huge file": (lambda f: write("x" * 2_000_000, "huge"), "'huge' is 2 MB"),
+    "a name that is nearly right": (
+        lambda f: write("[]", "OAI_CONFIG_LIST.json").removesuffix(".json"),
+        "Is 'OAI_CONFIG_LIST.json' meant?",
+    ),
+    "a list that holds itself": (lambda f: endless(), "can't be looked at: RecursionError"),
 }
+
+
+def endless():
+    entry = dict(DUMMY)
+    entry["params"] = entry
+    return [entry]
 
 
 @pytest.mark.parametrize("case", LISTS)
@@ -114,8 +145,30 @@ def test_a_variable_that_hides_a_file(monkeypatch):
     assert (finding.code, finding.warning) == ("variable-hides-file", True)
 
 
-def test_something_that_is_no_set_up():
-    assert diagnose(3).findings[0].code == "unknown-subject"
+class Odd:
+    def __getattr__(self, name):
+        raise RuntimeError(name)
+
+
+@pytest.mark.parametrize("subject", [3, print, b"[]", {1}, Odd(), MagicMock(), GroupChat([], [])], ids=str)
+def test_something_that_is_no_set_up(subject):
+    assert [finding.code for finding in diagnose(subject).findings] == ["unknown-subject"]
+
+
+def test_a_long_list_is_looked_at_in_part():
+    [finding] = diagnose([dict(DUMMY) for _ in range(2000)]).findings
+    assert finding.message == "only the first 200 of 2000 entries were looked at."
+
+
+def test_every_finding_about_a_list_has_a_fix(folder):
+    for make, _ in LISTS.values():
+        assert all(finding.fix for finding in diagnose(make(folder)).findings)
+
+
+def test_that_a_client_has_no_key_is_only_the_symptom():
+    [finding] = diagnose([{"model": "a"}], DummyModelClient).findings
+    assert finding.code == "no-entry-for-class"
+    assert finding.fix == 'Add "model_client_cls": "DummyModelClient" to the entry.'
 
 
 # What is wrong with a class ------------------------------------------------------------------------
@@ -144,6 +197,18 @@ CLASSES = {
     "a constructor without config": (client(__init__=lambda self: None), "constructor"),
     "a constructor that needs more": (client(__init__=lambda self, config, model: None), "needs-arguments"),
     "an instance": (DummyModelClient(DUMMY), "instance"),
+    "a name in quotes": ("DummyModelClient", "no-class"),
+    "a partial": (functools.partial(DummyModelClient, replies="Ahoy"), "no-class"),
+    "what AutoGen's protocol declares": (
+        type("Mine", (ModelClient,), {"__init__": lambda self, config: None, "create": create_async}),
+        "missing-method",
+    ),
+    "AutoGen's protocol, without a constructor": (
+        type("Mine", (ModelClient,), {n: vars(DummyModelClient)[n] for n in PROTOCOL}),
+        "constructor",
+    ),
+    "a number in place of a method": (client(cost=0), "missing-method"),
+    "a static method with self": (client(get_usage=staticmethod(lambda self, response: {})), "signature"),
 }
 
 
@@ -151,6 +216,13 @@ CLASSES = {
 def test_a_class_that_autogen_could_not_use(case):
     cls, code = CLASSES[case]
     assert diagnose(None, cls).findings[0].code == code
+
+
+def test_all_that_is_missing_is_one_finding():
+    [finding] = diagnose(type("Mine", (), {"create": print, "costs": print})).findings
+    assert finding.message == "Mine has no method message_retrieval, cost, get_usage."
+    [finding] = diagnose(type("Mine", (DummyModelClient,), {"cost": None, "costs": print})).findings
+    assert finding.message == "Mine has no method cost. Is 'costs' meant?"
 
 
 def test_nothing_of_the_class_is_run():
@@ -299,13 +371,95 @@ AGENTS = {
         "silent",
     ),
     "a user that runs code": (lambda: UserProxyAgent("user", human_input_mode="NEVER"), [], "runs-code"),
+    "an assistant of one's own without a model": (
+        lambda: type("Tutor", (AssistantAgent,), {})("helper", llm_config=False),
+        [],
+        "no-model",
+    ),
+    "another list than its clients are of": (lambda: with_another_list(), [], "list-changed"),
+    "the other of two agents": (
+        lambda: [agent(DUMMY, name="a", register=[DummyModelClient]), agent(DUMMY, name="b")],
+        [],
+        "wrong-agent",
+    ),
+    "one who is asked in a nested chat": (
+        lambda: with_nested_chat(agent(DUMMY, name="b")),
+        [],
+        "wrong-agent",
+    ),
+    "a group in a group": (
+        lambda: group(
+            agent(DUMMY, name="b", register=[DummyModelClient]),
+            wrong_agent(),
+            speaker_selection_method="random",
+        ),
+        [],
+        "wrong-agent",
+    ),
+    "a class for the selector, without a list of its own": (
+        lambda: group(
+            manager_entry=DUMMY, ready=False, select_speaker_auto_model_client_cls=DummyModelClient
+        ),
+        [],
+        "selector",
+    ),
+    "a list for the selector, after the manager was made": (lambda: with_late_selector(), [], "selector"),
+    "AUTO without a model": (lambda: group(speaker_selection_method="AUTO"), [], "no-selector"),
+    "a way to select that is none": (
+        lambda: group(speaker_selection_method="roundrobin"),
+        [],
+        "selection-method",
+    ),
+    "a group of one": (
+        lambda: group(agent(DUMMY, register=[DummyModelClient]), speaker_selection_method="random"),
+        [],
+        "too-few-agents",
+    ),
+    "an agent that has no name": (
+        lambda: type("Odd", (), {"generate_reply": print, "client": agent(DUMMY).client})(),
+        [],
+        "unreadable",
+    ),
 }
+
+
+def with_another_list():
+    made = agent(DUMMY, register=[DummyModelClient])
+    made.llm_config = LLMConfig(dict(DUMMY), dict(DUMMY))
+    return made
+
+
+def with_nested_chat(recipient):
+    made = agent(DUMMY, name="a", register=[DummyModelClient])
+    chats = [{"recipient": recipient, "message": "What do you think?", "max_turns": 1}]
+    made.register_nested_chats(chats, trigger=lambda sender: True)
+    return made
+
+
+def with_late_selector():
+    manager = group(manager_entry=DUMMY, ready=False)
+    manager.groupchat.select_speaker_auto_llm_config = LLMConfig(dict(DUMMY))
+    manager.groupchat.select_speaker_auto_model_client_cls = DummyModelClient
+    return manager
 
 
 @pytest.mark.parametrize("case", AGENTS)
 def test_an_agent_that_would_stumble(case):
     make, classes, code = AGENTS[case]
     assert diagnose(make(), *classes).findings[0].code == code
+
+
+def test_a_look_changes_nothing():
+    manager = group(manager_entry=DUMMY, ready=False, select_speaker_auto_model_client_cls=DummyModelClient)
+    before = diagnose(manager).findings
+    assert manager.groupchat.select_speaker_auto_llm_config is None
+    assert diagnose(manager).findings == before
+
+
+def test_the_line_that_registers_has_what_the_class_needs():
+    made = agent({**DUMMY, "model_client_cls": "RecordingModelClient"})
+    [finding] = diagnose(made, RecordingModelClient).findings
+    assert finding.fix == "helper.register_model_client(RecordingModelClient, path=...)"
 
 
 def test_tools_that_the_model_does_not_see():
@@ -476,6 +630,129 @@ def test_what_others_raise_is_explained(error, code):
     assert "{" not in finding.message + finding.fix.replace("{}", "")
 
 
+class Thinker(DummyModelClient):
+    """A client whose own code fails as AutoGen's does when a client returns the wrong thing."""
+
+    def create(self, params):
+        return self.think(params["messages"][-1]["content"])
+
+    def think(self, thought):
+        return eval(thought)
+
+
+@pytest.mark.parametrize(
+    "thought",
+    [
+        "[][0]",
+        "None['a']",
+        "None.usage",
+        "'a'.choices",
+        "1 + None",
+        "'a'.copy()",
+        "int.mro.__name__.a()",
+        "{}['id']",
+    ],
+)
+def test_what_ones_own_code_raises_is_not_put_down_to_what_autogen_got(thought):
+    made = agent({"model": "a", "model_client_cls": "Thinker"}, register=[Thinker])
+    finding = explain(raised(lambda: made.generate_reply(messages=[{"role": "user", "content": thought}])))
+    assert (finding.code, finding.step) == ("error", 1)
+    assert finding.message.startswith("Thinker.think, line ")
+    assert explain(raised(lambda: eval(thought))).code == "error"  # in a cell of the notebook
+
+
+def test_the_same_text_is_put_down_to_its_cause_where_autogen_raises_it():
+    """Without a traceback, as when it is pasted, it is taken for AutoGen's."""
+    assert explain(IndexError("list index out of range")).code == "empty-choices"
+    assert explain("IndexError: list index out of range").code == "empty-choices"
+    assert explain("no rule knows this").message == "no rule knows this"
+
+
+RESPONSE = {"id": "1", "model": "m", "choices": []}
+CALL = {"id": "1", "type": "function", "function": {"name": "add", "arguments": "{}"}}
+
+
+def reply(**message):
+    return client(message_retrieval=lambda self, response: [message])
+
+
+REPLIES = {
+    "a generator": (
+        client(create=lambda self, params: (word for word in "Hi"), cost=lambda self, r: 0),
+        "coroutine",
+    ),
+    "a number": (client(create=lambda self, params: 3), "create-returns-text"),
+    "a response that takes nothing new": (
+        client(create=lambda self, params: FrozenResponse(), cost=lambda self, r: 0),
+        "frozen-response",
+    ),
+    "no method cost": (
+        type("Mine", (), {"__init__": lambda self, config: None, "create": lambda self, p: FrozenResponse()}),
+        "no-cost",
+    ),
+    "a message that is no dict": (
+        client(message_retrieval=lambda self, r: [SimpleNamespace(content="Hi")]),
+        "reply-no-text",
+    ),
+    "an empty message": (reply(role="assistant"), "reply-no-text"),
+    "a tool call without its type": (
+        reply(content=None, tool_calls=[{name: CALL[name] for name in ("id", "function")}]),
+        "tool-call",
+    ),
+    "a response that is found by a list": (
+        client(
+            create=lambda self, params: SimpleNamespace(**{**RESPONSE, "id": []}),
+            cost=lambda self, response: 0,
+            get_usage=staticmethod(lambda response: {}),
+        ),
+        "unhashable",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class FrozenResponse:
+    choices: tuple = ()
+    model: str = "m"
+
+
+@pytest.mark.parametrize("case", REPLIES)
+def test_the_error_of_a_whole_chat_is_traced_to_its_cause(case):
+    cls, code = REPLIES[case]
+    made = agent({"model": "a", "model_client_cls": "Mine"}, register=[cls])
+    asker = UserProxyAgent("asker", human_input_mode="NEVER", code_execution_config=False)
+    error = raised(lambda: asker.initiate_chat(made, message="Hi", max_turns=1, silent=True))
+    assert explain(error).code == code
+
+
+def caused():
+    try:
+        return {}["shape"]
+    except KeyError as error:
+        raise RuntimeError("the model failed") from error
+
+
+def grouped():
+    raise ExceptionGroup("two", [ExceptionGroup("one", [ValueError("chat_template is not set")]), KeyError()])
+
+
+class Speechless(Exception):
+    def __str__(self):
+        raise RuntimeError
+
+
+def test_what_an_exception_was_raised_from_is_explained():
+    assert explain(raised(caused)).code == "batch-encoding"
+    assert explain(raised(grouped)).code == "no-chat-template"
+
+
+@pytest.mark.parametrize(
+    "error", [Speechless(), ValueError("{0} {x} \n" * 10**6), ValueError, ValueError(b"")], ids=type
+)
+def test_any_exception_can_be_explained(error):
+    assert diagnose(error=error).findings[0].code == "error"
+
+
 def test_every_rule_says_where_it_belongs_and_what_to_do():
     for rule in _rules():
         assert rule["step"] in range(5)
@@ -484,8 +761,18 @@ def test_every_rule_says_where_it_belongs_and_what_to_do():
         re.compile(rule.get("text", ""))
 
 
-def test_no_explanation_shows_a_key():
-    assert "sk-recognisable" not in str(explain(ValueError("Incorrect API key provided: sk-recognisable")))
+def test_no_explanation_shows_a_key(monkeypatch):
+    def create(self, params):
+        key = "sk-recognisable"  # and nor does the line of code
+        raise ValueError(f"Incorrect API key provided: {key}", "plain-recognisable", key == "sk-recognisable")
+
+    monkeypatch.setenv("MY_API_KEY", "plain-recognisable")
+    made = agent({"model": "a", "model_client_cls": "Mine"}, register=[client(create=create)])
+    report = diagnose(made, error=raised(lambda: made.generate_reply(messages=QUESTION)))
+    assert "Mine.create, line" in str(report)
+    assert "recognisable" not in str(report)
+    assert "recognisable" not in str(diagnose('[{"model": "a", "api_key": "plain-recognisable"'))
+    assert "recognisable" not in str(diagnose("sk-recognisable"))
 
 
 # The packages --------------------------------------------------------------------------------------
@@ -607,7 +894,116 @@ RIGHT = {
     ),
     "an automatic selection": lambda f, m: (group(manager_entry=DUMMY),),
     "an automatic selection with its class": lambda f, m: (group(manager_entry=DUMMY), DummyModelClient),
+    "an llm_config": lambda f, m: ({"config_list": [DUMMY], "temperature": 0.5}, DummyModelClient),
+    "entries of an LLMConfig": lambda f, m: (LLMConfig(dict(DUMMY)).config_list,),
+    "a JSON text": lambda f, m: (json.dumps([DUMMY]),),
+    "an instance of a class": lambda f, m: (DummyModelClient(DUMMY),),
+    "a class that hands on what it is asked": lambda f, m: (
+        type("Mine", (), {"__init__": lambda self, config: None, "__getattr__": lambda self, name: print}),
+    ),
+    "a class that gets its methods when it is made": lambda f, m: (Assembled,),
+    "a class made by __new__": lambda f, m: (
+        type("Mine", (), {**ALL_FOUR, "__new__": lambda cls, config: object.__new__(cls)}),
+    ),
+    "a class with a property that gives a method": lambda f, m: (client(cost=property(lambda self: abs)),),
+    "a class whose metaclass refuses questions": lambda f, m: (Mute("Mine", (DummyModelClient,), {}),),
+    "another class at hand than the registered one": lambda f, m: (
+        agent(DUMMY, register=[DummyModelClient]),
+        client(),
+    ),
+    "a class that needs arguments, registered with them": lambda f, m: (recording(f), RecordingModelClient),
+    "OpenAI's client and one's own": lambda f, m: (
+        agent(OPENAI, DUMMY, register=[DummyModelClient]),
+        DummyModelClient,
+    ),
+    "OpenAI's client for one, one's own for another": lambda f, m: (
+        group(
+            agent(OPENAI, name="a"),
+            agent(DUMMY, name="b", register=[DummyModelClient]),
+            speaker_selection_method="random",
+        ),
+        DummyModelClient,
+    ),
+    "a manager that selects nobody, with a model that is not registered": lambda f, m: (
+        group(manager_entry=DUMMY, ready=False, speaker_selection_method="round_robin"),
+    ),
+    "a way to select of one's own": lambda f, m: (
+        group(speaker_selection_method=lambda last, group: group.agents[0]),
+    ),
+    "a group of humans": lambda f, m: (
+        group(human("a"), human("b"), speaker_selection_method="round_robin"),
+    ),
+    "a nested chat": lambda f, m: (
+        with_nested_chat(agent(DUMMY, name="b", register=[DummyModelClient])),
+        DummyModelClient,
+    ),
+    "two who ask each other in nested chats": lambda f, m: (each_other(),),
+    "a user who asks once": lambda f, m: (user(max_consecutive_auto_reply=0),),
+    "many replies, and an end of one's own": lambda f, m: (
+        agent(
+            DUMMY,
+            register=[DummyModelClient],
+            max_consecutive_auto_reply=10**9,
+            is_termination_msg=lambda message: "bye" in message["content"],
+        ),
+    ),
+    "many replies in a group, which has its rounds": lambda f, m: (
+        group(
+            *(
+                agent(DUMMY, name=name, register=[DummyModelClient], max_consecutive_auto_reply=10**9)
+                for name in "ab"
+            ),
+            speaker_selection_method="round_robin",
+        ),
+    ),
+    "an assistant with a reply of its own": lambda f, m: (parrot(),),
+    "a tool script": lambda f, m: (with_script(), DummyModelClient),
+    "two agents": lambda f, m: ([agent(DUMMY, register=[DummyModelClient]), user()],),
 }
+OPENAI = {"model": "gpt-4o", "api_key": "sk-" + 48 * "a"}
+ALL_FOUR = {name: vars(DummyModelClient)[name] for name in PROTOCOL}
+
+
+class Assembled:
+    def __init__(self, config):
+        inner = DummyModelClient(config)
+        self.create, self.message_retrieval = inner.create, inner.message_retrieval
+        self.cost, self.get_usage = inner.cost, inner.get_usage
+
+
+class Mute(type):
+    def __getattr__(cls, name):
+        raise RuntimeError(name)
+
+
+def human(name):
+    return UserProxyAgent(name, code_execution_config=False)
+
+
+def recording(folder):
+    made = agent({**DUMMY, "model_client_cls": "RecordingModelClient"})
+    made.register_model_client(RecordingModelClient, path=folder / "talk.jsonl", client=DummyModelClient)
+    return made
+
+
+def each_other():
+    one = agent(DUMMY, name="b", register=[DummyModelClient])
+    other = with_nested_chat(one)
+    one.register_nested_chats([{"recipient": other, "message": "And you?"}], trigger=lambda sender: True)
+    return one
+
+
+def parrot():
+    made = AssistantAgent("parrot", llm_config=False)
+    made.register_reply([None], lambda recipient, messages, sender, config: (True, messages[-1]["content"]))
+    return made
+
+
+def with_script():
+    made = agent(DUMMY)
+    made.register_for_llm(description="Tell the time.")(clock)
+    made.register_model_client(DummyModelClient, replies=[tool_call("clock"), "It is noon."])
+    return made
 
 
 def test_there_are_at_least_as_many_right_set_ups_as_forty():
@@ -671,3 +1067,56 @@ def test_the_magic_takes_names_of_the_notebook(shell, capsys):
     assert "name-differs" in {finding.code for finding in shell("%diagnose helper Mine").findings}
     assert shell("%diagnose nobody") is None
     assert "There is no variable 'nobody' in this notebook." in capsys.readouterr().out
+
+
+SESSIONS = {
+    "an error in another class is no cause": (
+        "class Broken(DummyModelClient):\n    async def create(self, params): ...",
+        FAILED_CELL,
+        ["not-registered"],
+    ),
+    "nor is an agent that has nothing to do with it": (
+        FAILED_CELL.rpartition("helper.generate")[0].replace("helper", "other"),
+        FAILED_CELL,
+        ["not-registered"],
+    ),
+    "of two, it is the one that was asked": (
+        "def agent(name):\n    return AssistantAgent(name, llm_config=LLMConfig(dict(entry)))",
+        "one, two = agent('one'), agent('two')\none.register_model_client(DummyModelClient)\n"
+        "one.initiate_chat(two, message='Hi', max_turns=1, silent=True)",
+        ["not-registered"],
+    ),
+    "in a group, it is that of the hidden agent": (
+        "def agent(name):\n    return AssistantAgent(name, llm_config=LLMConfig(dict(entry)))",
+        "pair = [agent('one'), agent('two')]\n"
+        "for one in pair: one.register_model_client(DummyModelClient)\n"
+        "group = GroupChat(agents=pair, messages=[], max_round=3)\n"
+        "manager = GroupChatManager(groupchat=group, llm_config=LLMConfig(dict(entry)))\n"
+        "pair[0].initiate_chat(manager, message='Hi', silent=True)",
+        ["selector"],
+    ),
+    "a class that the list does not name": (
+        "class Mine(DummyModelClient): pass",
+        "helper = AssistantAgent('helper', llm_config=LLMConfig(entry))\nhelper.register_model_client(Mine)",
+        ["name-differs", "not-registered"],
+    ),
+    "a cell that is no Python": ("", "class Mine(:", ["syntax"]),
+    "a cell that was not run": ("", "helper.register_model_client(Mine)", ["unknown-name"]),
+}
+
+
+@pytest.mark.parametrize("case", SESSIONS)
+def test_the_magic_finds_what_the_error_is_about(shell, case):
+    before, failing, codes = SESSIONS[case]
+    shell("from autogen import AssistantAgent, GroupChat, GroupChatManager, LLMConfig")
+    shell("from kit import DummyModelClient\nentry = {'model': 'a', 'model_client_cls': 'DummyModelClient'}")
+    shell(before)
+    shell(failing)
+    assert [finding.code for finding in shell("%diagnose").findings] == codes
+
+
+def test_what_was_mended_is_not_told_again(shell):
+    shell(FAILED_CELL)
+    shell("helper.register_model_client(DummyModelClient)")
+    assert shell("%diagnose").findings == []
+    assert shell("%diagnose helper").findings == []

@@ -85,6 +85,15 @@ def test_a_long_message_is_cut_and_its_lines_are_joined():
     assert len(message) == LONGEST
 
 
+def test_no_text_of_a_report_shows_a_key_or_goes_on_for_ever(monkeypatch):
+    monkeypatch.setenv("MY_API_KEY", "plain-recognisable")
+    told = "with sk-recognisable and plain-recognisable" + " or so" * 10**6
+    report = Report()
+    report.add(2, told, [Finding("x", told, told, 2)])
+    assert "recognisable" not in repr(report) + report._repr_html_()
+    assert len(repr(report)) < 4 * LONGEST
+
+
 # How it looks
 
 
