@@ -66,7 +66,7 @@ import drive_{framework} as drive
 from scenarios import dummy
 
 async def main():
-    client = dummy("too late", delay=60)
+    client = dummy("too late", delay=200)
     client.create = lambda params, create=client.create: (started.set(), create(params))[1]
     task, cancel = drive.cancellable(client, {stream})
     await asyncio.to_thread(started.wait)
@@ -84,7 +84,7 @@ print("the loop is closed", flush=True)
 def test_a_call_that_was_left_keeps_neither_the_loop_nor_the_program_alive(framework):
     stream = framework == "autogen"
     program = END.format(path=sys.path, framework=framework, stream=stream)
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=50)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=40)
     assert done.stdout.splitlines() == ["cancelled True", "the loop is closed"], done.stderr
     assert done.returncode == 0
 

@@ -1,0 +1,200 @@
+"""Lesson 09: every right answer passes, each misconception is told, and an unstarted answer is no mistake."""
+
+import asyncio
+import logging
+import sys
+from pathlib import Path
+
+import ag2
+import agent_framework
+import pytest
+from autogen_agentchat import agents as microsoft
+
+from kit.adapters import ModelClientForAG2, ModelClientForAgentFramework, ModelClientForAutoGen
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "notebooks"))
+import checks  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def quiet():
+    logging.getLogger("autogen_core").setLevel(logging.WARNING)
+
+
+def verdict(capsys, number, answer):
+    getattr(checks, f"check_{number}")(answer)
+    return capsys.readouterr().out
+
+
+RIGHT = {"A": 4, "B": 1, "C": 3, "D": 2, "E": 3}
+
+
+@pytest.mark.parametrize(
+    ("answers", "told"),
+    [
+        (RIGHT, "✔ 9a: right!"),
+        ({letter: str(number) for letter, number in RIGHT.items()}, "✔ 9a: right!"),
+        (dict.fromkeys(RIGHT, ...), "○ 9a: not solved yet"),
+        ({"A": 4}, "right so far. Still to go: B, C, D, E."),
+        ({**RIGHT, "A": 3}, "A is not AG2: here the model is the first argument"),
+        ({**RIGHT, "B": 2}, "B is not Microsoft AutoGen: `llm_config` takes a config list"),
+        ({**RIGHT, "C": 4}, "C is not Agent Framework: the model is called `config`"),
+        ({**RIGHT, "D": 1}, "D is not classic: the model is called `model_client`"),
+        ({**RIGHT, "E": 4}, "E is not Agent Framework: who has a method `ask`"),
+        ({**RIGHT, "E": "AG2"}, "E: choose a number from 1 to 4"),
+        ({**RIGHT, "E": 34}, "E: choose a number from 1 to 4"),
+        ([4, 1, 3, 2, 3], "write a dict"),
+    ],
+)
+def test_9a_takes_one_line_after_the_other(capsys, answers, told):
+    assert told in verdict(capsys, "9a", answers)
+
+
+ADAPTER = """
+class MyAdapter(agent_framework.BaseChatClient):
+    def __init__(self, client):
+        super().__init__()
+        self.client = client
+
+    def _inner_get_response(self, *, messages, stream, options, **kwargs):
+        return self.answer(messages, options)
+
+    async def answer(self, messages, options):
+        history = [{"role": "system", "content": options["instructions"]}]
+        for message in messages:
+            history.append({"role": message.role, "content": BLANK_1})
+        response = await asyncio.to_thread(BLANK_2, {"messages": history})
+        text = BLANK_3
+        return agent_framework.ChatResponse(messages=agent_framework.Message("assistant", [text]))
+"""
+BLANKS = ("message.text", "self.client.create", "self.client.message_retrieval(response)[0]")
+
+
+def adapter(one=BLANKS[0], two=BLANKS[1], three=BLANKS[2]):
+    source = ADAPTER.replace("BLANK_1", one).replace("BLANK_2", two).replace("BLANK_3", three)
+    names = {"agent_framework": agent_framework, "asyncio": asyncio}
+    exec(source, names)
+    return names["MyAdapter"]
+
+
+@pytest.mark.parametrize(
+    ("cls", "told"),
+    [
+        (adapter(), "✔ 9b: right!"),
+        (adapter("message.contents[0].text"), "✔ 9b: right!"),
+        (adapter(two="lambda params: self.client.create(params)"), "✔ 9b: right!"),
+        (adapter("...", "...", "..."), "○ 9b: not solved yet"),
+        (adapter(two="...", three="..."), "2 of the three blanks still to go"),
+        (adapter("message"), "blank 1: a content is a text, and yours is a Message"),
+        (adapter("message.contents"), "blank 1: a content is a text, and yours is a list"),
+        (adapter("message['content']"), "Look at blanks 1 and 2"),
+        (adapter("'Hi'"), "Look at blank 1"),
+        (adapter(two="self.client.create()"), "blank 2: hand over the method itself"),
+        (adapter(two="self.client"), "blank 2: it should be a method"),
+        (adapter(two="len"), "before the client was asked"),
+        (adapter(three="response"), "blank 3: you took the text out of the response yourself"),
+        (adapter(three="self.client.message_retrieval(response)"), "Take the first: [0]"),
+        (adapter(three="self.client.message_retrieval(response)[0][0]"), "blank 3: that is the first letter"),
+        (adapter(three="response.choices[0].message.content"), "Look at blank 3"),
+        (adapter(three="'Hello'"), "it says 'Hello'"),
+        (adapter()(None), "hand over the class itself"),
+        (str, "should keep its method `answer`"),
+    ],
+)
+def test_9b_names_the_blank_that_is_wrong(capsys, cls, told):
+    assert told in verdict(capsys, "9b", cls)
+
+
+def weather(city: str) -> str:
+    """Tell the weather in a city."""
+    return f"sunny in {city}"
+
+
+SYSTEM = "You know the weather."
+
+
+def by_agent_framework(system=SYSTEM, tools=(weather,), read=lambda response: response.text, ask=None):
+    async def forecast(client, question):
+        agent = agent_framework.Agent(
+            ModelClientForAgentFramework(client), instructions=system, tools=list(tools)
+        )
+        return read(await agent.run(ask or question))
+
+    return forecast
+
+
+def by_microsoft(**kwargs):
+    async def forecast(client, question):
+        model = ModelClientForAutoGen(client)
+        agent = microsoft.AssistantAgent("a", model, system_message=SYSTEM, tools=[weather], **kwargs)
+        return (await agent.run(task=question)).messages[-1].content
+
+    return forecast
+
+
+def by_ag2():
+    async def forecast(client, question):
+        agent = ag2.Agent("a", SYSTEM, config=ModelClientForAG2(client), tools=[ag2.tool(weather)])
+        return (await agent.ask(question)).body
+
+    return forecast
+
+
+async def unstarted(client, question):
+    return ...
+
+
+async def without_the_client(client, question):
+    return "It is warm in Oslo."
+
+
+@pytest.mark.parametrize(
+    ("forecast", "told"),
+    [
+        (by_agent_framework(), "✔ 9c: right!"),
+        (by_ag2(), "✔ 9c: right!"),
+        (by_microsoft(max_tool_iterations=2), "✔ 9c: right!"),
+        (by_microsoft(reflect_on_tool_use=True), "✔ 9c: right!"),
+        (unstarted, "○ 9c: not solved yet"),
+        (by_microsoft(), "raise max_tool_iterations"),
+        (by_agent_framework(system="Be brief."), "the system message should be 'You know the weather.'"),
+        (by_agent_framework(system=None), "the system message should be"),
+        (by_agent_framework(tools=()), "shown the tool weather, it was shown none"),
+        (by_agent_framework(ask="Hi"), "it was asked 'Hi'"),
+        (by_agent_framework(read=lambda response: response), "an object of the class AgentResponse"),
+        (by_agent_framework(read=lambda response: None), "your function returns nothing"),
+        (by_agent_framework(read=lambda response: "warm"), "yours is 'warm'"),
+        (without_the_client, "the client was not asked"),
+        (lambda client, question: "It is warm.", "begins with `async def`"),
+        ("warm", "hand over your function"),
+    ],
+)
+def test_9c_takes_any_framework_and_names_what_is_missing(capsys, forecast, told):
+    assert told in verdict(capsys, "9c", forecast)
+
+
+def test_9c_wants_the_function_and_not_its_call(capsys):
+    assert "without brackets behind it" in verdict(capsys, "9c", unstarted(None, ""))
+
+
+def test_the_checks_work_where_a_loop_is_running_as_in_a_notebook(capsys):
+    async def cell():
+        return verdict(capsys, "9b", adapter()), verdict(capsys, "9c", by_ag2())
+
+    assert asyncio.run(cell()) == ("✔ 9b: right!\n", "✔ 9c: right!\n")
+
+
+@pytest.mark.parametrize("number", ["9a", "9b", "9c"])
+def test_an_exercise_that_was_not_started_is_no_mistake(capsys, number):
+    assert verdict(capsys, number, ...) == verdict(capsys, number, None)
+    assert verdict(capsys, number, ...).startswith(f"○ {number}: not solved yet")
+
+
+@pytest.mark.parametrize(("name", "right"), [("messages", "b"), ("memory", "a"), ("tool", "c")])
+def test_each_prediction_explains_every_choice(capsys, name, right):
+    told = {}
+    for guess in ("a", "b", "c"):
+        getattr(checks, f"predicted_9_{name}")(guess)
+        told[guess] = capsys.readouterr().out
+    assert [guess for guess, out in told.items() if out.startswith("✔")] == [right]
+    assert all(f"It is {right}: " in out for guess, out in told.items() if guess != right)
