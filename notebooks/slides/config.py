@@ -22,6 +22,7 @@ REVEAL = HERE / "reveal.js"  # a folder that is fetched once
 WHEEL = "sphinx_revealjs-3.2.1-py3-none-any.whl"  # which carries reveal.js 5.2.0, under the MIT licence
 WHEEL_SHA256 = "805bed3ca459346e0f01967d5ed1c40d6b7b917de1541e1e4566c8341fe7017b"
 ROOM = 656  # pixels of height on a slide; one that needs more is drawn smaller, see slides.html.j2
+TIGHT = 1.3 * ROOM  # what a text and the code that it leads to may take, rather than stand on two slides
 
 
 class SlideTypes(Preprocessor):
@@ -31,19 +32,21 @@ class SlideTypes(Preprocessor):
         nb.cells = list(for_the_wall(nb.cells))
         nb.metadata["title"] = nb.cells[0].source.splitlines()[0].lstrip("# ")
         used = 0  # pixels of this slide so far
+        leading = False  # whether all of this slide so far is one text
         prediction = ""  # "asked", then "seen": an outcome waits for a key, and so does what explains it
         for cell, following in zip(nb.cells, [*nb.cells[1:], None], strict=True):
-            size = height(cell)
-            code_follows = is_text(cell) and following and not is_text(following)
-            with_code = size + height(following) if code_follows else size
+            size = needed = height(cell)
+            if is_text(cell) and following and not is_text(following) and size + height(following) < TIGHT:
+                needed += height(following)
             if is_text(cell) and cell.source.startswith("#"):
                 kind, used, prediction = "slide", 0, ""
-            elif used and used + (with_code if with_code < ROOM * 1.3 else size) > ROOM:
+            elif used and used + needed > (TIGHT if leading and not is_text(cell) else ROOM):
                 kind, used, prediction = "subslide", 0, "asked" if prediction == "asked" else ""
             elif is_text(cell) and prediction == "seen":
                 kind, prediction = "fragment", ""
             else:
                 kind = "-"
+            leading = is_text(cell) and used == 0
             used += size
             if "**Predict" in cell.source:
                 prediction = "asked"

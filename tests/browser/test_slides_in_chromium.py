@@ -70,5 +70,5 @@ def test_every_slide_is_whole(page, slides, lesson):
     assert {slide["frame"] for slide in seen} == {"0 0 1280 720"}
     assert not [slide for slide in seen if slide["hidden"] or slide["wide"] or not slide["pictures"]]
     assert not [slide["place"] for slide in seen if slide["scrolls"]]
-    small = [slide["place"] for slide in seen if slide["size"] < 0.8]
+    small = [slide["place"] for slide in seen if slide["size"] < 0.75]
     assert len(small) <= 3, small
