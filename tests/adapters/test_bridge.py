@@ -5,6 +5,7 @@ import pickle
 import subprocess
 import sys
 import threading
+import time
 from types import SimpleNamespace
 
 import drive_ag2
@@ -15,6 +16,7 @@ import pytest
 from openai.types.chat import ChatCompletionMessage
 from scenarios import ENTRY, Crowded, Own, dummy
 
+from kit import HuggingFaceModelClient
 from kit.adapters import registrable
 from kit.adapters.bridge import Bridge
 from kit.adapters.reply import choices
@@ -87,6 +89,35 @@ def test_a_call_that_was_left_keeps_neither_the_loop_nor_the_program_alive(frame
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=40)
     assert done.stdout.splitlines() == ["cancelled True", "the loop is closed"], done.stderr
     assert done.returncode == 0
+
+
+def test_a_turn_with_a_time_limit_ends_in_time_in_autogen_too():
+    async def main():
+        await asyncio.wait_for(drive_autogen.turn(dummy("too late", delay=200)), 0.5)
+
+    before = time.monotonic()
+    with pytest.raises(TimeoutError):
+        asyncio.run(main())
+    assert time.monotonic() - before < 10
+
+
+def test_a_real_model_stops_in_the_middle_and_answers_again(local_model_folder):
+    heard = []
+    client = HuggingFaceModelClient({"model": local_model_folder, "device": "cpu", "max_tokens": 60})
+    client.on_text = heard.append
+
+    async def main():
+        task, cancel = drive_autogen.cancellable(client, True)
+        while not heard:
+            await asyncio.sleep(0.02)
+        cancel()
+        await asyncio.wait([task])
+        assert task.cancelled()
+        turn = await drive_agent_framework.turn(client, "What is the capital of France?", stream=True)
+        return turn["text"], len(heard) - len(turn["pieces"])
+
+    text, pieces_before = asyncio.run(main())
+    assert "Paris" in text and pieces_before < 10
 
 
 def test_a_call_cancelled_in_the_queue_never_enters_the_client():

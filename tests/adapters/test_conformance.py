@@ -37,6 +37,7 @@ def test_scenario(framework, name, request, folder, monkeypatch):
 
 
 OLD_NAMES = [name for framework, name in PAIRS if framework == "classic"]
+OLD_NAMES += ["a_reply_comes_out_of_the_cache"]
 
 
 @pytest.mark.parametrize("name", OLD_NAMES, ids=[f"{OLD}-{name}" for name in OLD_NAMES])
