@@ -233,15 +233,14 @@ def _file_like(name: str) -> str:
 def _list(report: Report, entries: list[Any], classes: tuple[Any, ...]) -> None:
     objects = {index: entry for index, entry in enumerate(entries[:MANY]) if isinstance(entry, dict)}
     misnamed = {index: field for index, entry in objects.items() if (field := _misnamed(entry))}
-    findings = [
-        Finding(
-            "misnamed-class",
-            f"entry {index}: AutoGen does not know {field!r}, so it takes its own client, for OpenAI.",
-            f'"model_client_cls": {json.dumps(str(objects[index][field]))}',
-            2,
-        )
-        for index, field in misnamed.items()
-    ]
+    findings = []
+    for index, field in misnamed.items():
+        value = objects[index][field]
+        message = f"entry {index}: AutoGen does not know {field!r}, so it takes its own client, for OpenAI."
+        if field == "model_client_cls":
+            message = f"entry {index}: 'model_client_cls' holds the class itself: AutoGen wants its name."
+        fix = f'"model_client_cls": "{getattr(value, "__name__", value)}"'
+        findings.append(Finding("misnamed-class", message, fix, 2))
     findings += [] if misnamed else _unnamed(objects.values(), classes)
     for problem in check_config_list(entries[:MANY]):
         field = misnamed.get(problem.entry or 0)
@@ -257,9 +256,9 @@ def _list(report: Report, entries: list[Any], classes: tuple[Any, ...]) -> None:
 
 
 def _misnamed(entry: dict[str, Any]) -> str | None:
-    """Return the field of an entry that should have been called model_client_cls, if there is one."""
+    """Return the field of an entry that should name its class and does not, if there is one."""
     if "model_client_cls" in entry:
-        return None
+        return "model_client_cls" if isinstance(entry["model_client_cls"], type) else None
     return next(iter(get_close_matches("model_client_cls", map(str, entry), 1, 0.7)), None)
 
 
@@ -537,7 +536,7 @@ def _unregistered(
         if twin:
             message = f"{where} was registered once, for entry {twin.entry}; one call fills one."
             findings.append(Finding("registered-once", message, f"Call it again: {fix}", 3))
-        elif elsewhere:
+        elif elsewhere and place.agent not in with_tools:
             message = f"{where} was registered on {elsewhere.agent}, not here."
             findings.append(Finding("wrong-agent", message, fix, 3))
         else:
@@ -709,7 +708,7 @@ def agent_of(error: BaseException) -> Any:
         agent
         for frame, _ in frames_of(error)
         for agent in (frame.f_locals.get("self"), frame.f_locals.get("agent"))
-        if frame.f_code.co_name != "<module>" and has(agent, "generate_reply") and agent.llm_config
+        if frame.f_code.co_name != "<module>" and has(agent, "generate_reply", "client", "_name")
     ]
     managers = [frame.f_locals.get("self") for frame, _ in frames_of(error)]
     managers = [one for one in managers if has(one, "generate_reply") and _group_of(one)]

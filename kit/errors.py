@@ -33,16 +33,17 @@ def explain(error: BaseException | str) -> Finding:
         error = error.exceptions[0]
     place = place_of(error)
     for one in _chain(error):
-        text, raised_in = said(one), _raised_in(one)
-        kinds = {cls.__name__ for cls in type(one).__mro__}
+        text, raised_in, agent = said(one), _raised_in(one), _agent_of(one)
+        kinds = set() if isinstance(one, str) else {cls.__name__ for cls in type(one).__mro__}
         for rule in _rules():
-            fits = bool(kinds & set(rule["type"].split("|"))) if kinds - {"str", "object"} else "text" in rule
-            here = raised_in in ("", *rule.get("where", raised_in).split("|"))
-            found = re.search(rule.get("text", ""), text) if fits and here else None
-            if found:
+            is_kind = kinds & set(rule["type"].split("|")) if kinds else "text" in rule
+            is_here = raised_in in ("", *rule.get("where", raised_in).split("|"))
+            if not is_kind or not is_here or rule.get("agent", agent) != agent:
+                continue
+            if found := re.search(rule.get("text", ""), text):
                 groups = [" ".join(text.split()), *(group or "" for group in found.groups())]
-                what, fix = rule["what"].format(*groups), rule["fix"].format(*groups)
-                return Finding(rule["code"], place + what, fix, rule["step"])
+                what = place + rule["what"].format(*groups, agent=agent or "this agent")
+                return Finding(rule["code"], what, rule["fix"].format(*groups), rule["step"])
     name, text = type(error).__name__, " ".join(said(error).split())
     message = place + (text if isinstance(error, str) else f"{name}: {text or name}")
     return Finding("error", message, "Mend what the message names, then try again.", 1 if place else 4)
@@ -102,6 +103,12 @@ def _raised_in(error: Any) -> str:
             return method or "autogen"
         method = _method_of(frame)[1] or method  # of several, the outermost: AutoGen called that
     return method or ("elsewhere" if frames_of(error) else "")
+
+
+def _agent_of(error: Any) -> str:
+    """Return the name of the agent that was at work, "" if there was none."""
+    agents = (frame.f_locals.get("self") for frame, _ in frames_of(error))
+    return next((str(agent.name) for agent in agents if has(agent, "generate_reply", "client", "_name")), "")
 
 
 def place_of(error: Any) -> str:

@@ -240,6 +240,15 @@ DOUBTFUL = {
     "n is ignored": (response(), "n-ignored"),
     "a response that can't be pickled": (response(extra=lambda: None), "not-picklable"),
     "messages of a tool call": (client(create=strip_all), "create-fails"),
+    "no choices, and no need of them": (
+        client(
+            create=lambda self, params: SimpleNamespace(id="1", model="m", text="Hello"),
+            message_retrieval=lambda self, response: [response.text],
+            get_usage=staticmethod(lambda response: {}),
+            cost=lambda self, response: 0,
+        ),
+        "no-choices",
+    ),
     "an empty reply": (says(""), "empty-reply"),
     "the messages are changed": (client(create=forget), "changes-messages"),
 }

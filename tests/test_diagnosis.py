@@ -109,6 +109,10 @@ LISTS = {
         lambda f: [{"model": "a", "model_client_class": "C"}],
         "does not know 'model_client_class', so it takes its own client",
     ),
+    "a class in place of its name": (
+        lambda f: [{"model": "a", "model_client_cls": DummyModelClient}],
+        '"model_client_cls": "DummyModelClient"',
+    ),
     "a text in Python": (lambda f: '[{"model": "a"', "line 1, column 15: not JSON"),
     "no name": (lambda f: "", "the name is empty"),
     "a folder": (lambda f: ".", "'.' is a folder"),
@@ -1113,6 +1117,24 @@ def test_the_magic_finds_what_the_error_is_about(shell, case):
     shell(before)
     shell(failing)
     assert [finding.code for finding in shell("%diagnose").findings] == codes
+
+
+def test_who_was_at_work_is_named():
+    error = raised(lambda: agent(DUMMY, name="ben").generate_reply(messages=QUESTION))
+    assert explain(error).message == "'DummyModelClient' was not registered on ben."
+    assert explain(str(error)).message == "'DummyModelClient' was not registered on this agent."
+
+
+def test_the_hidden_agent_of_a_pattern_is_named():
+    from autogen.agentchat import initiate_group_chat
+    from autogen.agentchat.group.patterns import AutoPattern
+
+    pair = [agent(DUMMY, name=name, register=[DummyModelClient]) for name in "ab"]
+    settings = {"llm_config": LLMConfig(dict(DUMMY))}
+    pattern = AutoPattern(initial_agent=pair[0], agents=pair, user_agent=user(), group_manager_args=settings)
+    error = raised(lambda: initiate_group_chat(pattern=pattern, messages="Hi", max_rounds=3))
+    assert explain(error).code == "selector"
+    assert diagnose(agent_of(error), error=error).findings[0].code == "selector"
 
 
 def test_what_was_mended_is_not_told_again(shell):
