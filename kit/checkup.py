@@ -75,7 +75,7 @@ def check_model_client(
         report.add(2, "the entry", [Finding("no-entry", message, "Pass one of the list: config_list[0].", 2)])
         return report
     checkup = _Checkup(report, client, config, timeout, kwargs)
-    with contextlib.suppress(_Failed), contextlib.closing(checkup.worker):
+    with contextlib.suppress(_Failed), contextlib.closing(checkup.worker), checkup.looking("the rest"):
         checkup.run()
     return report
 

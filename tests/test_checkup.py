@@ -432,6 +432,14 @@ def test_a_whole_list_is_no_entry():
     assert finding.fix == "Pass one of the list: config_list[0]."
 
 
+def test_a_response_that_turns_odd_later_is_told_too():
+    def create(self, params):
+        return Lazy() if "n" in params else DummyModelClient.create(self, params)
+
+    report = check_model_client(client(create=create))
+    assert report.findings[0].message == "RuntimeError: still loading"
+
+
 def test_what_is_no_class_has_no_methods():
     assert check_model_client("Mine").findings[0].code == "missing-method"
 
