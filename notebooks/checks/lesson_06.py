@@ -74,6 +74,8 @@ def check_6b(cls):
         answer = _choice(cls, said)
         if answer is ...:
             return ...
+        if hasattr(answer, "name"):
+            return f"that is the agent {answer.name} itself: write its name as a text, in quotes."
         named = [name for name in ("moderator", *EXPERTS) if re.search(rf"(?<!\w){name}(?!\w)", answer)]
         if named == [right]:
             continue
@@ -101,17 +103,24 @@ def _choice(cls, speakers):
 
         def look(messages, n):
             seen.append(answers(messages, n))
-            return ["a blank"] * n if _blank(seen[-1]) else seen[-1]
+            return ["a blank"] * n if _blank(seen[-1]) or _agents(seen[-1]) else seen[-1]
 
         client._answers = look
     response = client.create({"messages": [rules, *chat, question]})
     if seen and _blank(seen[-1]):
         return ...
+    if seen and (agents := _agents(seen[-1])):
+        return agents[0]
     return str(client.message_retrieval(response)[0]).strip()
 
 
 def _blank(answer):
     return answer is ... or (isinstance(answer, (list, tuple)) and ... in answer)
+
+
+def _agents(answer):
+    """Return what is an agent in an answer: the lesson has agents of the names that are asked for."""
+    return [one for one in answer if hasattr(one, "name")] if isinstance(answer, (list, tuple)) else []
 
 
 QUIZ = ["host", "anna", "host", "ben", "host"]
@@ -139,7 +148,7 @@ def check_6c(make):
     try:
         result = members["host"].initiate_chat(manager, message="Begin.", silent=True)
     except Exception as error:
-        return _why(error)
+        return _why(error, group.messages)
     said = [message["name"] for message in result.chat_history]
     return _order(said, group.max_round)
 
@@ -159,7 +168,7 @@ def _no_dummy(members):
     return None
 
 
-def _why(error):
+def _why(error, messages):
     text = str(error)
     if "not activated" in text or "'model_client_cls' was supplied" in text:
         return (
@@ -172,7 +181,11 @@ def _why(error):
             "the speakers without a model."
         )
     if "script has" in text:
-        return f"a script ran out before anybody had said exactly 'TERMINATE'. {text}"
+        last = [message["content"] for message in messages if message["name"] == "host"][-1]  # it opened
+        return (
+            "a script ran out before anybody had said exactly 'TERMINATE'. So far: "
+            f"{', '.join(message['name'] for message in messages)}. The host's last text: {last!r}. {text}"
+        )
     return f"the chat raised {type(error).__name__}: {text}"
 
 

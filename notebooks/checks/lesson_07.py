@@ -4,6 +4,7 @@ import ast
 import contextlib
 import copy
 import json
+import re
 
 from checks.exercise import exercise, prediction
 
@@ -29,10 +30,10 @@ predicted_7_texts = prediction(
 )
 
 WRONG_WITH_CALLS = {  # the right choice, and why the others are not
-    "A": (1, "look at the value of 'arguments': what type does Python say it has?"),
-    "B": (2, "all fields are there. Try json.loads on its arguments, and look at the quotation marks."),
-    "C": (3, "compare its fields with those of A, one after the other."),
-    "D": (5, "json.loads reads its arguments, and gives a city with an ü. The other fields are there too."),
+    "A": (1, "Look at the value of 'arguments': what type does Python say it has?"),
+    "B": (2, "All fields are there. Try json.loads on its arguments, and look at the quotation marks."),
+    "C": (3, "Compare its fields with those of A, one after the other."),
+    "D": (5, "Its arguments give a city with an ü, and the other fields are there too."),
 }
 NOT_SO = {
     (1, "*"): "its arguments are a string already.",
@@ -54,7 +55,7 @@ def check_7a(answers):
             return f"{letter}: choose a number from 1 to 5, not {choice!r}."
         if choice != right:
             reason = NOT_SO.get((choice, letter)) or NOT_SO[choice, "*"]
-            return f"{letter} is not {choice}: {reason} Mend: {where}"
+            return f"{letter} is not {choice}: {reason} {where}"
     return None
 
 
@@ -96,6 +97,8 @@ def check_7b(cls):
                 return "a message may hold a text *and* a call, and this call got lost: ask for `tool_calls`."
             return "the call got lost: a choice whose message has `tool_calls` must give the whole message."
         if isinstance(message, (list, tuple)):
+            if message and _calls(message[0]):
+                return "that is a list with the message in it: append choice.message itself."
             return "those are the calls alone. AutoGen wants the message that holds them: choice.message."
         if hasattr(message, "message"):
             return "that is the whole choice. The message in it is choice.message."
@@ -113,7 +116,7 @@ def check_7c(answer):
     name = getattr(tool, "__name__", "")
     if not callable(tool) or not name.isidentifier():
         return f"my_tool should be a function that was made with `def`, not {tool!r}."
-    if isinstance(script, str) or not (callable(script) or len(script)):
+    if not (callable(script) or (isinstance(script, (list, tuple)) and script)):
         return "my_script should be a list: first the call, then the answer."
     history = _chat(tool, script)
     called = [call["function"] for message in history for call in message.get("tool_calls") or []]
@@ -127,7 +130,8 @@ def check_7c(answer):
     if last.get("tool_calls") or last.get("tool_responses"):
         return "the chat ends with the tool's result: add an answer in words to my_script."
     content = str(last.get("content") or "")
-    if not any(part and part in content.lower() for text in used for part in _parts(text)):
+    parts = [part for text in used for part in _parts(text)]
+    if not any(part and re.search(rf"(?<!\w){re.escape(part)}(?!\w)", content.lower()) for part in parts):
         return f"the tool returned {used[-1]!r}, and the last message does not say so: {content!r}."
     return None
 
@@ -139,7 +143,7 @@ def _parts(text):
         with contextlib.suppress(ValueError, SyntaxError):
             value = read(text)
     items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else [text]
-    return [str(item).strip().lower() for item in items]
+    return [str(item).strip(" .!?\n").lower() for item in items]
 
 
 class _Silence:

@@ -165,6 +165,16 @@ def test_6b_tells_of_a_text_in_the_place_of_a_list(capsys):
     assert "one letter: `_answers` returns a list" in verdict(capsys, "6b", TakeTurns)
 
 
+def test_6b_tells_an_agent_from_its_name(capsys):
+    """In the lesson, `moderator` without quotes is an agent."""
+
+    class TakeTurns(DummyModelClient):
+        def _answers(self, messages, n):
+            return [member("moderator", "Hi.")] * n
+
+    assert "the agent moderator itself: write its name as a text" in verdict(capsys, "6b", TakeTurns)
+
+
 def test_6b_speaks_of_the_blank_that_is_left(capsys):
     """The second blank is only compared, so nothing of it is in the answer."""
 
@@ -295,6 +305,10 @@ def with_a_user():
         (quiz(order=("ben", "host", "anna", "host")), "speaker 2 was ben, it should be anna"),
         (quiz(host=("TERMINATE",)), "ended after 3 messages (host, anna, host)"),
         (quiz(host=("Ben?", "The end.")), "a script ran out before anybody had said exactly 'TERMINATE'"),
+        (
+            quiz(host=("Begin.", "Ben?", "TERMINATE")),
+            "host, anna, host, ben, host. The host's last text: 'Ben?'",
+        ),
         (quiz(host="Go on.", order=ORDER * 5), "went on, until max_round"),
         (quiz(order=["nobody"] * 60, host=["x"] * 9), "speaker 3 was ben, it should be host"),
         ("make_quiz", "raised TypeError"),

@@ -81,6 +81,7 @@ def raw(name, arguments):
         ("7c", (double, reads_the_result)),
         ("7c", (climate, [tool_call("climate", city="Rome"), "Rome has 18 degrees."])),
         ("7c", (shout, [tool_call("shout"), "It said hi"])),
+        ("7c", (shout, [tool_call("shout", text="Go on."), "It said GO ON, and no more"])),
         ("7c", (slow, [tool_call("slow", number=3), "3, in the end."])),
     ],
 )
@@ -92,7 +93,7 @@ def test_a_right_answer_passes_however_it_is_written(capsys, number, right):
     ("number", "wrong", "why"),
     [
         ("7a", {**RIGHT, "A": 2}, "A is not 2: its arguments are no string at all"),
-        ("7a", {**RIGHT, "A": 5}, "A is not 5: something is wrong with it. Mend: look at the value"),
+        ("7a", {**RIGHT, "A": 5}, "A is not 5: something is wrong with it. Look at the value"),
         ("7a", {**RIGHT, "B": 1}, "B is not 1: its arguments are a string already"),
         ("7a", {**RIGHT, "C": 4}, "C is not 4: the tool is named weather"),
         ("7a", {**RIGHT, "D": 2}, "D is not 2: json.loads reads its arguments"),
@@ -104,6 +105,11 @@ def test_a_right_answer_passes_however_it_is_written(capsys, number, right):
         ("7b", retrieves(lambda choice: choice.message), "should give its text"),
         ("7b", retrieves(lambda choice: choice.message.content or choice.message), "a text *and* a call"),
         ("7b", retrieves(lambda c: c.message.tool_calls or c.message.content), "the calls alone"),
+        (
+            "7b",
+            retrieves(lambda c: [c.message] if c.message.tool_calls else "Hello!"),
+            "append choice.message itself",
+        ),
         ("7b", retrieves(lambda c: c if c.message.tool_calls else c.message.content), "the whole choice"),
         (
             "7b",
@@ -115,6 +121,8 @@ def test_a_right_answer_passes_however_it_is_written(capsys, number, right):
         ("7c", (8, ["It is 8."]), "should be a function"),
         ("7c", (lambda number: 8, ["It is 8."]), "made with `def`"),
         ("7c", (double, "It is 8."), "my_script should be a list"),
+        ("7c", (double, tool_call("double", number=4)), "my_script should be a list"),
+        ("7c", (double, [tool_call("double", number=4), "It is 18."]), "the tool returned '8'"),
         ("7c", (double, []), "my_script should be a list"),
         ("7c", (double, ["It is 8."]), "nobody called the tool"),
         ("7c", (double, ["It is 8.", tool_call("double", number=4)]), "nobody called the tool"),
