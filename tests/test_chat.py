@@ -20,21 +20,26 @@ ENDLESS = "word " * 2000  # ten seconds of it, if nobody stops it
 
 
 class Talker(DummyModelClient):
-    """Hands out its reply word by word, as HuggingFaceModelClient does."""
+    """Hands out its reply word by word, as HuggingFaceModelClient does; with `stream` as events, too."""
 
-    def __init__(self, config, on_text=None, **kwargs):
-        super().__init__(config, **kwargs)
-        self.on_text = on_text
+    def _take_time(self, text):
+        self.delay = 0.005 * len(text.split())
+        super()._take_time(text)
 
     def create(self, params):
-        response = super().create(params)
-        for word in response.choices[0].message.content.split(" "):
-            if self.on_text:
-                self.on_text(f"{word} ")
+        heard = self.on_text
+
+        def both(piece):
+            if heard:
+                heard(piece)
             if params.get("stream"):
-                IOStream.get_default().send(StreamEvent(content=f"{word} "))
-            time.sleep(0.005)
-        return response
+                IOStream.get_default().send(StreamEvent(content=piece))
+
+        self.on_text = both
+        try:
+            return super().create(params)
+        finally:
+            self.on_text = heard
 
 
 class Announcer(DummyModelClient):
@@ -208,7 +213,7 @@ def test_a_reply_grows_word_by_word(agent, client_class, entry):
     seen = []
     conversation.on_change.append(lambda: seen.append(conversation.messages[-1].text))
     conversation.send("Count")
-    assert list(dict.fromkeys(seen)) == ["Count", "", "one ", "one two ", "one two three ", "one two three"]
+    assert list(dict.fromkeys(seen)) == ["Count", "", "one", "one two", "one two three"]
 
 
 @pytest.mark.parametrize("client_class", [Talker, Announcer])
