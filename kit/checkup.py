@@ -245,6 +245,12 @@ class _Checkup:
         if "id" in parts and not isinstance(parts["id"], collections.abc.Hashable):
             message = f"the response's `id` is a {type(parts['id']).__name__}: AutoGen needs a text."
             findings.append(self.wrong("odd-id", message, fix))
+        if self.config.get("price") and not hasattr(response, "usage"):
+            message = (
+                "the entry has a `price`, and the response no `usage` with the tokens that AutoGen counts."
+            )
+            fix_usage = "Return OpenAI's ChatCompletion with a usage, or leave the price to your method cost."
+            findings.append(self.wrong("price-without-usage", message, fix_usage))
         if not findings and "id" not in parts:
             message = (
                 "the response has no `id`: AutoGen 0.14 reads its choices and never calls message_retrieval."

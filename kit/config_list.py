@@ -325,11 +325,17 @@ def read_source(env_or_file: str | Path) -> tuple[str, str, Path | None]:
         return value, f"environment variable {env_or_file}", None
     path = Path(value or env_or_file)
     try:
+        if path.exists() and not path.is_file():  # a device or a pipe may never end
+            raise ConfigListError(
+                str(path), [Problem("can't be read: it is no file. Name the one that holds the list.")]
+            )
         return path.read_text(encoding="utf-8"), str(path), path
     except FileNotFoundError:
         message = f"neither an environment variable nor a file of this name (looked in {Path.cwd().name!r})."
     except UnicodeDecodeError:
         message = "not UTF-8 text. Save it again with the encoding UTF-8."
+    except ConfigListError:
+        raise
     except (OSError, ValueError) as error:  # a name with a zero byte is a ValueError
         message = f"can't be read: {getattr(error, 'strerror', error)}."
     raise ConfigListError(str(path), [Problem(message)])
@@ -460,7 +466,9 @@ def _hints(index: int, entry: dict[str, Any]) -> list[Problem]:
     known = _known_fields()
     problems = []
     for name in entry:
-        if name in OLD_NAMES:
+        if not isinstance(name, str):
+            problems.append(Problem(f"the name {name!r} is no text: write it in quotes.", index))
+        elif name in OLD_NAMES:
             message, guess = f"the name in older versions. Write {OLD_NAMES[name]!r}.", OLD_NAMES[name]
             problems.append(Problem(message, index, name, warning=True, mend=(guess, entry[name])))
         elif name not in known and (close := difflib.get_close_matches(name, known, 3, 0.8)):

@@ -523,10 +523,11 @@ def _unregistered(
     with_tools = {agent.name for agent in agents if _has_tools(agent)}
     managers = {agent.name for agent in agents if _group_of(agent)}
     calls = {cls.__name__: _call(cls) for cls in classes if isinstance(cls, type)}
+    misnamed = {place.class_name for place in places} - calls.keys() if calls else set()  # told already
     ready = [place for place in places if place.client is not None]
     findings = []
     for place in places:
-        if place.client is not None or place.agent in managers:
+        if place.client is not None or place.agent in managers or place.class_name in misnamed:
             continue
         name = place.class_name
         where = f"{place.agent}, entry {place.entry} ({place.model}): {name}"
@@ -542,13 +543,13 @@ def _unregistered(
         else:
             lost = " Adding tools empties the places again." if place.agent in with_tools else ""
             findings.append(Finding("not-registered", f"{where} is not registered.{lost}", fix, 3))
-    for manager, place in hidden:
+    for _, place in hidden:
         if place.client is None:
             message = (
                 f"speaker selection, entry {place.entry} ({place.model}): the hidden agent that selects "
                 f"the speaker has no {place.class_name}."
             )
-            fix = f"register_model_clients({manager.name}, {place.class_name}), or give GroupChat both " + (
+            fix = f"register_model_clients(manager, {place.class_name}), or give GroupChat both " + (
                 "select_speaker_auto_llm_config and select_speaker_auto_model_client_cls."
             )
             findings.append(Finding("selector", message, fix, 3))
@@ -588,6 +589,8 @@ def _tools(agent: Any) -> list[Finding]:
         return []
     findings = []
     for client in getattr(getattr(agent, "client", None), "_clients", []):
+        if sum("create" in vars(cls) for cls in type(client).__mro__) > 1:
+            continue  # a subclass that may show them in a way of its own
         template = getattr(getattr(client, "tokenizer", None), "chat_template", None)
         if isinstance(template, str) and "tools" not in template:
             message = f"{agent.name} has tools, and the chat template of its model has no place for them."

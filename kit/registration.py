@@ -66,7 +66,7 @@ def register_model_clients(agent: Any, *clients: Any, **kwargs: Any) -> Registra
     group = getattr(agent, "groupchat", None)
     for member in [*(group.agents if group else []), agent]:
         done += _register(member, by_name, kwargs)
-    if group and group.speaker_selection_method == "auto":
+    if group and str(group.speaker_selection_method).lower() == "auto":
         done += _register_selector(group, agent, by_name, kwargs)
     _refuse_misfits(agent, by_name, done)
     return done
@@ -120,7 +120,7 @@ def _register_selector(
             ready[name] = _remembering(by_name[name], kwargs)
     # The manager copied the group into its reply functions, and it is these copies that hold the chat.
     for copy in [group, *(reply["config"] for reply in manager._reply_func_list)]:
-        if isinstance(copy, type(group)):
+        if by_name and isinstance(copy, type(group)):
             copy.select_speaker_auto_llm_config = config
             copy.select_speaker_auto_model_client_cls = list(ready.values())
     return Registrations(

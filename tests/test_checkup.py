@@ -458,3 +458,22 @@ def test_the_local_model_passes(local_model_folder):
     report = check_model_client(HuggingFaceModelClient, entry)
     assert report.ok, report
     assert {finding.code for finding in report.findings} <= {"create-fails"}
+
+
+def test_a_price_in_the_entry_needs_a_response_with_a_usage():
+    class Bare(DummyModelClient):
+        def create(self, params):
+            text = SimpleNamespace(message=SimpleNamespace(content="Hello!", tool_calls=None))
+            return SimpleNamespace(id="1", choices=[text] * params.get("n", 1), model="bare")
+
+        def cost(self, response):
+            return 0
+
+        @staticmethod
+        def get_usage(response):
+            return {}
+
+    assert check_model_client(Bare).ok
+    (finding,) = check_model_client(Bare, {"model": "bare", "price": [1, 2]}).findings
+    assert finding.code == "price-without-usage" and "no `usage`" in finding.message
+    assert check_model_client(DummyModelClient, {"model": "dummy", "price": [1, 2]}).ok

@@ -1,6 +1,7 @@
 """Reading an OAI_CONFIG_LIST: what people really write, and what they are told about it."""
 
 import json
+import os
 import warnings
 
 import pytest
@@ -197,7 +198,18 @@ def test_no_source_at_all_says_where_it_looked(folder):
 
 
 def test_a_folder_is_no_list(folder):
-    assert "can't be read: " in refusal(load_config_list, folder)
+    assert "can't be read: it is no file" in refusal(load_config_list, folder)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes of this kind are POSIX's")
+def test_a_pipe_is_not_waited_for(folder):
+    os.mkfifo("OAI_CONFIG_LIST")
+    assert "can't be read: it is no file" in refusal(load_config_list)
+
+
+def test_a_name_that_is_no_text_is_told():
+    problems = check_config_list([{"model": "a", "model_client_cls": "B", 5: "five"}])
+    assert str(problems[-1]) == "entry 0: the name 5 is no text: write it in quotes."
 
 
 # filter_dict keeps what AutoGen's keeps

@@ -1142,3 +1142,37 @@ def test_what_was_mended_is_not_told_again(shell):
     shell("helper.register_model_client(DummyModelClient)")
     assert shell("%diagnose").findings == []
     assert shell("%diagnose helper").findings == []
+
+
+def test_a_class_name_that_is_wrong_is_told_once_and_not_as_missing_registration(agent):
+    from autogen import AssistantAgent, LLMConfig
+
+    entries = [{"model": name, "model_client_cls": name} for name in ("DummyModelClient", "dummymodelclient")]
+    ward = AssistantAgent("ward", llm_config=LLMConfig(*entries), system_message="")
+    assert [finding.code for finding in diagnose(ward, DummyModelClient).findings] == [
+        "name-differs",
+        "not-registered",
+    ]
+    ward.register_model_client(DummyModelClient)
+    assert [finding.code for finding in diagnose(ward, DummyModelClient).findings] == ["name-differs"]
+
+
+def test_a_subclass_may_show_tools_to_its_model_in_its_own_way(agent):
+    class Plain(DummyModelClient):
+        tokenizer = SimpleNamespace(chat_template="{{ messages }}")
+
+    class Own(Plain):
+        def create(self, params):
+            return super().create(params)
+
+    def with_a_tool(cls):
+        bot = agent(cls)
+        bot.register_for_llm(description="Tell the time.")(clock)
+        bot.register_model_client(cls)
+        return [finding.code for finding in diagnose(bot).findings]
+
+    def clock() -> str:
+        return "12:00"
+
+    assert "tools-unseen" in with_a_tool(Plain)
+    assert "tools-unseen" not in with_a_tool(Own)

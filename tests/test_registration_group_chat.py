@@ -138,3 +138,9 @@ def test_in_turn_nobody_selects_so_a_selector_fits_nowhere(chat):
     with pytest.raises(ValueError, match="No entry of 'manager' names Selector") as caught:
         register_model_clients(manager, Selector)
     assert "  writer, entry 0 (writer): DummyModelClient\n  critic, entry 0 (critic)" in str(caught.value)
+
+
+def test_asking_what_is_registered_changes_nothing(chat):
+    manager = chat(LLMConfig(SELECTOR))
+    register_model_clients(manager)
+    assert manager.groupchat.select_speaker_auto_model_client_cls is None

@@ -5,9 +5,9 @@ import pytest
 from ipywidgets import HTML, Button, HTMLMath, Text
 from ipywidgets.widgets.widget import _instances
 
+from kit import TemplatePicker
 from kit.templates import templates
 from kit.widgets.parts import CopyableText, StatusLine
-from kit import TemplatePicker
 
 pytestmark = pytest.mark.usefixtures("folder")
 
