@@ -10,9 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-# Tests share their few cores with other programs. A thread of torch that spins while it waits for a busy
-# core makes a reply 20 times slower then (measured on 2 cores: 31 s against 1.6 s); a passive one yields.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as `python -m kit` does, and says why
 
 
 @pytest.fixture(scope="session")
