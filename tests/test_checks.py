@@ -70,6 +70,25 @@ def test_lesson_02_checks_what_is_in_the_form(capsys, folder):
     assert verdict(capsys, "2d", builder) == "✔ 2d: right!\n"
 
 
+def test_lesson_02_tells_an_entry_that_was_renamed_from_one_that_was_added(capsys, folder):
+    from kit import ConfigListBuilder, save_config_list
+
+    parrot = {"model": "parrot", "model_client_cls": "DummyModelClient", "tags": ["small"]}
+    save_config_list([parrot], "OAI_CONFIG_LIST")
+    builder = ConfigListBuilder()
+    builder.editor.set(model="canary", n=2)
+    assert "no entry has been added yet: choose the preset Dummy" in verdict(capsys, "2d", builder)
+    builder.editor.add("Dummy (no model)")
+    assert "canary is parrot, renamed" in verdict(capsys, "2d", builder)
+    builder.editor.select(0)
+    builder.editor.set(model="parrot")
+    builder.editor.select(1)
+    builder.editor.set(model="canary", n="2")
+    assert "should be 2, it is '2'" in verdict(capsys, "2d", builder)
+    builder.editor.set(n=2)
+    assert verdict(capsys, "2d", builder) == "✔ 2d: right!\n"
+
+
 def test_lesson_03_checks_a_real_agent(capsys, agent):
     assert "the list names ['DummyModelClient']" in verdict(capsys, "3d", agent(DummyModelClient))
 

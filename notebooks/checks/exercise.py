@@ -56,8 +56,10 @@ def prediction(right, **why):
 
     def predicted(guess=...):
         letter = str(guess).strip().lower()
-        if letter not in why:
+        if guess is None or guess is ...:
             print(f"○ No prediction yet: choose one of {', '.join(why)}, run that cell, then this one.")
+        elif letter not in why:
+            print(f"○ {guess!r} is none of {', '.join(why)}.")
         elif letter == right:
             print(f"✔ You predicted {letter}, and so it is: {why[letter]}")
         else:

@@ -28,7 +28,11 @@ def check_machine():
             mend = f"found {found}: close this and run the README's Start command again"
             _line(found == wanted, f"{name} {wanted}", mend)
     free = shutil.disk_usage(HERE).free / 1e9
-    _line(free > 1, "1 GB of free disk for the model", f"only {free:.1f} GB: make room first")
+    _line(
+        free > 1,
+        "1 GB of free disk for the model (the packages are in)",
+        f"only {free:.1f} GB: make room first",
+    )
 
 
 def _line(good, what, mend):

@@ -1,5 +1,8 @@
 """Checks of lesson 01: the client."""
 
+import contextlib
+import inspect
+
 from checks.exercise import exercise, prediction
 
 predicted_1_two_answers = prediction(
@@ -48,6 +51,8 @@ def check_1b(client_class):
     client = client_class({"model": "counter-7"})
     response = client.create({"messages": [{"role": "user", "content": "count these four words"}]})
     response.cost = 0  # AutoGen stores what `cost` returned before it asks for the usage
+    if _mistake_two(client_class):
+        return MISTAKE_TWO
     usage = client.get_usage(response)
     if usage is ...:
         return ...
@@ -82,9 +87,12 @@ def check_1c(client_class):
         return '`n` is in the params, but not always: `params.get("n", 1)` gives 1 where it is missing.'
     if response is ...:
         return ...
-    mistake = _loud(response, 1) or _loud(client.create({"messages": messages, "n": 3}), 3)
+    three = client.create({"messages": messages, "n": 3})
+    mistake = _loud(response, 1) or _loud(three, 3)
     if mistake:
         return mistake
+    if _mistake_two(client_class):
+        return MISTAKE_TWO
     response.cost = client.cost(response)  # AutoGen's order: `get_usage` may read it
     for method in ("message_retrieval", "cost", "get_usage"):
         if getattr(client, method)(response) in (..., None):
@@ -94,6 +102,8 @@ def check_1c(client_class):
         return f"`message_retrieval` should return the list ['HELLO THERE'], it returns {texts!r}."
     if response.cost != 0.5:
         return f"`cost` should return 0.5, it returns {response.cost!r}."
+    if (dear := client.cost(three)) != 0.5:
+        return f"every call costs 0.5, however many choices it has: with n=3, `cost` returns {dear!r}."
     summary = _ask_through_autogen(client_class, messages)[1]
     if summary is None:
         return "AutoGen keeps no bill: one of the five keys is missing in `get_usage`. This is mistake three."
@@ -122,6 +132,10 @@ def check_1d(client_class):
         return super(recorded, self).message_retrieval(response)
 
     findings = [found for found in check_model_client(client_class, timeout=5).findings if not found.warning]
+    if findings and _content_is_int(client_class):
+        return (
+            "the content of your message is an int: AutoGen wants text. Put `str(...)` around it in `create`."
+        )
     if findings:
         return f"{findings[0].message} Mend: {findings[0].fix}"
     recorded = type(client_class.__name__, (client_class,), {"message_retrieval": message_retrieval})
@@ -140,6 +154,26 @@ def check_1d(client_class):
     if summary["total_cost"] != 0:
         return f"it should cost 0, the bill says {summary['total_cost']}."
     return None
+
+
+MISTAKE_TWO = "`get_usage` has one parameter, and gets two. This is mistake two: `@staticmethod`."
+
+
+def _mistake_two(client_class):
+    """Return whether `get_usage` has the response as its one parameter, and no `@staticmethod`."""
+    method = inspect.getattr_static(client_class, "get_usage", None)
+    if not inspect.isfunction(method):
+        return False
+    kinds = [parameter.kind for parameter in inspect.signature(method).parameters.values()]
+    return kinds == [inspect.Parameter.POSITIONAL_OR_KEYWORD]
+
+
+def _content_is_int(client_class):
+    with contextlib.suppress(Exception):
+        params = {"messages": [{"role": "user", "content": "hello there"}]}
+        response = client_class({"model": "my-model"}).create(params)
+        return isinstance(response.choices[0].message.content, int)
+    return False
 
 
 def _loud(response, n):

@@ -99,13 +99,18 @@ def check_2c(entries):
 @exercise("2d")
 def check_2d(builder):
     entries = [entry for entry in builder.editor.entries if entry.get("model") == "canary"]
+    names = [entry.get("model") for entry in builder.editor.entries]
+    if entries and "parrot" not in names and entries[0].get("tags") == ["small"]:  # what parrot had
+        if "dummy" in names:
+            return "canary is parrot, renamed: rename the new entry, which is still called dummy."
+        return "no entry has been added yet: choose the preset Dummy (no model) and press Add."
     if not entries:
-        if any(entry.get("model") == "dummy" for entry in builder.editor.entries):
+        if "dummy" in names:
             return "the new entry is still called dummy: type canary in the field Model, and press Enter."
         return ...
     if entries[0].get("model_client_cls") != "DummyModelClient":
         return "canary should be answered by the class DummyModelClient, as the preset has it."
     if entries[0].get("n") != 2:
-        return f"`Choices (n)` should be 2, it is {entries[0].get('n')}."
+        return f"`Choices (n)` should be 2, it is {entries[0].get('n')!r}."
     problems = builder.editor.problems()
     return str(problems[0]) if problems else None

@@ -50,11 +50,15 @@ def test_a_chat_after_a_check_is_seen_again(capsys, agent):
 def test_a_prediction_is_held_against_what_happened(capsys):
     predicted = prediction("b", a="no, since...", b="since...")
     predicted()
+    predicted(None)
     predicted("z")
+    predicted(2)
     predicted(" B ")
     predicted("a")
     assert capsys.readouterr().out.splitlines() == [
         *["○ No prediction yet: choose one of a, b, run that cell, then this one."] * 2,
+        "○ 'z' is none of a, b.",
+        "○ 2 is none of a, b.",
         "✔ You predicted b, and so it is: since...",
         "▲ You predicted a: no, since...",
         "  It is b: since...",

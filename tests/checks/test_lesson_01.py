@@ -159,7 +159,8 @@ def test_1b_takes_all_five_keys(capsys, right):
         (counter({}), "drops them all"),
         (counter([4, 3, 7]), "returns a dict"),
         (counter({4, 3, 7}), "returns a dict"),
-        (client(lambda params: answer("a b c"), get_usage=lambda response: USAGE), "raised TypeError"),
+        (client(lambda params: answer("a b c"), get_usage=lambda response: USAGE), "This is mistake two"),
+        (client(lambda params: answer("a b c"), get_usage=lambda: USAGE), "raised TypeError"),
     ],
 )
 def test_1b_says_which_key_is_wrong(capsys, wrong, why):
@@ -218,7 +219,9 @@ def test_1c_says_what_is_wrong_with_create(capsys, create, why):
         ({"cost": lambda self, response: 5}, "`cost` should return 0.5, it returns 5"),
         ({"get_usage": staticmethod(lambda response: USAGE)}, "the bill says 0"),
         ({"get_usage": staticmethod(lambda response: {"cost": response.cost})}, "mistake three"),
-        ({"get_usage": lambda response: USAGE}, "raised TypeError"),
+        ({"get_usage": lambda response: USAGE}, "This is mistake two: `@staticmethod`"),
+        ({"get_usage": staticmethod(lambda self, response: USAGE)}, "raised TypeError"),
+        ({"cost": lambda self, response: 0.5 * len(response.choices)}, "with n=3, `cost` returns 1.5"),
     ],
 )
 def test_1c_goes_through_the_other_methods(capsys, methods, why):
@@ -251,7 +254,10 @@ def test_1d_takes_any_client_that_counts(capsys, right):
     [
         (client(lambda p: answer(words(p), id="1")), "has no method message_retrieval, cost, get_usage"),
         (client(lambda p: answer(words(p)), **FREE), "give the response an `id`"),
-        (client(lambda p: answer(int(words(p)), id="1"), **FREE), "holds a int"),
+        (
+            client(lambda p: answer(int(words(p)), id="1"), **FREE),
+            "is an int: AutoGen wants text. Put `str(...)`",
+        ),
         (client(lambda p: answer(str(len(last(p))), id="1"), **FREE), "counts letters"),
         (
             client(lambda p: answer(all_words(p), id="1"), **FREE),
