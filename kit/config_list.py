@@ -379,6 +379,8 @@ def _why_no_json(text: str, error: json.JSONDecodeError) -> str:
         return (
             f"{where}: the text goes on after its end. Put one [ ] around all entries, commas between them."
         )
+    if re.match(r"[-+]?\.\d|\+\d", text[error.pos :]):
+        return f"{where}: a number begins with a digit, or a minus: 0.5, not .5."
     with (
         contextlib.suppress(ValueError, SyntaxError, TypeError, MemoryError, RecursionError),
         warnings.catch_warnings(action="ignore"),  # of a backslash in a path

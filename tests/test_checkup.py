@@ -417,7 +417,7 @@ def test_a_tool_call_is_looked_at_where_tools_are_offered():
         return [choice.message.tool_calls or choice.message.content for choice in response.choices]
 
     [finding] = check_model_client(client(create=create, message_retrieval=retrieval)).findings
-    assert finding.message == "message_retrieval's list holds a list, not a text or a message."
+    assert finding.message == "message_retrieval's list holds a value of type list, not a text or a message."
     assert check_model_client(client(create=create)).findings == []
 
 

@@ -33,6 +33,7 @@ def refusal(call, *arguments, **options):
             "line 1, column 3: this is Python, not JSON.",
         ),
         ("[{'model': 'a'},]", "this is Python, not JSON"),
+        ('[{"model": "a", "n": .5}]', "line 1, column 22: a number begins with a digit"),
         ('[\n  {"model": "a",}\n]', "a comma before the closing bracket"),
         ('[\n  {"model": "a"},\n]', "a comma before the closing bracket. JSON allows none there: delete it."),
         ('[{"model": "a" "n": 1}]', "line 1, column 16: not JSON (Expecting ',' delimiter)"),
