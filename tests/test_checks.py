@@ -114,15 +114,25 @@ def test_lesson_04_checks_that_what_changes_stands_last(capsys, local_model_fold
     def at_the_end(chat, now):
         return [*chat[:-1], {**chat[-1], "content": f"It is {now}. {chat[-1]['content']}"}]
 
+    def behind(chat, now):
+        return [*chat[:-1], {**chat[-1], "content": f"{chat[-1]['content']} (It is {now}.)"}]
+
     def at_the_start(chat, now):
         return [{**chat[0], "content": f"It is {now}. {chat[0]['content']}"}, *chat[1:]]
 
-    assert verdict(capsys, "4d", at_the_end) == "✔ 4d: right!\n"
-    for _ in range(2):  # a second try does not profit from the first
-        assert "of the second prompt came out of the cache" in verdict(capsys, "4d", at_the_start)
-    assert "messages without that text" in verdict(capsys, "4d", lambda chat, now: chat)
-    alone = verdict(capsys, "4d", lambda chat, now: at_the_end(chat, now)[-1:])
-    assert "a message of the chat got lost" in alone
+    def behind_the_system_message(chat, now):
+        return [{**chat[0], "content": f"{chat[0]['content']} It is {now}."}, *chat[1:]]
+
+    def everywhere(chat, now):
+        return [{**message, "content": f"{message['content']} (It is {now}.)"} for message in chat]
+
+    for right in (at_the_end, behind):
+        assert verdict(capsys, "4d", right) == "✔ 4d: right!\n"
+    for wrong in (at_the_start, at_the_start, behind_the_system_message):  # a second try doesn't profit
+        out = verdict(capsys, "4d", wrong)
+        assert out.startswith("✘ 4d: `now` stands before the history: only ")
+        assert out.endswith("% was reused. Put it into the last message.\n")
+    assert "leave what stands before `now` as it was" in verdict(capsys, "4d", everywhere)
 
 
 def test_the_machine_is_checked_line_by_line(capsys, monkeypatch):

@@ -70,7 +70,9 @@ def _why_no_agent(error):
     if "model_client_cls" in text and "valid string" in text:
         return 'blank 1: the entry names the class as text, in quotes: "Shouter".'
     if "was not found in the config_list" in text:
-        return "this is Error 2: the text in blank 1 and the name of the class in blank 3 differ."
+        return "the text in blank 1 and the name of the class in blank 3 differ."
+    if "missing 1 required positional argument: 'config'" in text:
+        return "blank 3: the class itself, without brackets: AutoGen makes the client."
     if "has no attribute '__name__'" in text:
         return "blank 3: hand over the class itself, Shouter, without quotes and without brackets."
     if "LLMConfig" in text or "not a mapping" in text:
@@ -97,7 +99,8 @@ def check_3c(replies):
     except RuntimeError:
         return "the chat did not end: the last reply must be exactly 'TERMINATE', nothing else."
     said = len(agent.client._clients[0].calls)
-    return None if said == 3 else f"the assistant should speak 3 times, it spoke {said} times."
+    times = "once" if said == 1 else f"{said} times"
+    return None if said == 3 else f"the assistant should speak 3 times, it spoke {times}."
 
 
 @exercise("3d")

@@ -93,10 +93,13 @@ def check_4d(with_time):
 
     if not callable(with_time):
         return "`with_time` is a function: def with_time(chat, now)."
-    client = HuggingFaceModelClient({"model": local_model(), "device": "cpu", "max_tokens": 1})
-    rules = "You are a guide at the harbour. " + "Answer kindly, in one short sentence. " * 30
-    chat = [{"role": "system", "content": rules}, {"role": "user", "content": "When is the next ferry?"}]
-    longer = [*chat, {"role": "assistant", "content": "At nine."}, {"role": "user", "content": "And then?"}]
+    chat = [{"role": "system", "content": "You are a guide at the harbour."}]
+    for island in ("north", "east", "south", "west", "middle"):  # a long history, a short system message
+        chat.append({"role": "user", "content": f"When is the next ferry to the {island} island, please?"})
+        chat.append({"role": "assistant", "content": f"The {island} ferry leaves at nine, from quay two."})
+    chat.append({"role": "user", "content": "What does it cost?"})
+    longer = [*chat, {"role": "assistant", "content": "Two."}, {"role": "user", "content": "And back?"}]
+    prompts = []
     for messages in (chat, longer):
         now = f"{uuid.uuid4().hex[:8]} o'clock"  # a time that no earlier run of this check has used
         timed = with_time(copy.deepcopy(messages), now)
@@ -107,8 +110,12 @@ def check_4d(with_time):
             return f"asked to put in {now!r}, it returned messages without that text."
         if any(not any(message["content"] in text for text in texts) for message in messages):
             return "a message of the chat got lost: keep them all."
-        usage = client.create({"messages": timed}).usage
+        prompts.append(timed)
+    client = HuggingFaceModelClient({"model": local_model(), "device": "cpu", "max_tokens": 1})
+    usage = [client.create({"messages": timed}).usage for timed in prompts][-1]
     share = usage.prompt_tokens_details.cached_tokens / usage.prompt_tokens
-    if share < 0.8:
-        return f"only {share:.0%} of the second prompt came out of the cache: what changes must stand last."
-    return None
+    if share >= 0.8:
+        return None
+    if now in texts[-1]:
+        return f"only {share:.0%} of the second prompt was reused: leave what stands before `now` as it was."
+    return f"`now` stands before the history: only {share:.0%} was reused. Put it into the last message."

@@ -39,6 +39,12 @@ def with_blanks(names="Shouter", config=LLMConfig, registered=Shouter):
     return make_shouter
 
 
+def with_brackets():
+    agent = AssistantAgent("shouter", llm_config=LLMConfig({"model": "x", "model_client_cls": "Shouter"}))
+    agent.register_model_client(Shouter())
+    return agent
+
+
 def none_filled():
     entry = {"model": "any name", "model_client_cls": ...}  # noqa: F841
     agent = AssistantAgent("shouter", llm_config=..., system_message="Be loud.")
@@ -91,9 +97,10 @@ def test_3b_takes_any_filling_that_works(capsys, right):
     [
         (one_left, "1 of the three blanks"),
         (with_blanks(names=Shouter), "the entry names the class as text, in quotes"),
-        (with_blanks(names="shouter"), "this is Error 2"),
+        (with_blanks(names="shouter"), "blank 1 and the name of the class in blank 3 differ"),
         (with_blanks(registered="Shouter"), "the class itself, Shouter, without quotes"),
         (with_blanks(registered=Shouter({"model": "x"})), "without brackets"),
+        (with_brackets, "blank 3: the class itself, without brackets"),
         (with_blanks(config=lambda entry: LLMConfig([entry])), "LLMConfig takes the entry as it is"),
         (with_blanks(config=lambda entry: False), "calling make_shouter() raised"),
         (with_blanks("DummyModelClient", registered=DummyModelClient), "another class than Shouter"),
@@ -114,6 +121,7 @@ def test_3b_says_which_blank_is_wrong(capsys, wrong, why):
         (["a", "b", "terminate"], "exactly 'TERMINATE'"),
         (["a", "b", "c", "TERMINATE"], "it spoke 4 times"),
         (["a", "TERMINATE", "b"], "it spoke 2 times"),
+        (["TERMINATE"], "it spoke once."),
         (7, "TypeError"),
         (["a", "b", "TERMINATE"], "right!"),
         (lambda messages: "TERMINATE" if len(messages) > 5 else "go on", "right!"),

@@ -62,7 +62,27 @@ def test_4d_wants_a_function(capsys):
 
 
 @pytest.mark.parametrize(
-    ("number", "stub"), [("4a", ...), ("4b", {**ENTRY, "params": ...}), ("4b", ...), ("4c", ...), ("4d", ...)]
+    ("with_time", "why"),
+    [
+        (lambda chat, now: None, "`with_time` returns nothing"),
+        (lambda chat, now: chat, "messages without that text"),
+        (lambda chat, now: [{**chat[-1], "content": chat[-1]["content"] + now}], "got lost"),
+    ],
+)
+def test_4d_looks_at_the_messages_before_a_model_is_loaded(capsys, with_time, why):
+    assert why in verdict(capsys, "4d", with_time)
+
+
+@pytest.mark.parametrize(
+    ("number", "stub"),
+    [
+        ("4a", ...),
+        ("4b", {**ENTRY, "params": ...}),
+        ("4b", ...),
+        ("4c", ...),
+        ("4d", lambda *_: ...),
+        ("4d", ...),
+    ],
 )
 def test_a_stub_is_no_mistake(capsys, number, stub):
     assert verdict(capsys, number, stub).startswith(f"○ {number}: not solved yet")
