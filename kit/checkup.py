@@ -306,7 +306,8 @@ class _Checkup:
         contents = [choice.message.content for choice in getattr(response, "choices", [])]
         for item in texts:
             if not isinstance(item, (str, dict)) and not hasattr(item, "model_dump"):
-                message = f"message_retrieval's list holds a value of type {type(item).__name__}, not a text or a message"
+                kind = type(item).__name__
+                message = f"message_retrieval's list holds a value of type {kind}, not a text or a message"
                 if any(item is content for content in contents):
                     message, fix = f"{message}: create put it there", "choice.message.content = text"
                 return texts, [self.wrong("retrieval-items", f"{message}.", fix)]
