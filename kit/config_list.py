@@ -390,6 +390,13 @@ def _why_no_json(text: str, error: json.JSONDecodeError) -> str:
             f"{where}: this is Python, not JSON. JSON has double quotes, true, false and null; in Python, "
             "json.dumps(config_list) writes it."
         )
+    before, rest = text[: error.pos], text[error.pos :]
+    if re.search(r":\s*-?\d+,\s*$", before) and rest[:1].isdigit():
+        return f"{where}: a decimal comma. JSON writes a point: 0.5."
+    if rest.startswith("'"):
+        return f"{where}: single quotes. JSON has double quotes."
+    if error.msg == "Expecting ',' delimiter" and not rest.strip():
+        return f"{where}: the text ends too early. Every bracket needs its partner: a ] or }} is missing."
     return f"{where}: not JSON ({error.msg}). Every bracket needs its partner, every text double quotes."
 
 

@@ -251,7 +251,7 @@ def _list(report: Report, entries: list[Any], classes: tuple[Any, ...]) -> None:
         findings.append(Finding("many-entries", message, "Keep those that you need.", 2, warning=True))
     report.add(2, "AutoGen accepts the list", findings)
     if classes:
-        report.add(3, "what the entries name", _names(objects, classes))
+        report.add(2, "what the entries name", _names(objects, classes))
     _local_models(report, "local models", objects)
 
 
@@ -293,7 +293,7 @@ def _names(entries: dict[int, dict[str, Any]], classes: tuple[Any, ...]) -> list
             similar = [name for name in names if name.lower() == named.lower()]
             close = [*similar, *get_close_matches(named, names, 1, 0.5), names[0]][0]
             message = f"entry {index} names {named!r}; the classes here are named {', '.join(names)}."
-            findings.append(Finding("name-differs", message, f'"model_client_cls": "{close}"', 3))
+            findings.append(Finding("name-differs", message, f'"model_client_cls": "{close}"', 2))
     return findings
 
 
@@ -491,7 +491,7 @@ def _agents(report: Report, agents: list[Any], places: list[Registration], class
         filled = {place.entry for place in places if place.agent == agent.name and place.client}
         if entries and classes:
             open_ones = {index: entry for index, entry in entries.items() if index not in filled}
-            report.add(3, f"{agent.name}: names", [*unnamed, *_names(open_ones, classes)])
+            report.add(2, f"{agent.name}: names", [*unnamed, *_names(open_ones, classes)])
         _local_models(report, f"{agent.name}: local models", entries)
     managers = [agent for agent in agents if _group_of(agent)]
     hidden = [(manager, place) for manager in managers for place in _selector(manager)]
@@ -527,10 +527,17 @@ def _unregistered(
     ready = [place for place in places if place.client is not None]
     findings = []
     for place in places:
-        if place.client is not None or place.agent in managers or place.class_name in misnamed:
+        if place.client is not None or place.agent in managers:
             continue
         name = place.class_name
         where = f"{place.agent}, entry {place.entry} ({place.model}): {name}"
+        if name in misnamed:
+            message = (
+                f"{place.agent}, entry {place.entry} ({place.model}) has no client yet: its name comes first."
+            )
+            fix = "Mend the name in the list, then register the class for this entry too."
+            findings.append(Finding("name-first", message, fix, 3, warning=True))
+            continue
         fix = f"{place.agent}.register_model_client({calls.get(name, name)})"
         twin = next((o for o in ready if (o.agent, o.class_name) == (place.agent, name)), None)
         elsewhere = next((other for other in ready if other.class_name == name), None)

@@ -145,9 +145,16 @@ class ConfigListEditor:
         self._changed()
 
     def add(self, preset: str) -> None:
-        """Append an entry made from a preset and select it."""
+        """Append an entry made from a preset and select it.
+
+        Raises:
+            KeyError: there is no such preset.
+        """
+        known = presets()
+        if preset not in known:
+            raise KeyError(f"There is no preset {preset!r}; there are {', '.join(known)}.")
         with self._edit():
-            self.entries.append(ConfigEntry(presets()[preset]))
+            self.entries.append(ConfigEntry(known[preset]))
             self.selected = len(self.entries) - 1
 
     def duplicate(self) -> None:
@@ -196,10 +203,12 @@ class ConfigListEditor:
         self._set((field.name,), field.kind, text.strip())
 
     def set(self, **fields: Any) -> None:
-        """Set fields of the selected entry from code; the form follows."""
+        """Set fields of the selected entry from code, None to remove one; the form follows."""
         with self._edit():
             if self.entry is not None:
                 self.entry.update(fields)
+                for name in [name for name, value in fields.items() if value is None]:
+                    del self.entry[name]
                 self.unparsed = {}
 
     def key_variable(self) -> str:
@@ -474,7 +483,7 @@ class ConfigListEditor:
             with self._edit():
                 entries.path, entries.digest = self.entries.path, self.entries.digest
                 self.entries, self.selected, self.unparsed = entries, 0, {}
-                self.message = f"Pasted {len(entries)} entries."
+                self.message = f"Pasted {_counted(entries)}."
 
         self._take(text, "the pasted text", use)
 
@@ -504,7 +513,7 @@ class ConfigListEditor:
         self._stored, self.question = self._text(), None
         for state in (*self._past, *self._future):  # a list that had no file yet has this one now
             state.entries.path = state.entries.path or saved.path
-        self.message = f"Saved {len(saved)} entries to {self.path}."
+        self.message = f"Saved {_counted(saved)} to {self.path}."
         if self.preview() != lists.to_json(self.entries):  # the file holds a key
             self.message += " It holds a key in plain text" + (
                 ", and git does not ignore it." if _seen_by_git(target) else "."
@@ -541,7 +550,7 @@ class ConfigListEditor:
                 self._stored = _text(lists.parse_config_list(text))
             except ConfigListError:  # mended: what is on disk is something else
                 self._stored = text
-            self.message = f"Loaded {len(entries)} entries from {self.path}."
+            self.message = f"Loaded {_counted(entries)} from {self.path}."
 
     def _ask(self, text: str, changes: str, yes: str, do: Callable[[], None]) -> None:
         self.question, self.message = Question(text, changes, yes, do), ""
@@ -683,6 +692,10 @@ def _put(entry: dict[str, Any], path: Place, value: Any) -> None:
         if not isinstance(entry, dict):
             raise ValueError(f"{name!r} has a value that is no object.")
     entry[path[-1]] = value
+
+
+def _counted(entries: list[dict[str, Any]]) -> str:
+    return "1 entry" if len(entries) == 1 else f"{len(entries)} entries"
 
 
 def _text(entries: list[dict[str, Any]]) -> str:

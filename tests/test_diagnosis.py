@@ -113,7 +113,7 @@ LISTS = {
         lambda f: [{"model": "a", "model_client_cls": DummyModelClient}],
         '"model_client_cls": "DummyModelClient"',
     ),
-    "a text in Python": (lambda f: '[{"model": "a"', "line 1, column 15: not JSON"),
+    "a text that is cut off": (lambda f: '[{"model": "a"', "line 1, column 15: the text ends too early"),
     "no name": (lambda f: "", "the name is empty"),
     "a folder": (lambda f: ".", "'.' is a folder"),
     "a device": (lambda f: "/dev/zero", "'/dev/zero' is a folder or a device"),
@@ -1149,12 +1149,12 @@ def test_a_class_name_that_is_wrong_is_told_once_and_not_as_missing_registration
 
     entries = [{"model": name, "model_client_cls": name} for name in ("DummyModelClient", "dummymodelclient")]
     ward = AssistantAgent("ward", llm_config=LLMConfig(*entries), system_message="")
-    assert [finding.code for finding in diagnose(ward, DummyModelClient).findings] == [
-        "name-differs",
-        "not-registered",
-    ]
+    found = [finding.code for finding in diagnose(ward, DummyModelClient).findings]
+    assert found == ["name-differs", "not-registered", "name-first"]
     ward.register_model_client(DummyModelClient)
-    assert [finding.code for finding in diagnose(ward, DummyModelClient).findings] == ["name-differs"]
+    first, second = diagnose(ward, DummyModelClient).findings
+    assert (first.code, first.step) == ("name-differs", 2)
+    assert second.message == "ward, entry 1 (dummymodelclient) has no client yet: its name comes first."
 
 
 def test_a_subclass_may_show_tools_to_its_model_in_its_own_way(agent):

@@ -33,6 +33,8 @@ def _find(find_mistake, answer):
         try:
             return find_mistake(answer)
         except Exception as error:
+            if "ellipsis" in str(error).lower():
+                return "there are still dots in it: put something in the place of each `...`."
             return f"using your answer raised {type(error).__name__}: {error}"
 
 

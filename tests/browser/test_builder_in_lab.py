@@ -265,7 +265,7 @@ def test_broken_files_are_mended_as_a_diff_shows_and_an_agent_answers_from_them(
         expect(form.status).to_contain_text("● Not saved yet.")
         assert file.read_text() == text
         form.press("Save")
-        expect(form.status).to_contain_text("Saved 1 entries")
+        expect(form.status).to_contain_text("Saved 1 entry")
         json.loads(file.read_text())
         lab.run(1)
         return lab.text(1).splitlines()

@@ -254,7 +254,7 @@ def test_a_file_that_can_not_be_mended_is_told_and_left_alone(folder):
 def test_save_and_load_use_the_file_that_the_form_names(builder, folder):
     named(builder, "File").value = "other.json"
     click(builder, "Save")
-    assert status(builder).startswith("Saved 1 entries to other.json.")
+    assert status(builder).startswith("Saved 1 entry to other.json.")
     assert "Not saved" not in status(builder)
     assert json.loads((folder / "other.json").read_text())[0]["model"] == "dummy"
     named(builder, "Model").value = "changed"
