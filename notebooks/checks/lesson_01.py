@@ -88,6 +88,8 @@ def check_1c(client_class):
     if response is ...:
         return ...
     three = client.create({"messages": messages, "n": 3})
+    if three is response and hasattr(response, "choices"):
+        return SAME_RESPONSE.format("SimpleNamespace(choices=[], model=self.model)")
     mistake = _loud(response, 1) or _loud(three, 3)
     if mistake:
         return mistake
@@ -136,8 +138,15 @@ def check_1d(client_class):
         return (
             "the content of your message is an int: AutoGen wants text. Put `str(...)` around it in `create`."
         )
+    if _same_response(client_class):
+        return SAME_RESPONSE.format('SimpleNamespace(id="1", choices=[], model=self.model)')
+    if findings and findings[0].code == "no-content":
+        return (
+            "a choice needs two shells around the text: "
+            "`SimpleNamespace(message=SimpleNamespace(content=text))`."
+        )
     if findings:
-        return f"{findings[0].message} Mend: {findings[0].fix}"
+        return f"{findings[0].message} Fix: {findings[0].fix}"
     recorded = type(client_class.__name__, (client_class,), {"message_retrieval": message_retrieval})
     messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "hello there"}]
     texts, summary = _ask_through_autogen(recorded, messages)
@@ -156,6 +165,9 @@ def check_1d(client_class):
     return None
 
 
+SAME_RESPONSE = (
+    "`create` returns the same response at every call. Its first line must make a new one: `response = {}`."
+)
 MISTAKE_TWO = "`get_usage` has one parameter, and gets two. This is mistake two: `@staticmethod`."
 
 
@@ -166,6 +178,15 @@ def _mistake_two(client_class):
         return False
     kinds = [parameter.kind for parameter in inspect.signature(method).parameters.values()]
     return kinds == [inspect.Parameter.POSITIONAL_OR_KEYWORD]
+
+
+def _same_response(client_class):
+    """Return whether two calls of `create` return one object, as with a `response` from another cell."""
+    with contextlib.suppress(Exception):
+        client = client_class({"model": "my-model"})
+        first, second = (client.create({"messages": [{"role": "user", "content": text}]}) for text in "ab")
+        return first is second and hasattr(first, "choices")
+    return False
 
 
 def _content_is_int(client_class):

@@ -229,7 +229,35 @@ def test_1c_goes_through_the_other_methods(capsys, methods, why):
     assert out.startswith("✘ 1c: ") and why in out
 
 
+def adds_to(response):
+    """A `create` without its first line: it adds its choices to the response of an earlier cell."""
+
+    def create(params):
+        for text in [last(params).upper()] * params.get("n", 1):
+            response.choices.append(SimpleNamespace(message=SimpleNamespace(content=text)))
+        return response
+
+    return create
+
+
+@pytest.mark.parametrize("old", [[], ["this is a dummy text response"]])
+def test_1c_tells_of_a_response_from_another_cell(capsys, old):
+    out = verdict(capsys, "1c", client(adds_to(answer(*old)), **WHOLE))
+    assert out.startswith("✘ 1c: `create` returns the same response at every call.")
+    assert "`response = SimpleNamespace(choices=[], model=self.model)`" in out
+
+
 # 1d
+
+
+TWO_SHELLS = "two shells around the text: `SimpleNamespace(message=SimpleNamespace(content=text))`."
+
+
+@pytest.mark.parametrize("old", [answer(id="1"), openai_answer("Hello!")])
+def test_1d_tells_of_a_response_from_another_cell(capsys, old):
+    out = verdict(capsys, "1d", client(adds_to(old), **FREE))
+    assert out.startswith("✘ 1d: `create` returns the same response at every call.")
+    assert "`response = SimpleNamespace(id=" in out
 
 
 @pytest.mark.parametrize(
@@ -273,8 +301,16 @@ def test_1d_takes_any_client_that_counts(capsys, right):
             client(lambda p: answer(words(p), id="1"), **{**FREE, "get_usage": lambda r: USAGE}),
             "@staticmethod above",
         ),
-        (client(lambda p: None, **FREE), "create returned nothing. Mend: End it with: return response"),
+        (client(lambda p: None, **FREE), "create returned nothing. Fix: End it with: return response"),
         (client(lambda p: answer(), **FREE), "`choices` is empty"),
+        (client(lambda p: SimpleNamespace(id="1", choices=[words(p)], model="m"), **FREE), TWO_SHELLS),
+        (
+            client(
+                lambda p: SimpleNamespace(id="1", choices=[SimpleNamespace(content=words(p))], model="m"),
+                **FREE,
+            ),
+            TWO_SHELLS,
+        ),
         (Words({"model": "m"}), "the class itself"),
     ],
 )
