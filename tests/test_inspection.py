@@ -114,7 +114,7 @@ def test_a_class_inherits_from_the_kit(run):
         "from kit import DummyModelClient\n"
         "class Child(DummyModelClient):\n    def cost(self, response):\n        return self.config['fee']\n"
     )
-    assert facts("Child", names).arguments == {"replies": "None"}
+    assert facts("Child", names).arguments == {"replies": "None", "delay": "0", "on_text": "None"}
     assert {("params", "replies"), ("fee",)} <= set(facts("Child", names).fields)
 
 
@@ -201,9 +201,10 @@ def test_the_kits_classes_are_read_without_torch_autogen_or_transformers():
 
 
 def test_what_the_kits_classes_take_is_what_they_take():
-    assert kit_clients() == ["DummyModelClient", "HuggingFaceModelClient"]
+    assert kit_clients() == ["DummyModelClient", "HuggingFaceModelClient", "RecordingModelClient"]
     dummy = facts("DummyModelClient", {})
-    assert dummy.arguments == {"replies": "None"}
+    assert dummy.arguments == {"replies": "None", "delay": "0", "on_text": "None"}
+    assert facts("RecordingModelClient", {}).arguments == {"path": "", "client": "None"}
     assert dummy.fields[("params", "replies")] == "'This is a dummy reply.'"
     hugging_face = facts("HuggingFaceModelClient", {})
     assert {("device",), ("dtype",), ("quantization",), ("prefix_cache",)} <= set(hugging_face.fields)
