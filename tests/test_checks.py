@@ -162,7 +162,7 @@ class OneMistake(DummyModelClient):
 
 def test_5a_names_the_first_mistake_and_then_the_next(capsys):
     assert "message_retrieval returned a NoneType instead of a list" in verdict(capsys, "5a", FirstMistake)
-    assert "cost returned 'free' instead of a number. Mend: return 0" in verdict(capsys, "5a", OneMistake)
+    assert "cost returned 'free' instead of a number. Fix: return 0" in verdict(capsys, "5a", OneMistake)
     assert verdict(capsys, "5a", DummyModelClient) == "✔ 5a: right!\n"
 
 
@@ -193,8 +193,8 @@ def test_5b_goes_on_until_nothing_is_found(capsys, agent, told):
     assert told in verdict(capsys, "5b", agent())
 
 
-def test_5c_explains_the_first_wrong_step(capsys):
+def test_5c_asks_about_the_first_wrong_step(capsys):
     right = {"A": 3, "B": 1, "C": 2, "D": 1, "E": 2}
     assert verdict(capsys, "5c", right) == "✔ 5c: right!\n"
-    assert "D is not step 2: `cost` returned nothing" in verdict(capsys, "5c", {**right, "D": 2})
+    assert "D is not step 2. Ask: where does the number come from" in verdict(capsys, "5c", {**right, "D": 2})
     assert "not solved yet" in verdict(capsys, "5c", dict.fromkeys(right, ...))

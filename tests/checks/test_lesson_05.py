@@ -73,7 +73,7 @@ RIGHT = {"A": 3, "B": 1, "C": 2, "D": 1, "E": 2}
         (RIGHT, "✔ 5c: right!"),
         ({letter: str(step) for letter, step in RIGHT.items()}, "✔ 5c: right!"),
         ({**RIGHT, "B": ..., "E": ...}, "right so far. Still to go: B, E."),
-        ({**RIGHT, "A": 2, "E": ...}, "A is not step 2: the class exists"),
+        ({**RIGHT, "A": 2, "E": ...}, "A is not step 2. Ask: the class is there."),
         ({"A": 3}, "Still to go: B, C, D, E."),
         ([3, 1, 2, 1, 2], "write a dict"),
         (dict.fromkeys(RIGHT, ...), "○ 5c: not solved yet"),
@@ -107,7 +107,7 @@ def bird(returns=True, names=("Owl", "Owl"), calls=2):
 @pytest.mark.parametrize(
     ("make_bird", "told"),
     [
-        (bird(False, ("Owl", "owl"), 1), "○ 5d: not solved yet"),
+        (bird(False, ("Owl", "owl"), 2), "step 1, the class: create returned nothing"),
         (bird(True, ("Owl", "owl"), 1), "step 2, the list: entry 1 names 'owl'"),
         (bird(False, calls=1), "step 1, the class: create returned nothing"),
         (bird(False), "Test: check_model_client(Owl)"),
@@ -122,6 +122,51 @@ def bird(returns=True, names=("Owl", "Owl"), calls=2):
 )
 def test_5d_names_the_first_step_that_is_wrong(capsys, make_bird, told):
     assert told in verdict(capsys, "5d", make_bird)
+
+
+def test_5d_tells_one_mended_mistake_of_three_from_none(capsys):
+    class Owl(DummyModelClient):
+        def create(self, params):
+            super().create(params)
+
+    config_list = [
+        {"model": "owl", "model_client_cls": "Owl"},
+        {"model": "old owl", "model_client_cls": "owl"},
+    ]
+
+    def as_given():
+        bird = AssistantAgent("bird", llm_config=LLMConfig(*config_list), system_message="Be wise.")
+        bird.register_model_client(Owl)
+        return bird
+
+    def second_call():
+        bird = AssistantAgent("bird", llm_config=LLMConfig(*config_list), system_message="Be wise.")
+        bird.register_model_client(Owl)
+        bird.register_model_client(Owl)
+        return bird
+
+    def in_a_loop():
+        bird = AssistantAgent("bird", llm_config=LLMConfig(*config_list), system_message="Be wise.")
+        for _ in config_list:
+            bird.register_model_client(Owl)
+        return bird
+
+    def by_the_helper():
+        bird = AssistantAgent("bird", llm_config=LLMConfig(*config_list), system_message="Be wise.")
+        register_model_clients(bird, Owl)
+        return bird
+
+    assert verdict(capsys, "5d", as_given).startswith("○ 5d: not solved yet")
+    for begun in (second_call, in_a_loop, by_the_helper):
+        assert "step 1, the class: create returned nothing" in verdict(capsys, "5d", begun)
+
+
+@pytest.mark.parametrize("letter", "ABCDE")
+def test_5c_does_not_give_the_step_away(capsys, letter):
+    for wrong in {1, 2, 3} - {RIGHT[letter]}:
+        told = verdict(capsys, "5c", {**RIGHT, letter: wrong})
+        assert told.startswith(f"✘ 5c: {letter} is not step {wrong}. Ask: ")
+        assert str(RIGHT[letter]) not in told.removeprefix("✘ 5c")
 
 
 def test_5d_keeps_both_entries_and_any_way_to_register(capsys):
