@@ -60,6 +60,8 @@ def check_2b(text):
         return "both entries should still be there: parrot, then owl."
     if any(entry.get("model_client_cls") != "DummyModelClient" for entry in entries):
         return "both entries should still name the class DummyModelClient."
+    if not any(isinstance(entry.get("temperature"), (int, float)) for entry in entries):
+        return "an entry should still have a temperature, as a number without quotes, from 0 to 1."
     problems = check_config_list(entries)
     return str(problems[0]) if problems else None
 

@@ -48,7 +48,6 @@ SPARROW = {"model": "sparrow", "model_client_cls": "DummyModelClient", "tags": [
     [
         ("2a", OWL),
         ("2a", {**OWL, "model_client_cls": OwlClient.__name__}),
-        ("2b", BOTH),
         ("2b", f"[{STUB}]".replace("'", '"').replace("1.5", "1")),
         ("2b", f"[{STUB}]".replace("'", '"').replace("1.5", "0")),
         ("2c", [LLAMA, SPARROW]),
@@ -72,6 +71,7 @@ def test_a_right_answer_passes_however_it_is_written(capsys, number, right):
         ("2a", {**OWL, "model": "parrot"}, 'still be "owl"'),
         ("2a", {"model": "owl", "model_client": "OwlClient"}, 'the field is called "model_client_cls"'),
         ("2a", "OwlClient", "an entry is a dict"),
+        ("2b", BOTH, "should still have a temperature"),
         ("2b", f"[{STUB}]", "JSON"),
         ("2b", STUB.replace("'", '"'), "[ ]"),
         ("2b", f"[{STUB}]".replace("'", '"'), "'temperature': 1.5 is not allowed"),
