@@ -102,9 +102,12 @@ def check_4d(with_time):
     prompts = []
     for messages in (chat, longer):
         now = f"{uuid.uuid4().hex[:8]} o'clock"  # a time that no earlier run of this check has used
-        timed = with_time(copy.deepcopy(messages), now)
+        given = copy.deepcopy(messages)
+        timed = with_time(given, now)
         if timed is None or timed is ...:
             return ... if timed is ... else "`with_time` returns nothing: it has to return the list."
+        if given != messages:
+            return "it changed `chat` itself, so an agent would keep every old time: make a new list."
         texts = [str(message["content"]) for message in timed]
         if now not in " ".join(texts):
             return f"asked to put in {now!r}, it returned messages without that text."

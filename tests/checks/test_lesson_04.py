@@ -66,6 +66,7 @@ def test_4d_wants_a_function(capsys):
     [
         (lambda chat, now: None, "`with_time` returns nothing"),
         (lambda chat, now: chat, "messages without that text"),
+        (lambda chat, now: chat.append({"role": "user", "content": now}) or chat, "make a new list"),
         (lambda chat, now: [{**chat[-1], "content": chat[-1]["content"] + now}], "got lost"),
     ],
 )
