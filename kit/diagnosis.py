@@ -494,7 +494,7 @@ def _agents(report: Report, agents: list[Any], places: list[Registration], class
             report.add(2, f"{agent.name}: names", [*unnamed, *_names(open_ones, classes)])
         _local_models(report, f"{agent.name}: local models", entries)
     managers = [agent for agent in agents if _group_of(agent)]
-    hidden = [(manager, place) for manager in managers for place in _selector(manager)]
+    hidden = [place for manager in managers for place in _selector(manager)]
     findings = _unregistered(places, hidden, agents, classes)
     report.add(3, "every entry has its client", [*findings, *_changed(agents)])
     if classes:
@@ -515,7 +515,7 @@ def _has_tools(agent: Any) -> bool:
 
 def _unregistered(
     places: list[Registration],
-    hidden: list[tuple[Any, Registration]],
+    hidden: list[Registration],
     agents: list[Any],
     classes: tuple[Any, ...],
 ) -> list[Finding]:
@@ -550,7 +550,7 @@ def _unregistered(
         else:
             lost = " Adding tools empties the places again." if place.agent in with_tools else ""
             findings.append(Finding("not-registered", f"{where} is not registered.{lost}", fix, 3))
-    for _, place in hidden:
+    for place in hidden:
         if place.client is None:
             message = (
                 f"speaker selection, entry {place.entry} ({place.model}): the hidden agent that selects "

@@ -206,9 +206,11 @@ class ConfigListEditor:
         """Set fields of the selected entry from code, None to remove one; the form follows."""
         with self._edit():
             if self.entry is not None:
-                self.entry.update(fields)
-                for name in [name for name, value in fields.items() if value is None]:
-                    del self.entry[name]
+                for name, value in fields.items():
+                    if value is None:
+                        self.entry.pop(name, None)
+                    else:
+                        self.entry[name] = value
                 self.unparsed = {}
 
     def key_variable(self) -> str:

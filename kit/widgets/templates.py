@@ -21,7 +21,7 @@ class Program(CopyableText):
 
     _css = f"""
     {CopyableText._css}
-    .kit-program pre {{ max-height: 34em; white-space: pre; overflow-wrap: normal; word-break: normal; }}
+    .kit-program pre {{ max-height: 34em; white-space: pre; overflow-wrap: normal; }}
     """
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ class TemplatePicker(widgets.VBox):
                 self._status,
                 self._replace,
             ],
-            layout=widgets.Layout(max_width="880px"),  # 110 columns,
+            layout=widgets.Layout(max_width="880px"),  # 110 columns
         )
         self.add_class("kit-form")
         self._folder.observe(lambda _: self._say(""), names="value")
