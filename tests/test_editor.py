@@ -312,3 +312,15 @@ def test_any_stop_text_comes_back_from_its_input(editor, stop):
     editor.set(stop=stop)
     editor.set_text(FIELD["stop"], editor.text(FIELD["stop"]))
     assert editor.entry["stop"] in (stop, [stop])
+
+
+def test_none_removes_a_field_and_an_unknown_preset_is_named(folder):
+    editor = ConfigListEditor()
+    editor.add("Dummy (no model)")
+    editor.set(temperature=0.5, n=None)
+    editor.set(temperature=None)
+    assert "temperature" not in editor.entry and "n" not in editor.entry
+    editor.undo()
+    assert editor.entry["temperature"] == 0.5
+    with pytest.raises(KeyError, match="There is no preset 'Dummy'; there are Dummy \\(no model\\), Local"):
+        editor.add("Dummy")
