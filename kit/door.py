@@ -1,0 +1,241 @@
+"""The door in front of `transformers serve`: who may come in, and what may be asked.
+
+The engine behind it answers anybody on the network, unloads its model for whoever asks, ignores what it
+can't do, and lets one long prompt keep a class waiting. The door lets three addresses through, wants a key,
+and answers what can't work with the status and the form that OpenAI's API has, so that AutoGen shows its
+message. It is ASGI middleware (https://asgi.readthedocs.io/en/latest/specs/www.html) and knows no model.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import json
+import logging
+import uuid
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Message, Receive, Send], Awaitable[None]]
+
+logger = logging.getLogger(__name__)
+
+CHAT, MODELS, HEALTH = "/v1/chat/completions", "/v1/models", "/health"
+MAX_BODY = 1_000_000  # bytes; a prompt that fills a context window of 8,192 tokens has about 40,000
+# What a request may hold, beside the sampling that is the same for all.
+ANSWERED = {"model", "messages", "tools", "stream", "max_tokens", "max_completion_tokens"}
+WITHOUT_EFFECT = {"metadata", "parallel_tool_calls", "store", "stream_options", "user"}
+
+
+class Refused(Exception):  # noqa: N818 - no error of the program, but an answer
+    """What the door answers instead of the engine: HTTP status, a code as OpenAI's, and a message."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message = status, code, message
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the door asks of a request.
+
+    `model` is the name that the class knows, `engine_model` the engine's own. `sampling` holds the values of
+    `temperature` and `top_p` that everybody gets. `count` returns the tokens of a request's prompt, and raises
+    whatever the chat template raises for messages that it can't take.
+    """
+
+    key: str
+    model: str
+    engine_model: str
+    sampling: dict[str, float]
+    max_tokens: int
+    max_prompt_tokens: int
+    has_tools: bool
+    count: Callable[[dict[str, Any]], int]
+
+
+class Door:
+    """An ASGI application that checks each request, then hands it to `app`.
+
+    `cancel` is called with the id of a request whose sender went away, so that nobody's reply keeps a
+    processor busy that others wait for.
+    """
+
+    def __init__(self, app: App, rules: Rules, cancel: Callable[[str], None]) -> None:
+        self.app, self.rules, self.cancel = app, rules, cancel
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or (scope["method"], scope["path"]) == ("GET", HEALTH):
+            return await self.app(scope, receive, send)
+        try:
+            self._admit(scope)
+            if scope["path"] == MODELS:
+                listed = {"id": self.rules.model, "object": "model", "created": 0, "owned_by": "class"}
+                return await _answer(send, 200, {"object": "list", "data": [listed]})
+            request = _parse(await _body(receive))
+            asked = check_request(request, self.rules)
+            await asyncio.to_thread(check_prompt, request, self.rules)  # a long one takes a while
+        except Refused as refused:
+            logger.warning("%s: %d %s", (scope.get("client") or "?")[0], refused.status, refused.code)
+            error = {"message": refused.message, "type": "invalid_request_error", "code": refused.code}
+            return await _answer(send, refused.status, {"error": error})
+        await self._forward(scope, receive, send, asked)
+
+    def _admit(self, scope: Message) -> None:
+        """Check address and key.
+
+        Raises:
+            Refused: 404 for another address, 401 without the key.
+        """
+        method, path = scope["method"], scope["path"]
+        if (method, path) not in {("POST", CHAT), ("GET", MODELS)}:
+            known = f"There is no {method} {path} here, only POST {CHAT} and GET {MODELS}."
+            if f"/v1{path}" in (CHAT, MODELS):
+                known = '"base_url" has to end in /v1.'
+            raise Refused(404, "unknown_url", known)
+        given = dict(scope["headers"]).get(b"authorization", b"")
+        if not hmac.compare_digest(given, b"Bearer " + self.rules.key.encode()):
+            what = "The key is not this server's." if given else "The key is missing."
+            raise Refused(401, "invalid_api_key", f'{what} "api_key" is on the instructor\'s screen.')
+
+    async def _forward(self, scope: Message, receive: Receive, send: Send, asked: dict[str, Any]) -> None:
+        """Let the engine answer, and stop it if the student has gone."""
+        body = json.dumps(asked).encode()
+        identity = str(uuid.uuid4())  # ours: two requests of one id would get each other's words
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+            (b"x-request-id", identity.encode()),
+        ]
+        gone = asyncio.Event()
+        sent = False
+
+        async def receive_body() -> Message:
+            nonlocal sent
+            if sent:
+                await gone.wait()
+                return {"type": "http.disconnect"}
+            sent = True
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def watch() -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            gone.set()
+
+        answer = asyncio.ensure_future(self.app({**scope, "headers": headers}, receive_body, send))
+        watcher = asyncio.ensure_future(watch())
+        try:
+            await asyncio.wait({answer, watcher}, return_when=asyncio.FIRST_COMPLETED)
+            if not answer.done():
+                self.cancel(identity)
+                answer.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await answer
+        finally:
+            watcher.cancel()
+
+
+def check_request(request: dict[str, Any], rules: Rules) -> dict[str, Any]:
+    """Return the request as the engine is to get it.
+
+    Raises:
+        Refused: 404 for another model, 400 for what the engine would ignore or stumble over.
+    """
+    if request.get("model") != rules.model:
+        message = f'There is no model {request.get("model")!r} here: "model" has to be "{rules.model}".'
+        raise Refused(404, "model_not_found", message)
+    for name, everybody in rules.sampling.items():
+        if request.get(name) not in (None, everybody):
+            message = f'"{name}" is {everybody:g} for everybody here: leave it out of your entry.'
+            raise Refused(400, "unsupported_value", f"{message} (All replies are computed in one batch.)")
+    asked = {
+        k: v for k, v in request.items() if v is not None and k not in {*rules.sampling, *WITHOUT_EFFECT}
+    }
+    if asked.get("n") == 1:
+        del asked["n"]
+    if unknown := sorted(asked.keys() - ANSWERED):
+        names = ", ".join(f'"{name}"' for name in unknown)
+        raise Refused(
+            400, "unsupported_parameter", f"This server can't do {names}: leave it out of your entry."
+        )
+    if asked.get("tools") and not rules.has_tools:
+        raise Refused(400, "unsupported_parameter", "This model was not made for tools.")
+    if not isinstance(asked.get("stream", False), bool):
+        raise Refused(400, "invalid_type", '"stream" has to be true or false.')
+    _check_messages(asked.get("messages"))
+    return {**asked, **_limit(asked, rules.max_tokens), "model": rules.engine_model}
+
+
+def check_prompt(request: dict[str, Any], rules: Rules) -> None:
+    """Count the tokens of a request's prompt.
+
+    Raises:
+        Refused: 400 for more than the class allows, or messages that the chat template can't take.
+    """
+    try:
+        tokens = rules.count(request)
+    except Exception as error:
+        raise Refused(400, "invalid_messages", f"The chat template refuses these messages: {error}") from None
+    if tokens > rules.max_prompt_tokens:
+        raise Refused(
+            400,
+            "context_length_exceeded",
+            f"The prompt has {tokens:,} tokens, and {rules.max_prompt_tokens:,} are allowed here. "
+            "Shorten the system message, or begin a new chat: a chat sends all of its history each time.",
+        )
+
+
+def _check_messages(messages: Any) -> None:
+    if not isinstance(messages, list) or not messages:
+        raise Refused(400, "invalid_messages", '"messages" has to be a list with at least one message.')
+    for i, message in enumerate(messages):
+        if not isinstance(message, dict) or not isinstance(message.get("role"), str):
+            raise Refused(400, "invalid_messages", f"messages[{i}] has to be an object with a role.")
+        content = message.get("content")
+        parts = content if isinstance(content, list) else []
+        if any(not isinstance(part, dict) or part.get("type") != "text" for part in parts):
+            raise Refused(400, "invalid_messages", f"messages[{i}]: this model reads text only.")
+        if not isinstance(content, str | list | None):
+            raise Refused(400, "invalid_messages", f"messages[{i}]: the content has to be text.")
+
+
+def _limit(asked: dict[str, Any], most: int) -> dict[str, int]:
+    for name in ("max_completion_tokens", "max_tokens"):
+        value = asked.get(name, most)
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+            raise Refused(400, "invalid_value", f'"{name}" has to be a whole number from 1 to {most} here.')
+    return {"max_tokens": min(asked.get("max_tokens", most), asked.pop("max_completion_tokens", most))}
+
+
+async def _body(receive: Receive) -> bytes:
+    body = b""
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if len(body) > MAX_BODY:
+            raise Refused(413, "request_too_large", f"A request may have {MAX_BODY:,} bytes.")
+        if not message.get("more_body"):
+            return body
+
+
+def _parse(body: bytes) -> dict[str, Any]:
+    try:
+        request = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise Refused(400, "invalid_json", f"The body of the request is not JSON: {error}") from None
+    if not isinstance(request, dict):
+        raise Refused(400, "invalid_json", "The body of the request has to be a JSON object: {...}")
+    return request
+
+
+async def _answer(send: Send, status: int, content: dict[str, Any]) -> None:
+    body = json.dumps(content).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,277 @@
+"""One model for the whole class: `python -m kit serve` starts `transformers serve` behind a door.
+
+The engine is transformers' own, with continuous batching: replies of many students are computed together.
+This module adds what a class needs and the engine leaves to you: settings that were measured (the table is
+in notebooks/INSTRUCTOR.md), a look at port and memory first, the door (kit/door.py), a warm-up, and the
+entry for the students' config lists.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import secrets
+import socket
+import sys
+import threading
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from kit.config_list import write_atomically
+from kit.models import ModelDownloadError, local_model, models_folder
+
+NAME = "class-model"  # whatever runs behind it: an entry stays the same when the server changes
+GIGABYTE = 1_000_000_000
+RUNTIME = 0.9 * GIGABYTE  # PyTorch, the engine and its cache beside the weights (measured: 0.8 GB)
+
+
+def main() -> None:
+    """Check, load, warm up, say where the server is, and serve until Ctrl-C."""
+    options = _options()
+    # Before torch is imported, which reads it. One core stays free for whatever else the machine does:
+    # beside one busy program a reply took three times as long with all of them.
+    os.environ.setdefault("OMP_NUM_THREADS", str(options.threads))
+    os.environ["HF_HUB_OFFLINE"] = "1"  # the model is in a folder by then: nothing may wait for a network
+    try:
+        check_port(options.host, options.port)
+        folder = Path(options.model or local_model()).expanduser().resolve()
+        check_model(folder)
+        check_memory(folder)
+        key = class_key()
+    except (ServeError, ModelDownloadError) as problem:
+        sys.exit(f"✘ {problem}")
+    print(f"Loading {folder.name} ...", flush=True)
+    engine = build(folder, key, options)
+    threading.Thread(target=_announce, args=(engine.server, key, options), daemon=True).start()
+    try:
+        engine.server.run()
+    except KeyboardInterrupt:  # uvicorn has closed everything, and hands the signal on
+        pass
+    engine.kill_server()  # the threads that compute
+    print("The server has stopped. Start it again in the same way: key and entries stay valid.")
+
+
+class ServeError(RuntimeError):
+    """The server can't start here; the message says why, and what to do."""
+
+
+def check_port(host: str, port: int) -> None:
+    """Try the address.
+
+    Raises:
+        ServeError: another program has the port, or the machine has no such address.
+    """
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        if os.name == "posix":  # as uvicorn does: a server that was killed a moment ago is no hindrance
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise ServeError(
+                f"Can't listen on {host}, port {port}: {error.strerror or error}. Another server may be running "
+                f"there: stop it, or take --port {port + 1}."
+            ) from None
+
+
+def check_model(folder: Path) -> None:
+    """Look whether a folder holds a model for chats, with weights that can't contain code.
+
+    Raises:
+        ServeError: it does not.
+    """
+    if not (folder / "config.json").is_file():
+        raise ServeError(f"{folder} is no folder of a model: it has no config.json.")
+    if not any(folder.glob("*.safetensors")):
+        raise ServeError(
+            f"{folder} has no .safetensors file. Other formats may hold code, and are not loaded."
+        )
+
+
+def check_memory(folder: Path) -> None:
+    """Compare the free memory with what the model will take.
+
+    Raises:
+        ServeError: there is too little.
+    """
+    import psutil
+
+    free = psutil.virtual_memory().available
+    wanted = RUNTIME + sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    if free < wanted:
+        raise ServeError(
+            f"{folder.name} needs about {wanted / GIGABYTE:.1f} GB of memory, and {free / GIGABYTE:.1f} GB are "
+            "free. Close other programs, or take a smaller model."
+        )
+
+
+def class_key() -> str:
+    """Return the key of this class: `KIT_CLASS_KEY`, or one made at the first start and kept.
+
+    A server that is started again has the same key, so that nobody's entry has to change. The file is
+    readable by its owner alone; delete it to get a new key.
+    """
+    if key := os.environ.get("KIT_CLASS_KEY"):
+        return key
+    file = models_folder() / ".class-key"
+    if not file.is_file():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(file, f"class-{secrets.token_hex(6)}")
+    return file.read_text(encoding="utf-8").strip()
+
+
+def build(folder: Path, key: str, options: argparse.Namespace) -> Any:
+    """Load the model and return the engine, whose `server` (uvicorn's) is ready to run behind the door."""
+    import torch
+    from transformers.cli.serve import Serve
+
+    from kit.clients.huggingface import _dtype
+    from kit.door import Door, Rules
+
+    class Engine(Serve):
+        def start_server(self) -> None:
+            self._thread = None  # not yet: the door comes first
+
+    os.chdir(folder.parent)  # so that the engine's name of the model is short, and no path of this machine
+    on_cpu = not torch.accelerator.is_available()
+    batching = {"cb_block_size": 32}  # a system message that all share is computed once, in blocks of 32
+    if on_cpu:
+        batching["cb_max_memory_percent"] = 0.05  # by default the cache takes most of the memory
+    engine = Engine(
+        folder.name,
+        continuous_batching=not options.one_by_one,
+        **({} if options.one_by_one else batching),
+        device="cpu" if on_cpu else "auto",
+        dtype=_dtype("auto", "cpu") if on_cpu else "auto",
+        host=options.host,
+        port=options.port,
+        log_level="error",
+        non_blocking=True,
+    )
+    loaded = next(iter(engine._model_manager.loaded_models.values()))
+    model, tokenizer = loaded.model, loaded.processor
+    # With continuous batching the sampling of the first request would be everybody's.
+    sampling = {"temperature": options.temperature, "top_p": options.top_p}
+    model.generation_config.do_sample = options.temperature > 0
+    if options.temperature > 0:
+        model.generation_config.temperature, model.generation_config.top_p = sampling.values()
+
+    def count(request: dict[str, Any]) -> int:
+        messages = engine._chat_handler.get_processor_inputs_from_messages(request["messages"], modality)
+        tools = request.get("tools")
+        return len(
+            tokenizer.apply_chat_template(messages, tools=tools, add_generation_prompt=True)["input_ids"]
+        )
+
+    def cancel(identity: str) -> None:
+        batches = engine._generation_state._cb_manager
+        if batches is not None and batches._cb is not None:
+            batches._cb.cancel_request(identity)
+
+    modality = engine._model_manager.get_model_modality(model, processor=tokenizer)
+    window = (
+        getattr(model.config, "max_position_embeddings", None)
+        or options.max_prompt_tokens + options.max_tokens
+    )
+    rules = Rules(
+        key=key,
+        model=NAME,
+        engine_model=folder.name,
+        sampling=sampling,
+        max_tokens=options.max_tokens,
+        max_prompt_tokens=min(options.max_prompt_tokens, window - options.max_tokens),
+        has_tools="tools" in (tokenizer.chat_template or ""),
+        count=count,
+    )
+    server = engine.server
+    server.config.app = Door(server.config.app, rules, cancel)
+    server.config.timeout_graceful_shutdown = 5  # seconds that Ctrl-C waits for replies that are under way
+    for name in ("uvicorn.error", "uvicorn.access"):  # the door tells what it refused, and that is enough
+        logging.getLogger(name).setLevel("WARNING")
+    return engine
+
+
+def entry(key: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Return the entry that students put into their config list."""
+    return {
+        "model": NAME,
+        "base_url": f"http://{address(options.host)}:{options.port}/v1",
+        "api_key": key,
+        "price": [0, 0],  # or AutoGen warns that it does not know the model's
+        "max_tokens": min(128, options.max_tokens),
+    }
+
+
+def address(host: str) -> str:
+    """Return the address under which others reach a server that listens on `host`."""
+    if host not in ("0.0.0.0", "::"):
+        return host
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # sends nothing: asks which of our addresses leads outside
+            return probe.getsockname()[0]
+        except OSError:
+            return socket.gethostname()
+
+
+def _announce(server: Any, key: str, options: argparse.Namespace) -> None:
+    """Wait for the server, let it answer once, and say what to do with it."""
+    while not server.started:
+        if server.should_exit:
+            return
+        time.sleep(0.05)
+    pasted = entry(key, options)
+    try:
+        seconds = warm_up(pasted, options)
+    except Exception as error:
+        print(f"✘ The server started, but does not answer: {error}", flush=True)
+        server.should_exit = True
+        return
+    print(f"✔ Ready: the first reply took {seconds:.1f} s. Ctrl-C stops the server.")
+    print(
+        f"  Sampling, the same for everybody: temperature {options.temperature:g}, top_p {options.top_p:g}."
+    )
+    print(f"\nThe entry for every config list:\n\n[{json.dumps(pasted)}]\n")
+    if options.host in ("127.0.0.1", "localhost", "::1"):
+        print("Only this machine can reach it. For a class: --host 0.0.0.0")
+    else:
+        print("Words and key travel unencrypted: for a room's own network, not for the internet.")
+    sys.stdout.flush()
+
+
+def warm_up(pasted: dict[str, Any], options: argparse.Namespace) -> float:
+    """Let the server answer its first, slow request; return the seconds that it took."""
+    here = address("127.0.0.1" if options.host == "0.0.0.0" else options.host)
+    question = {"model": NAME, "messages": [{"role": "user", "content": "Hello!"}], "max_tokens": 4}
+    request = urllib.request.Request(
+        f"http://{f'[{here}]' if ':' in here else here}:{options.port}/v1/chat/completions",
+        json.dumps(question).encode(),
+        {"Authorization": f"Bearer {pasted['api_key']}", "Content-Type": "application/json"},
+    )
+    start = time.monotonic()
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy between us and ourselves
+    with direct.open(request, timeout=300) as response:
+        json.load(response)["choices"][0]["message"]["content"]
+    return time.monotonic() - start
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m kit serve", description=main.__doc__)
+    add = parser.add_argument
+    add("--model", help="folder of a model (default: the small one of the lessons)")
+    add("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 for the whole room (%(default)s)")
+    add("--port", type=int, default=8000, help="(%(default)s)")
+    add("--temperature", type=float, default=0.0, help="of everybody's replies; 0: the most likely words")
+    add("--top-p", type=float, default=1.0, help="of everybody's replies (%(default)s)")
+    add("--max-tokens", type=int, default=256, help="the most that one reply may have (%(default)s)")
+    add("--max-prompt-tokens", type=int, default=2048, help="the most that one prompt may have (%(default)s)")
+    add("--threads", type=int, default=max(1, (os.cpu_count() or 2) - 1), help="cores to use (all but one)")
+    add("--one-by-one", action="store_true", help="no continuous batching, to see what it is good for")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
