@@ -17,7 +17,7 @@ import keyword
 import logging
 import os
 import re
-import tempfile
+import uuid
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -512,16 +512,18 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write `text` to a new file, readable by the owner alone, and put it in the old one's place."""
-    # mkstemp makes the file with mode 0600
-    descriptor, temporary = tempfile.mkstemp(dir=path.resolve().parent, prefix=f".{path.name}.")
+def write_atomically(path: Path, content: str | bytes, *, private: bool = True) -> None:
+    """Write to a new file, readable by its owner alone if `private`, and put it in the old one's place.
+
+    Nobody ever sees half a file, and a link stays a link.
+    """
+    path, mode = path.resolve(), 0o600 if private else 0o666
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path.resolve())
-    except BaseException:
-        os.unlink(temporary)
-        raise
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -9,9 +9,10 @@ from __future__ import annotations
 import ast
 import os
 import shlex
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
+
+from kit.config_list import write_atomically
 
 HERE = Path(__file__).parent
 CLIENTS = HERE.parent / "clients"
@@ -89,7 +90,7 @@ class Template:
             raise NotADirectoryError(f"{target} is a file, and no folder to save to.")
         target.mkdir(parents=True, exist_ok=True)
         for path, content in missing.items():  # the program comes last: when it is there, all is
-            _write(path, content)
+            write_atomically(path, content, private=False)
         return list(reversed(contents))
 
     def __repr__(self) -> str:
@@ -129,17 +130,3 @@ def _read(name: str) -> Template:
 
 def _holds(path: Path, content: bytes) -> bool:
     return path.is_file() and path.read_bytes() == content
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write to a new file and put that in the old one's place: nobody ever sees half a file."""
-    path = path.resolve()
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
