@@ -44,9 +44,9 @@ class Refused(Exception):  # noqa: N818 - no error of the program, but an answer
 class Rules:
     """What the door asks of a request.
 
-    `model` is the name that the class knows, `engine_model` the engine's own. `sampling` holds the values of
-    `temperature` and `top_p` that everybody gets. `count` returns the tokens of a request's prompt, and raises
-    whatever the chat template raises for messages that it can't take.
+    `model` is the name that the class knows, `engine_model` the engine's own. `sampling` holds the values
+    of `temperature` and `top_p` that everybody gets. `count` returns the tokens of a request's prompt, and
+    raises whatever the chat template raises for messages that it can't take.
     """
 
     key: str
@@ -71,19 +71,22 @@ class Door:
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or (scope["method"], scope["path"]) == ("GET", HEALTH):
-            return await self.app(scope, receive, send)
+            await self.app(scope, receive, send)
+            return
         try:
             self._admit(scope)
             if scope["path"] == MODELS:
                 listed = {"id": self.rules.model, "object": "model", "created": 0, "owned_by": "class"}
-                return await _answer(send, 200, {"object": "list", "data": [listed]})
+                await _answer(send, 200, {"object": "list", "data": [listed]})
+                return
             request = _parse(await _body(receive))
             asked = check_request(request, self.rules)
             await asyncio.to_thread(check_prompt, request, self.rules)  # a long one takes a while
         except Refused as refused:
             logger.warning("%s: %d %s", (scope.get("client") or "?")[0], refused.status, refused.code)
             error = {"message": refused.message, "type": "invalid_request_error", "code": refused.code}
-            return await _answer(send, refused.status, {"error": error})
+            await _answer(send, refused.status, {"error": error})
+            return
         await self._forward(scope, receive, send, asked)
 
     def _admit(self, scope: Message) -> None:

@@ -102,6 +102,13 @@ def presets() -> dict[str, dict[str, Any]]:
             "base_url": "http://localhost:8000/v1",
             "api_key": NO_KEY,
         },
+        "One model for the class": {  # as `python -m kit serve` prints it; the address is the instructor's
+            "model": "class-model",
+            "base_url": "http://localhost:8000/v1",
+            "api_key": "${CLASS_KEY}",
+            "price": [0, 0],
+            "max_tokens": 128,
+        },
         "Ollama": {"model": "llama3.2", "base_url": "http://localhost:11434/v1", "api_key": NO_KEY},
     }
 

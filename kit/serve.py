@@ -9,6 +9,7 @@ entry for the students' config lists.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import logging
 import os
@@ -37,7 +38,7 @@ def main() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", str(options.threads))
     os.environ["HF_HUB_OFFLINE"] = "1"  # the model is in a folder by then: nothing may wait for a network
     try:
-        check_port(options.host, options.port)
+        options.port = check_port(options.host, options.port)
         folder = Path(options.model or local_model()).expanduser().resolve()
         check_model(folder)
         check_memory(folder)
@@ -47,10 +48,8 @@ def main() -> None:
     print(f"Loading {folder.name} ...", flush=True)
     engine = build(folder, key, options)
     threading.Thread(target=_announce, args=(engine.server, key, options), daemon=True).start()
-    try:
+    with contextlib.suppress(KeyboardInterrupt):  # uvicorn has closed everything, and hands the signal on
         engine.server.run()
-    except KeyboardInterrupt:  # uvicorn has closed everything, and hands the signal on
-        pass
     engine.kill_server()  # the threads that compute
     print("The server has stopped. Start it again in the same way: key and entries stay valid.")
 
@@ -59,8 +58,8 @@ class ServeError(RuntimeError):
     """The server can't start here; the message says why, and what to do."""
 
 
-def check_port(host: str, port: int) -> None:
-    """Try the address.
+def check_port(host: str, port: int) -> int:
+    """Try the address; return the port, for 0 any that is free.
 
     Raises:
         ServeError: another program has the port, or the machine has no such address.
@@ -70,10 +69,11 @@ def check_port(host: str, port: int) -> None:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
+            return probe.getsockname()[1]
         except OSError as error:
             raise ServeError(
-                f"Can't listen on {host}, port {port}: {error.strerror or error}. Another server may be running "
-                f"there: stop it, or take --port {port + 1}."
+                f"Can't listen on {host}, port {port}: {error.strerror or error}. Another server may be "
+                f"running there: stop it, or take --port {port + 1}."
             ) from None
 
 
@@ -103,8 +103,8 @@ def check_memory(folder: Path) -> None:
     wanted = RUNTIME + sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     if free < wanted:
         raise ServeError(
-            f"{folder.name} needs about {wanted / GIGABYTE:.1f} GB of memory, and {free / GIGABYTE:.1f} GB are "
-            "free. Close other programs, or take a smaller model."
+            f"{folder.name} needs about {wanted / GIGABYTE:.1f} GB of memory, and {free / GIGABYTE:.1f} GB "
+            "are free. Close other programs, or take a smaller model."
         )
 
 
@@ -137,7 +137,9 @@ def build(folder: Path, key: str, options: argparse.Namespace) -> Any:
 
     os.chdir(folder.parent)  # so that the engine's name of the model is short, and no path of this machine
     on_cpu = not torch.accelerator.is_available()
-    batching = {"cb_block_size": 32}  # a system message that all share is computed once, in blocks of 32
+    batching: dict[str, float] = {
+        "cb_block_size": 32
+    }  # a system message that all share is computed once, in blocks of 32
     if on_cpu:
         batching["cb_max_memory_percent"] = 0.05  # by default the cache takes most of the memory
     engine = Engine(
@@ -263,7 +265,7 @@ def _options() -> argparse.Namespace:
     add = parser.add_argument
     add("--model", help="folder of a model (default: the small one of the lessons)")
     add("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 for the whole room (%(default)s)")
-    add("--port", type=int, default=8000, help="(%(default)s)")
+    add("--port", type=int, default=8000, help="0 for any that is free (%(default)s)")
     add("--temperature", type=float, default=0.0, help="of everybody's replies; 0: the most likely words")
     add("--top-p", type=float, default=1.0, help="of everybody's replies (%(default)s)")
     add("--max-tokens", type=int, default=256, help="the most that one reply may have (%(default)s)")
