@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 MASK = "**********"
+TOO_LARGE = 1_000_000  # bytes from which on a file is no config list
 NO_KEY = "not-needed"  # for servers that want no key, while OpenAI's client insists on one
 SECRET_NAME = re.compile(r"(key|secret|password|authorization|credential)s?$|token$", re.IGNORECASE)
 SECRET_VALUE = re.compile(r"(sk-|gsk_|AIza|Bearer )\S")  # a key in a field of another or a misspelt name
@@ -316,26 +317,34 @@ def to_json(entries: list[dict[str, Any]]) -> str:
 
 
 def read_source(env_or_file: str | Path) -> tuple[str, str, Path | None]:
-    """Return the text, a name for it in messages, and its path if it came from a file."""
-    value = os.environ.get(str(env_or_file))
+    """Return the text, a name for it in messages, and its path if it came from a file.
+
+    Raises:
+        ConfigListError: there is no such text, or what is there can be no config list.
+    """
+    name = str(env_or_file)
+    value = os.environ.get(name)
     if value and not os.path.exists(value):
         if value.lstrip()[:1] not in tuple("[{("):
             message = "holds neither a JSON list nor the path of a file that exists."
-            raise ConfigListError(f"environment variable {env_or_file}", [Problem(message)])
-        return value, f"environment variable {env_or_file}", None
-    path = Path(value or env_or_file)
+            raise ConfigListError(f"environment variable {name}", [Problem(message)])
+        return value, f"environment variable {name}", None
+    path = Path(value or name)
     try:
-        if path.exists() and not path.is_file():  # a device or a pipe may never end
-            raise ConfigListError(
-                str(path), [Problem("can't be read: it is no file. Name the one that holds the list.")]
-            )
-        return path.read_text(encoding="utf-8"), str(path), path
+        if not name.strip():
+            message = "can't be read: the name is empty. Write that of the file, or of the variable."
+        elif not path.is_file() and path.exists():  # a device or a pipe may never end
+            message = f"can't be read: {str(path)!r} is a folder or a device. Name the file with the list."
+        elif (size := path.stat().st_size) > TOO_LARGE:
+            message = f"{str(path)!r} is {size / 1e6:.0f} MB, no config list. Name the file with the list."
+        else:
+            return path.read_text(encoding="utf-8"), str(path), path
     except FileNotFoundError:
         message = f"neither an environment variable nor a file of this name (looked in {Path.cwd().name!r})."
+        if near := difflib.get_close_matches(name, {*os.listdir()} - {name}, 1, 0.7):
+            message += f" Is {near[0]!r} meant?"
     except UnicodeDecodeError:
         message = "not UTF-8 text. Save it again with the encoding UTF-8."
-    except ConfigListError:
-        raise
     except (OSError, ValueError) as error:  # a name with a zero byte is a ValueError
         message = f"can't be read: {getattr(error, 'strerror', error)}."
     raise ConfigListError(str(path), [Problem(message)])

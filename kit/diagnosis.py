@@ -34,7 +34,6 @@ from kit.report import Finding, Report
 
 ENDLESS = 1000  # turns from which on a chat counts as one that never ends
 MANY = 200  # entries of a list that are looked at
-TOO_LARGE = 1_000_000  # bytes from which on a file is no config list
 
 
 def diagnose(subject: Any = None, *classes: Any, error: BaseException | str | None = None) -> Report:
@@ -196,7 +195,7 @@ def _source(report: Report, name: str | Path) -> list[dict[str, Any]] | None:
         fix = f"Unset the variable, or rename the file: del os.environ[{str(name)!r}]"
         findings.append(Finding("variable-hides-file", message, fix, 2, warning=True))
     try:
-        text, source = (str(name), shown) if is_text else _read(str(name), variable or str(name))
+        text, source = (str(name), shown) if is_text else read_source(name)[:2]
         entries = parse_config_list(text, source)
     except ConfigListError as refused:
         findings += [_of_problem(problem) for problem in refused.problems]
@@ -204,30 +203,6 @@ def _source(report: Report, name: str | Path) -> list[dict[str, Any]] | None:
         return None
     report.add(2, f"{shown} can be read", findings)
     return entries
-
-
-def _read(name: str, path: str) -> tuple[str, str]:
-    """Return the text of a file or variable, and its name; a device, say, would never end.
-
-    Raises:
-        ConfigListError: there is no such text.
-    """
-    problem = ""
-    size = os.path.getsize(path) if os.path.exists(path) else 0
-    if not name.strip():
-        problem = "the name is empty. Write that of the file, or of the environment variable."
-    elif size > TOO_LARGE or (os.path.exists(path) and not os.path.isfile(path)):
-        what = f"{size / 1e6:.0f} MB" if os.path.isfile(path) else "a folder or a device"
-        problem = f"{path!r} is {what}, no config list. Name the file that holds the list."
-    elif path == name and not os.path.lexists(path) and (near := _file_like(name)):
-        problem = f"no environment variable and no file is called {name!r}. Is {near!r} meant?"
-    if problem:
-        raise ConfigListError(name, [Problem(problem)])
-    return read_source(name)[:2]
-
-
-def _file_like(name: str) -> str:
-    return next(iter(get_close_matches(name, os.listdir(), 1, 0.7)), "")
 
 
 def _list(report: Report, entries: list[Any], classes: tuple[Any, ...]) -> None:

@@ -202,13 +202,24 @@ def test_no_source_at_all_says_where_it_looked(folder):
 
 
 def test_a_folder_is_no_list(folder):
-    assert "can't be read: it is no file" in refusal(load_config_list, folder)
+    assert f"can't be read: {str(folder)!r} is a folder or a device" in refusal(load_config_list, folder)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes of this kind are POSIX's")
 def test_a_pipe_is_not_waited_for(folder):
     os.mkfifo("OAI_CONFIG_LIST")
-    assert "can't be read: it is no file" in refusal(load_config_list)
+    assert "can't be read: 'OAI_CONFIG_LIST' is a folder or a device" in refusal(load_config_list)
+
+
+def test_a_file_that_is_too_large_is_not_read(folder):
+    write([{**DUMMY, "filling": "x" * 2_000_000}])
+    assert "'OAI_CONFIG_LIST' is 2 MB, no config list. Name the file" in refusal(load_config_list)
+
+
+def test_an_empty_name_and_one_that_is_nearly_right_are_told():
+    assert "can't be read: the name is empty" in refusal(load_config_list, " ")
+    write([DUMMY], "OAI_CONFIG_LIST.json")
+    assert refusal(load_config_list).endswith("Is 'OAI_CONFIG_LIST.json' meant?")
 
 
 def test_a_name_that_is_no_text_is_told():
