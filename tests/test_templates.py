@@ -170,6 +170,14 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monke
     assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="file modes of POSIX")
+def test_others_may_read_what_is_saved_as_any_new_file(tmp_path):
+    (tmp_path / "mine").write_text("")
+    (tmp_path / "dummy.py").touch(0o600)
+    for path in ALL["tools"].save(tmp_path, overwrite=True):
+        assert path.stat().st_mode == (tmp_path / "mine").stat().st_mode
+
+
 def test_a_folder_that_can_not_be_is_refused_in_words(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(NotADirectoryError, match="is a file, and no folder"):
