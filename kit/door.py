@@ -28,7 +28,8 @@ logger = logging.getLogger(__name__)
 CHAT, MODELS, HEALTH = "/v1/chat/completions", "/v1/models", "/health"
 MAX_BODY = 1_000_000  # bytes; a prompt that fills a context window of 8,192 tokens has about 40,000
 # What a request may hold, beside the sampling that is the same for all.
-ANSWERED = {"model", "messages", "tools", "stream", "max_tokens", "max_completion_tokens"}
+LIMITS = ("max_tokens", "max_completion_tokens")  # one thing by its old and its new name
+ANSWERED = {"model", "messages", "tools", "stream", *LIMITS}
 WITHOUT_EFFECT = {"metadata", "parallel_tool_calls", "store", "stream_options", "user"}
 
 
@@ -172,7 +173,8 @@ def check_request(request: dict[str, Any], rules: Rules) -> dict[str, Any]:
     if not isinstance(asked.get("stream", False), bool):
         raise Refused(400, "invalid_type", '"stream" has to be true or false.')
     _check_messages(asked.get("messages"))
-    return {**asked, **_limit(asked, rules.max_tokens), "model": rules.engine_model}
+    limits = [_limit(name, asked.pop(name, rules.max_tokens), rules.max_tokens) for name in LIMITS]
+    return {**asked, "max_tokens": min(limits), "model": rules.engine_model}
 
 
 def check_prompt(request: dict[str, Any], rules: Rules) -> None:
@@ -208,12 +210,10 @@ def _check_messages(messages: Any) -> None:
             raise Refused(400, "invalid_messages", f"messages[{i}]: the content has to be text.")
 
 
-def _limit(asked: dict[str, Any], most: int) -> dict[str, int]:
-    for name in ("max_completion_tokens", "max_tokens"):
-        value = asked.get(name, most)
-        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-            raise Refused(400, "invalid_value", f'"{name}" has to be a whole number from 1 to {most} here.')
-    return {"max_tokens": min(asked.get("max_tokens", most), asked.pop("max_completion_tokens", most))}
+def _limit(name: str, value: Any, most: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        raise Refused(400, "invalid_value", f'"{name}" has to be a whole number from 1 to {most} here.')
+    return value
 
 
 async def _body(receive: Receive) -> bytes:
