@@ -1,7 +1,10 @@
-"""What the tests share: the real model, agents that never wait for a human, a server, a notebook's cells."""
+"""What the tests share: the real model, agents that never wait for a human, a server, cells, AutoGen 0.2."""
 
 import json
 import os
+import re
+import shutil
+import subprocess
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -9,7 +12,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from filelock import FileLock
 
+PROJECT = Path(__file__).resolve().parents[1]
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as `python -m kit` does, and says why
 
 
@@ -120,3 +125,47 @@ def cells():
 
     yield run
     sys.modules["__main__"], sys.excepthook = before
+
+
+@pytest.fixture(scope="session")
+def old_python():
+    """The Python of an environment with autogen-agentchat 0.2.40 and the kit's torch and transformers.
+
+    It lies in `.cache/autogen-0.2` and is kept between runs. It takes a minute to make, and a package
+    index; where none can be reached these tests are skipped, but never in CI.
+    """
+    home = PROJECT / ".cache" / "autogen-0.2"
+    requirements = ["autogen-agentchat==0.2.40", _pinned("torch"), _pinned("transformers")]
+    python = str(home / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
+    stamp, wanted = home / "made-of.txt", "\n".join([sys.version, *requirements])
+    home.parent.mkdir(exist_ok=True)
+    with FileLock(f"{home}.lock"):
+        if stamp.is_file() and stamp.read_text() == wanted:
+            return python
+        shutil.rmtree(home, ignore_errors=True)
+        subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
+        reachable = _pip_install(python, "--dry-run", "--no-deps", requirements[0])
+        if reachable.returncode and not os.environ.get("CI"):
+            pytest.skip(f"pip reaches no package index: {_reason_of(reachable)}")
+        made = _pip_install(python, *requirements)
+        if made.returncode:
+            pytest.fail(f"pip can't make the environment of AutoGen 0.2: {_reason_of(made)}")
+        stamp.write_text(wanted)
+    return python
+
+
+def _pinned(name):
+    """The line of requirements.txt that pins a package, without its comment."""
+    found = re.search(rf"^{name}==[^\s#]+", (PROJECT / "requirements.txt").read_text(), re.MULTILINE)
+    assert found, f"requirements.txt pins no {name}"
+    return found.group()
+
+
+def _pip_install(python, *arguments):
+    command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "1"]
+    return subprocess.run([*command, *arguments], capture_output=True, text=True)
+
+
+def _reason_of(pip):
+    """What pip complains about, in one line."""
+    return "; ".join(line for line in pip.stderr.splitlines() if "ERROR" in line) or pip.stderr.strip()

@@ -1,6 +1,5 @@
 """What the tests of the adapters share, and the lines at the end that say which frameworks ran."""
 
-import importlib.util
 import json
 import os
 import re
@@ -13,18 +12,6 @@ from frameworks import OLD, RAN
 
 HERE = Path(__file__).parent
 PROJECT = HERE.parents[1]
-
-
-def _old_environment():
-    """The fixture of tests/clients/test_old_autogen.py that makes the environment of AutoGen 0.2."""
-    path = PROJECT / "tests" / "clients" / "test_old_autogen.py"
-    spec = importlib.util.spec_from_file_location("old_autogen_environment", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.old_python
-
-
-old_python = _old_environment()
 
 
 @pytest.fixture(scope="session")
