@@ -358,7 +358,7 @@ class _Checkup:
             response = self.create("two choices", QUESTION, n=2)
             count = len(getattr(response, "choices", (1, 2)) or [])
             if count != 2:
-                message = f"n=2 was asked for, and the response has {count} choices."
+                message = f"n=2 was asked for, and the response has {count} choice{'s' * (count != 1)}."
                 fix = "A choice for each of range(params.get('n', 1))"
                 wrong = self.wrong("n-ignored", message, fix, warning=True)
                 self.report.checks[-1] = (1, "create: two choices", [wrong])

@@ -545,8 +545,8 @@ def _changed(agents: list[Any]) -> list[Finding]:
         clients, entries = getattr(getattr(agent, "client", None), "_clients", []), _entries(agent)
         if clients and len(clients) != len(entries):
             message = (
-                f"{agent.name}'s list has {len(entries)} entries, and its clients were made for "
-                f"{len(clients)}: to change llm_config afterwards makes no new ones."
+                f"the number of {agent.name}'s entries went from {len(clients)} to {len(entries)}, and its "
+                "clients are still the old ones: to change llm_config afterwards makes no new ones."
             )
             findings.append(Finding("list-changed", message, "Make the agent anew, with this list.", 3))
     return findings
@@ -601,7 +601,7 @@ def _group(group: Any, manager: Any) -> list[Finding]:
             )
             findings.append(Finding("selector-ignored", message, "Give GroupChat both of them.", 3))
     if len(group.agents) < 2:
-        message = f"the group has {len(group.agents)} agents: AutoGen wants two or more."
+        message = f"the group has {'one agent' if group.agents else 'no agents'}: AutoGen wants two or more."
         findings.append(Finding("too-few-agents", message, "GroupChat(agents=[one, another], ...)", 3))
     if group.max_round < 2:
         message = f"max_round is {group.max_round}: nobody gets to answer."

@@ -147,8 +147,10 @@ class DummyModelClient:
         elif len(self.calls) <= len(self.replies):
             reply = self.replies[len(self.calls) - 1]
         else:
+            count = len(self.replies)
+            replies = "1 reply" if count == 1 else f"{count} replies"
             raise RuntimeError(
-                f"The script has {len(self.replies)} replies, and this is call {len(self.calls)}. Add a "
+                f"The script has {replies}, and this is call {len(self.calls)}. Add a "
                 "reply to the script, or end the chat earlier (max_turns, is_termination_msg)."
             )
         if isinstance(reply, BaseException) or (isinstance(reply, type) and issubclass(reply, BaseException)):
@@ -159,7 +161,8 @@ class DummyModelClient:
                 f"A reply must be a text, a message, or a list of one for each choice, not {reply!r}."
             )
         if len(answers) != n:
-            raise ValueError(f"This reply has {len(answers)} texts for n={n} choices: {answers!r}.")
+            texts = "1 text" if len(answers) == 1 else f"{len(answers)} texts"
+            raise ValueError(f"This reply has {texts} for n={n} choices: {answers!r}.")
         return answers
 
     def _number(self, name: str, params: dict[str, Any]) -> int | None:

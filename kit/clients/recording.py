@@ -233,7 +233,8 @@ def _difference(request: dict[str, Any], other: dict[str, Any]) -> str:
     if common < len(messages) and common < len(recorded):
         return f"message {common} {_differ(messages[common], recorded[common])}"
     if len(messages) != len(recorded):
-        return f"it has {len(messages)} messages, the nearest recorded one {len(recorded)}."
+        count = "1 message" if len(messages) == 1 else f"{len(messages)} messages"
+        return f"it has {count}, the nearest recorded one {len(recorded)}."
     names = sorted(name for name in request.keys() | other.keys() if request.get(name) != other.get(name))
     return f"{names[0]!r} {_differ(request.get(names[0]), other.get(names[0]))}"
 

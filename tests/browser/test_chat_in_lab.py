@@ -101,7 +101,7 @@ def test_a_failed_message_comes_back_to_be_sent_again_and_clear_empties_the_log(
     expect(status(panel)).to_contain_text("Ready.")
     message.fill("Hello again")
     lab.page.keyboard.press("Enter")
-    expect(log(panel)).to_contain_text("the dummy's script has ended: 1 replies")
+    expect(log(panel)).to_contain_text("the dummy's script has ended: 1 reply")
     expect(message).to_have_value("Hello again")
     panel.get_by_role("button", name="Clear").click()
     expect(log(panel)).to_be_empty()

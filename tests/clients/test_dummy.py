@@ -8,6 +8,7 @@ import pytest
 from openai.types.chat import ChatCompletion
 
 from kit.clients.dummy import DummyModelClient, tool_call
+from kit.errors import explain
 
 ENTRY = {"model": "dummy", "model_client_cls": "DummyModelClient"}
 HELLO = [{"role": "user", "content": "Hello there"}]
@@ -104,6 +105,7 @@ def test_n_of_a_call_wins_over_the_entrys():
     ("reply", "n", "complaint"),
     [
         (["a", "b"], 3, r"This reply has 2 texts for n=3 choices: \['a', 'b'\]"),
+        (["a"], 2, r"This reply has 1 text for n=2 choices"),
         ([], 1, r"This reply has 0 texts for n=1 choices"),
         (None, 1, r"A reply must be a text, a message, or a list of one for each choice, not None"),
         (["a", 5], 2, r"A reply must be a text, a message, or a list of one for each choice, not \['a', 5\]"),
@@ -149,6 +151,14 @@ def test_a_script_that_ran_out_says_its_length(agent):
 def test_an_empty_script_has_run_out_at_once(agent):
     with pytest.raises(RuntimeError, match="The script has 0 replies, and this is call 1"):
         agent(DummyModelClient, replies=[]).generate_reply(HELLO)
+
+
+def test_a_script_of_one_reply_is_told_as_one(agent):
+    bot = agent(DummyModelClient, replies=["only this"])
+    bot.generate_reply(HELLO)
+    with pytest.raises(RuntimeError, match="The script has 1 reply, and this is call 2") as caught:
+        bot.generate_reply(HELLO)
+    assert explain(caught.value).message == "the dummy's script has ended: 1 reply, and no more."
 
 
 def test_an_error_of_your_own_function_comes_through(agent):
