@@ -117,7 +117,7 @@ class Door:
             (b"x-request-id", identity.encode()),
         ]
         gone = asyncio.Event()
-        sent = False
+        sent = started = False
 
         async def receive_body() -> Message:
             nonlocal sent
@@ -127,22 +127,33 @@ class Door:
             sent = True
             return {"type": "http.request", "body": body, "more_body": False}
 
+        async def send_on(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
         async def watch() -> None:
             while (await receive())["type"] != "http.disconnect":
                 pass
             gone.set()
 
-        answer = asyncio.ensure_future(self.app({**scope, "headers": headers}, receive_body, send))
+        answer = asyncio.ensure_future(self.app({**scope, "headers": headers}, receive_body, send_on))
         watcher = asyncio.ensure_future(watch())
         try:
             await asyncio.wait({answer, watcher}, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:  # Ctrl-C, and the time for replies under way is over
+            if started:
+                await send({"type": "http.response.body"})
+            else:
+                error = {"message": "The server was stopped.", "type": "server_error", "code": "stopped"}
+                await _answer(send, 503, {"error": error})
+        finally:
+            watcher.cancel()
             if not answer.done():
                 self.cancel(identity)
                 answer.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await answer
-        finally:
-            watcher.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await answer
 
 
 def check_request(request: dict[str, Any], rules: Rules) -> dict[str, Any]:

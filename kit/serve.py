@@ -32,7 +32,7 @@ RUNTIME = 0.9 * GIGABYTE  # PyTorch, the engine and its cache beside the weights
 
 def main() -> None:
     """Check, load, warm up, say where the server is, and serve until Ctrl-C."""
-    options = _options()
+    options = read_options()
     # Before torch is imported, which reads it. One core stays free for whatever else the machine does:
     # beside one busy program a reply took three times as long with all of them.
     os.environ.setdefault("OMP_NUM_THREADS", str(options.threads))
@@ -46,11 +46,10 @@ def main() -> None:
     except (ServeError, ModelDownloadError) as problem:
         sys.exit(f"✘ {problem}")
     print(f"Loading {folder.name} ...", flush=True)
-    engine = build(folder, key, options)
-    threading.Thread(target=_announce, args=(engine.server, key, options), daemon=True).start()
+    server = build(folder, key, options)
+    threading.Thread(target=_announce, args=(server, key, options), daemon=True).start()
     with contextlib.suppress(KeyboardInterrupt):  # uvicorn has closed everything, and hands the signal on
-        engine.server.run()
-    engine.kill_server()  # the threads that compute
+        server.run()
     print("The server has stopped. Start it again in the same way: key and entries stay valid.")
 
 
@@ -70,10 +69,11 @@ def check_port(host: str, port: int) -> int:
         try:
             probe.bind((host, port))
             return probe.getsockname()[1]
-        except OSError as error:
+        except (OSError, OverflowError) as error:
+            why = getattr(error, "strerror", None) or error
             raise ServeError(
-                f"Can't listen on {host}, port {port}: {error.strerror or error}. Another server may be "
-                f"running there: stop it, or take --port {port + 1}."
+                f"Can't listen on {host}, port {port}: {why}. Another server may be running there: stop it, "
+                f"or take --port {port + 1}."
             ) from None
 
 
@@ -124,7 +124,7 @@ def class_key() -> str:
 
 
 def build(folder: Path, key: str, options: argparse.Namespace) -> Any:
-    """Load the model and return the engine, whose `server` (uvicorn's) is ready to run behind the door."""
+    """Load the model and return a `uvicorn.Server` that is ready to run, behind the door."""
     import torch
     from transformers.cli.serve import Serve
 
@@ -191,9 +191,16 @@ def build(folder: Path, key: str, options: argparse.Namespace) -> Any:
     server = engine.server
     server.config.app = Door(server.config.app, rules, cancel)
     server.config.timeout_graceful_shutdown = 5  # seconds that Ctrl-C waits for replies that are under way
+    end_requests = server.shutdown
+
+    async def shutdown(sockets: Any = None) -> None:
+        await end_requests(sockets)
+        engine.kill_server()  # while the loop still runs to which the threads that compute report
+
+    server.shutdown = shutdown
     for name in ("uvicorn.error", "uvicorn.access"):  # the door tells what it refused, and that is enough
         logging.getLogger(name).setLevel("WARNING")
-    return engine
+    return server
 
 
 def entry(key: str, options: argparse.Namespace) -> dict[str, Any]:
@@ -260,19 +267,35 @@ def warm_up(pasted: dict[str, Any], options: argparse.Namespace) -> float:
     return time.monotonic() - start
 
 
-def _options() -> argparse.Namespace:
+def read_options(arguments: list[str] | None = None) -> argparse.Namespace:
+    def count(text: str) -> int:
+        if (value := int(text)) < 1:
+            raise argparse.ArgumentTypeError("has to be at least 1")
+        return value
+
+    def share(text: str) -> float:
+        if not 0 <= (value := float(text)) <= 1:  # AutoGen allows no temperature above 1 either
+            raise argparse.ArgumentTypeError("has to be from 0 to 1")
+        return value
+
     parser = argparse.ArgumentParser(prog="python -m kit serve", description=main.__doc__)
     add = parser.add_argument
     add("--model", help="folder of a model (default: the small one of the lessons)")
     add("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 for the whole room (%(default)s)")
     add("--port", type=int, default=8000, help="0 for any that is free (%(default)s)")
-    add("--temperature", type=float, default=0.0, help="of everybody's replies; 0: the most likely words")
-    add("--top-p", type=float, default=1.0, help="of everybody's replies (%(default)s)")
-    add("--max-tokens", type=int, default=256, help="the most that one reply may have (%(default)s)")
-    add("--max-prompt-tokens", type=int, default=2048, help="the most that one prompt may have (%(default)s)")
-    add("--threads", type=int, default=max(1, (os.cpu_count() or 2) - 1), help="cores to use (all but one)")
+    add(
+        "--temperature",
+        type=share,
+        default=0.0,
+        help="of all replies; 0: the most likely words (%(default)s)",
+    )
+    add("--top-p", type=share, default=1.0, help="of all replies (%(default)s)")
+    add("--max-tokens", type=count, default=256, help="the most that one reply may have (%(default)s)")
+    add("--max-prompt-tokens", type=count, default=2048, help="the most that a prompt may have (%(default)s)")
+    cores = os.cpu_count() or 2
+    add("--threads", type=count, default=max(1, cores - 1), help="cores to use (all but one: %(default)s)")
     add("--one-by-one", action="store_true", help="no continuous batching, to see what it is good for")
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

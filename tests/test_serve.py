@@ -1,0 +1,162 @@
+"""What `python -m kit serve` looks at before it loads a model, and the entry that it prints.
+
+tests/serving has the running server.
+"""
+
+import argparse
+import os
+import socket
+import stat
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import psutil
+import pytest
+
+from kit.config_list import check_config_list
+from kit.serve import (
+    ServeError,
+    address,
+    check_memory,
+    check_model,
+    check_port,
+    class_key,
+    entry,
+    read_options,
+)
+
+
+@pytest.fixture
+def model(tmp_path):
+    """A folder that looks like a model of 100 MB."""
+    (tmp_path / "config.json").write_text("{}")
+    with (tmp_path / "model.safetensors").open("wb") as file:
+        file.truncate(100_000_000)
+    return tmp_path
+
+
+@pytest.fixture
+def taken():
+    """A port that another program listens on."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        yield other.getsockname()[1]
+
+
+def options(**given):
+    return argparse.Namespace(**{"host": "127.0.0.1", "port": 8000, "max_tokens": 256, **given})
+
+
+def test_a_free_port_is_taken_as_it_is(taken):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        free = probe.getsockname()[1]
+    assert check_port("127.0.0.1", free) == free
+    assert check_port("127.0.0.1", 0) not in (0, taken)
+
+
+def test_a_port_in_use_is_named_and_another_one_proposed(taken):
+    with pytest.raises(ServeError, match=f"port {taken}: .*in use.*--port {taken + 1}"):
+        check_port("127.0.0.1", taken)
+
+
+@pytest.mark.parametrize("host", ["203.0.113.1", "no.such.host.invalid"])
+def test_an_address_that_is_not_ours_is_refused(host):
+    with pytest.raises(ServeError, match=host):
+        check_port(host, 8000)
+
+
+def test_a_port_that_cannot_be_one_is_refused():
+    with pytest.raises(ServeError, match="99999"):
+        check_port("127.0.0.1", 99999)
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path):
+    with pytest.raises(ServeError, match=r"no config\.json"):
+        check_model(tmp_path)
+    with pytest.raises(ServeError, match="no folder of a model"):
+        check_model(tmp_path / "missing")
+
+
+def test_weights_that_may_hold_code_are_refused(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "pytorch_model.bin").write_bytes(b"")
+    with pytest.raises(ServeError, match="may hold code"):
+        check_model(tmp_path)
+
+
+def test_too_little_memory_is_said_in_numbers(model, monkeypatch):
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=700_000_000))
+    with pytest.raises(ServeError, match=r"about 1\.0 GB of memory, and 0\.7 GB are free"):
+        check_memory(model)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=2_000_000_000))
+    check_memory(model)
+
+
+def test_the_key_is_made_once_and_readable_by_its_owner_alone(tmp_path, monkeypatch):
+    monkeypatch.setenv("KIT_MODELS", str(tmp_path / "models"))
+    monkeypatch.delenv("KIT_CLASS_KEY", raising=False)
+    first = class_key()
+    assert first == class_key()
+    assert len(first) >= 12
+    file = tmp_path / "models" / ".class-key"
+    if os.name == "posix":
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    file.unlink()
+    assert class_key() != first
+
+
+def test_a_key_of_ones_own_comes_from_the_environment(tmp_path, monkeypatch):
+    monkeypatch.setenv("KIT_MODELS", str(tmp_path))
+    monkeypatch.setenv("KIT_CLASS_KEY", "our-room")
+    assert class_key() == "our-room"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_entry_is_one_that_nothing_is_wrong_with():
+    pasted = entry("class-1", options())
+    assert check_config_list([pasted]) == []
+    assert pasted["base_url"] == "http://127.0.0.1:8000/v1"
+    assert entry("class-1", options(max_tokens=16))["max_tokens"] == 16
+
+
+def test_the_entry_names_an_address_that_others_can_reach():
+    assert "0.0.0.0" not in entry("class-1", options(host="0.0.0.0"))["base_url"]
+    assert address("192.0.2.7") == "192.0.2.7"
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        (["--temperature", "1.5"], "from 0 to 1"),
+        (["--temperature", "hot"], "--temperature"),
+        (["--top-p", "-1"], "from 0 to 1"),
+        (["--threads", "0"], "at least 1"),
+        (["--max-tokens", "-5"], "at least 1"),
+        (["--max-prompt-tokens", "many"], "--max-prompt-tokens"),
+        (["--modle", "x"], "unrecognized"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(given, why, capsys):
+    with pytest.raises(SystemExit):
+        read_options(given)
+    assert why in capsys.readouterr().err
+
+
+def test_without_options_it_serves_this_machine_alone_and_leaves_a_core_free():
+    read = read_options([])
+    assert (read.host, read.port, read.temperature) == ("127.0.0.1", 8000, 0)
+    assert 1 <= read.threads <= max(1, os.cpu_count() - 1)
+
+
+def test_what_is_wrong_is_one_line_and_comes_before_anything_is_loaded(taken, model):
+    """With torch made unimportable: what can be seen without it is looked at first."""
+    (model / "torch.py").write_text("raise SystemExit('torch was imported')")
+    command = [sys.executable, "-m", "kit.serve", "--port", str(taken), "--model", str(model)]
+    environment = {**os.environ, "PYTHONPATH": str(model), "PYTHONIOENCODING": "utf-8"}
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", env=environment, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"✘ Can't listen on 127.0.0.1, port {taken}")
+    assert len(done.stderr.splitlines()) == 1
