@@ -19,13 +19,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from kit.config_list import (
-    ConfigListError,
-    Problem,
-    check_config_list,
-    parse_config_list,
-    read_source,
-)
+from kit.config_list import ConfigListError, Problem, check_config_list, parse_config_list, read_source
 from kit.errors import explain, frames_of, has, said
 from kit.inspection import facts, model_clients, what_loading_takes
 from kit.protocol import constructor_of, methods_of, needed_by
@@ -47,7 +41,7 @@ def diagnose(subject: Any = None, *classes: Any, error: BaseException | str | No
     """
     report = Report()
     with _looking(report, 0):
-        report.add(0, "the packages fit together", _packages())
+        report.add(0, "the packages fit together", [*_packages()])
     if not classes and has(subject, *PROTOCOL) or isinstance(subject, type):
         subject, classes = None, (subject if isinstance(subject, type) else type(subject), *classes)
     agents = [*subject] if isinstance(subject, (list, tuple)) and subject else [subject]
@@ -91,30 +85,26 @@ def _looking(report: Report, step: int) -> Iterator[None]:
 # The packages ---------------------------------------------------------------------------------
 
 
-def _packages() -> list[Finding]:
-    """Return what keeps the packages from working together."""
-    findings = []
+def _packages() -> Iterator[Finding]:
+    """Yield what keeps the packages from working together."""
     for name in ("autogen", "openai", "transformers", "torch", "kit"):
         for file in (Path(f"{name}.py"), Path(name, "__init__.py")):
             if file.is_file() and Path(__file__).resolve().parent != file.resolve().parent:
                 message = f"{file} in this folder hides the package {name}."
-                findings.append(Finding("shadowed", message, "Rename it, and restart the kernel.", 0))
+                yield Finding("shadowed", message, "Rename it, and restart the kernel.", 0)
     owners = sorted(set(_owners()))
-    named = " and ".join(f"{name} {_version(name)}" for name in owners)
     fix = "pip install 'autogen[openai]==0.14.1', and restart the kernel."
     if len(owners) > 1:
+        named = " and ".join(f"{name} {_version(name)}" for name in owners)
         message = f"{named} overwrite each other: all of them install a module `autogen`."
-        uninstall = f"pip uninstall -y {' '.join(owners)}, then {fix}"
-        findings.append(Finding("two-autogens", message, uninstall, 0))
+        yield Finding("two-autogens", message, f"pip uninstall -y {' '.join(owners)}, then {fix}", 0)
     elif not owners:
         others = [name for name in ("autogen-agentchat", "autogen-core", "ag2") if _version(name)]
         but = "".join(f" {name} {_version(name)} has none." for name in others)
-        message = f"no installed package has a module `autogen`.{but}"
-        findings.append(Finding("no-autogen", message, fix, 0))
+        yield Finding("no-autogen", f"no installed package has a module `autogen`.{but}", fix, 0)
     if _version("openai") is None:
         message = "AutoGen needs the package openai, for clients of your own too."
-        findings.append(Finding("no-openai", message, "pip install openai", 0))
-    return findings
+        yield Finding("no-openai", message, "pip install openai", 0)
 
 
 def _owners() -> list[str]:
@@ -131,8 +121,8 @@ def _version(name: str) -> str | None:
 # Step 1: the class ----------------------------------------------------------------------------
 
 
-def _class(cls: Any, entered: set[str]) -> list[Finding]:
-    """Return what can be seen to be wrong with a class without running it.
+def _class(cls: Any, entered: set[str]) -> Iterator[Finding]:
+    """Yield what can be seen to be wrong with a class without running it.
 
     Of the classes that agents' entries name, it is told there what their constructors need.
     """
@@ -140,17 +130,19 @@ def _class(cls: Any, entered: set[str]) -> list[Finding]:
         name = type(cls).__name__
         if not has(cls, *PROTOCOL):
             message = f"{cls!r} is a {name}, no model client class."
-            return [Finding("no-class", message, "Pass the class itself, by its name without quotes.", 1)]
+            yield Finding("no-class", message, "Pass the class itself, by its name without quotes.", 1)
+            return
         message = f"this is an instance of {name}: AutoGen's register_model_client wants the class."
         fix = f"agent.register_model_client({name}), or kit's register_model_clients, which takes both."
-        return [Finding("instance", message, fix, 1, warning=True), *_class(type(cls), entered)]
+        yield Finding("instance", message, fix, 1, warning=True)
+        cls = type(cls)
     findings = methods_of(cls) or constructor_of(cls)
+    yield from findings
     needed = [] if findings or cls.__name__ in entered else needed_by(cls)
     if needed:
         message = f"{cls.__name__}'s constructor needs {', '.join(needed)} besides the config entry."
         fix = f"agent.register_model_client({_call(cls)})"
-        findings = [Finding("needs-arguments", message, fix, 3, warning=True)]
-    return findings
+        yield Finding("needs-arguments", message, fix, 3, warning=True)
 
 
 def _call(cls: type) -> str:
@@ -164,7 +156,7 @@ def _call(cls: type) -> str:
 def _config(report: Report, subject: Any, classes: tuple[Any, ...]) -> None:
     """Report on a config list, or on what stands for one: its name, its text, one entry, an LLMConfig."""
     if isinstance(subject, (str, Path)):
-        subject = _source(report, subject)
+        subject = _source(report, str(subject))
     if isinstance(subject, dict) and "config_list" in subject:  # what an agent takes as its llm_config
         subject = subject["config_list"]
     elif type(subject).__name__ == "LLMConfig":
@@ -184,23 +176,21 @@ def _config(report: Report, subject: Any, classes: tuple[Any, ...]) -> None:
         report.add(2, "what was passed", [Finding("unknown-subject", message, fix, 2)])
 
 
-def _source(report: Report, name: str | Path) -> list[dict[str, Any]] | None:
+def _source(report: Report, name: str) -> list[dict[str, Any]] | None:
     """Return the entries of a file, a variable or a text, None after reporting why there are none."""
-    findings = []
-    is_text = str(name).lstrip()[:1] in ("[", "{")
-    shown = "the text" if is_text else str(name)
-    variable = os.environ.get(str(name))
-    if variable and os.path.isfile(name) and variable != str(name):
+    findings, entries = [], None
+    is_text = name.lstrip()[:1] in ("[", "{")
+    shown = "the text" if is_text else name
+    variable = os.environ.get(name)
+    if variable and os.path.isfile(name) and variable != name:
         message = f"the environment variable {name} is set, so AutoGen does not read the file {name}."
-        fix = f"Unset the variable, or rename the file: del os.environ[{str(name)!r}]"
+        fix = f"Unset the variable, or rename the file: del os.environ[{name!r}]"
         findings.append(Finding("variable-hides-file", message, fix, 2, warning=True))
     try:
-        text, source = (str(name), shown) if is_text else read_source(name)[:2]
+        text, source = (name, shown) if is_text else read_source(name)[:2]
         entries = parse_config_list(text, source)
     except ConfigListError as refused:
-        findings += [_of_problem(problem) for problem in refused.problems]
-        report.add(2, f"{shown} can be read", findings)
-        return None
+        findings += map(_of_problem, refused.problems)
     report.add(2, f"{shown} can be read", findings)
     return entries
 
@@ -226,7 +216,7 @@ def _list(report: Report, entries: list[Any], classes: tuple[Any, ...]) -> None:
         findings.append(Finding("many-entries", message, "Keep those that you need.", 2, warning=True))
     report.add(2, "AutoGen accepts the list", findings)
     if classes:
-        report.add(2, "what the entries name", _names(objects, classes))
+        report.add(2, "what the entries name", [*_names(objects, classes)])
     _local_models(report, "local models", objects)
 
 
@@ -238,9 +228,10 @@ def _misnamed(entry: dict[str, Any]) -> str | None:
 
 
 def _local_models(report: Report, checked: str, entries: dict[int, dict[str, Any]]) -> None:
-    found = [_local_model(index, entry) for index, entry in entries.items() if _loads_a_model(entry)]
-    if found:
-        report.add(2, checked, sum(found, []))
+    loaded = {index: entry for index, entry in entries.items() if _loads_a_model(entry)}
+    findings = [(index, finding) for index, entry in loaded.items() for finding in _local_model(entry)]
+    if loaded:
+        report.add(2, checked, [replace(f, message=f"entry {index}: {f.message}") for index, f in findings])
 
 
 def _of_problem(problem: Problem) -> Finding:
@@ -255,21 +246,19 @@ def _of_problem(problem: Problem) -> Finding:
     return Finding("config-list", place + what, fix, 2, problem.warning)
 
 
-def _names(entries: dict[int, dict[str, Any]], classes: tuple[Any, ...]) -> list[Finding]:
-    """Return where the names in the entries and those of the classes differ."""
+def _names(entries: dict[int, dict[str, Any]], classes: tuple[Any, ...]) -> Iterator[Finding]:
+    """Yield where the names in the entries and those of the classes differ."""
     names = [cls.__name__ if isinstance(cls, type) else type(cls).__name__ for cls in classes]
-    findings = []
     for name in sorted({name for name in names if names.count(name) > 1}):
         message = f"two of the classes are named {name}: an entry can't tell them apart."
-        findings.append(Finding("same-name", message, "Give one of them another name.", 1))
+        yield Finding("same-name", message, "Give one of them another name.", 1)
     for index, entry in entries.items():
         named = entry.get("model_client_cls")
         if isinstance(named, str) and named not in names:
             similar = [name for name in names if name.lower() == named.lower()]
             close = [*similar, *get_close_matches(named, names, 1, 0.5), names[0]][0]
             message = f"entry {index} names {named!r}; the classes here are named {', '.join(names)}."
-            findings.append(Finding("name-differs", message, f'"model_client_cls": "{close}"', 2))
-    return findings
+            yield Finding("name-differs", message, f'"model_client_cls": "{close}"', 2)
 
 
 def _unnamed(entries: Iterable[dict[str, Any]], classes: tuple[Any, ...]) -> list[Finding]:
@@ -287,80 +276,65 @@ def _loads_a_model(entry: dict[str, Any]) -> bool:
     return bool(known and ("device",) in known.fields and isinstance(name, str))
 
 
-def _local_model(index: int, entry: dict[str, Any]) -> list[Finding]:
-    """Return what keeps an entry's model from being loaded here; only files are looked at."""
-
-    def wrong(code: str, message: str, fix: str, warning: bool = False) -> Finding:
-        return Finding(code, f"entry {index}: {message}", fix, 2, warning)
-
-    findings = []
+def _local_model(entry: dict[str, Any]) -> Iterator[Finding]:
+    """Yield what keeps an entry's model from being loaded here; only files are looked at."""
     if importlib.util.find_spec("transformers") is None or importlib.util.find_spec("torch") is None:
-        findings.append(
-            wrong("missing-package", "transformers or torch is missing.", "pip install transformers torch")
-        )
+        message, fix = "transformers or torch is missing.", "pip install transformers torch"
+        yield Finding("missing-package", message, fix, 2)
     if entry.get("device_map") and importlib.util.find_spec("accelerate") is None:
-        findings.append(wrong("missing-package", "device_map needs accelerate.", "pip install accelerate"))
+        yield Finding("missing-package", "device_map needs accelerate.", "pip install accelerate", 2)
     torch = sys.modules.get("torch")
     device = str(entry.get("device") or "auto").partition(":")[0]
     if device not in ("auto", "cpu", "cuda", "mps"):
-        message = f"there is no device {entry['device']!r}."
-        findings.append(wrong("unknown-device", message, '"device": "auto"'))
+        yield Finding("unknown-device", f"there is no device {entry['device']!r}.", '"device": "auto"', 2)
     elif torch and (
         (device == "cuda" and not torch.cuda.is_available())
         or (device == "mps" and not torch.backends.mps.is_available())
     ):
-        findings.append(wrong("no-device", f"this machine has no {device}.", '"device": "auto"'))
+        yield Finding("no-device", f"this machine has no {device}.", '"device": "auto"', 2)
     if entry.get("dtype") == "float16" and device == "cpu":
         message = "float16 on a CPU is slow, and some layers have no such kernel."
-        findings.append(wrong("half-on-cpu", message, '"dtype": "auto"', warning=True))
+        yield Finding("half-on-cpu", message, '"dtype": "auto"', 2, warning=True)
     if entry.get("trust_remote_code"):
         message = "trust_remote_code would run a stranger's program."
-        findings.append(wrong("remote-code", message, "Leave it out; take a model that transformers knows."))
-    return findings + [
-        replace(f, message=f"entry {index}: {f.message}") for f in _model_folder(entry, entry["model"])
-    ]
+        yield Finding("remote-code", message, "Leave it out; take a model that transformers knows.", 2)
+    yield from _model_folder(entry, entry["model"])
 
 
-def _model_folder(entry: dict[str, Any], name: str) -> list[Finding]:
+def _model_folder(entry: dict[str, Any], name: str) -> Iterator[Finding]:
     folder = Path(os.path.expanduser(name))
     if not os.path.exists(folder):
         looks_like_a_path = name.startswith((".", "/", "~")) or name.count("/") != 1 or "\\" in name
         if looks_like_a_path or folder.parent.is_dir() and folder.parent != Path():
             message = f"there is no folder {name!r} (looked from {Path.cwd().name!r})."
-            return [Finding("no-folder", message, 'Mend the path, or take "model": kit.local_model().', 2)]
-        return []  # a name on the model hub: only a network could tell
+            yield Finding("no-folder", message, 'Mend the path, or take "model": kit.local_model().', 2)
+        return  # else a name on the model hub: only a network could tell
+    fix = "Name the folder that holds config.json."
     if folder.is_file():
-        message = f"{name!r} is a file: transformers loads a folder."
-        return [Finding("file-not-folder", message, "Name the folder that holds config.json.", 2)]
+        yield Finding("file-not-folder", f"{name!r} is a file: transformers loads a folder.", fix, 2)
+        return
     if not (folder / "config.json").is_file():
-        kind = (
-            "GGUF files, which have to be converted first" if [*folder.glob("*.gguf")] else "no config.json"
-        )
-        message = f"the folder {name!r} holds {kind}."
-        return [Finding("no-config", message, "Name the folder that holds config.json.", 2)]
-    findings = []
+        is_gguf = any(folder.glob("*.gguf"))
+        kind = "GGUF files, which have to be converted first" if is_gguf else "no config.json"
+        yield Finding("no-config", f"the folder {name!r} holds {kind}.", fix, 2)
+        return
     if not [*folder.glob("*.safetensors")]:
         message = f"{name!r} has no safetensors, the only weights that are loaded."
-        findings.append(
-            Finding("no-safetensors", message, "Fetch the model again, with its *.safetensors.", 2)
-        )
+        yield Finding("no-safetensors", message, "Fetch the model again, with its *.safetensors.", 2)
     if not (folder / "tokenizer.json").is_file() and not (folder / "tokenizer_config.json").is_file():
-        message = f"{name!r} has no tokenizer."
-        findings.append(
-            Finding("no-tokenizer", message, "Save it there: tokenizer.save_pretrained(folder)", 2)
-        )
+        fix = "Save it there: tokenizer.save_pretrained(folder)"
+        yield Finding("no-tokenizer", f"{name!r} has no tokenizer.", fix, 2)
     elif not _has_chat_template(folder):
         message = f"the tokenizer of {name!r} has no chat template, so it is probably no chat model."
-        findings.append(Finding("no-chat-template", message, "Take the model's instruct version.", 2))
+        yield Finding("no-chat-template", message, "Take the model's instruct version.", 2)
     window = _json(folder / "config.json").get("max_position_embeddings")
     params = entry.get("params")
     asked = entry.get("max_tokens") or (params.get("max_length") if isinstance(params, dict) else None)
     if isinstance(window, int) and isinstance(asked, int) and asked >= window:
         message = f"{asked} new tokens do not fit into the context window of {window}."
-        findings.append(Finding("context-window", message, f'"max_tokens": {window // 4}', 2))
+        yield Finding("context-window", message, f'"max_tokens": {window // 4}', 2)
     if "may not fit" in (takes := what_loading_takes(entry)):
-        findings.append(Finding("memory", takes, "Choose a smaller model, or quantization.", 2, warning=True))
-    return findings
+        yield Finding("memory", takes, "Choose a smaller model, or quantization.", 2, warning=True)
 
 
 def _has_chat_template(folder: Path) -> bool:
@@ -398,17 +372,25 @@ def _everybody(agents: Iterable[Any]) -> list[Any]:
     return found
 
 
+def _clients(agent: Any) -> list[Any]:
+    return getattr(getattr(agent, "client", None), "_clients", [])
+
+
+def _replies(agent: Any) -> list[dict[str, Any]]:
+    return getattr(agent, "_reply_func_list", [])
+
+
 def _group_of(agent: Any) -> Any:
     """Return the group that a manager's chats are held in: a copy, made with the manager."""
     group = getattr(agent, "groupchat", None)
-    copies = (reply["config"] for reply in getattr(agent, "_reply_func_list", []))
+    copies = (reply["config"] for reply in _replies(agent))
     return group and next((copy for copy in copies if isinstance(copy, type(group))), group)
 
 
 def _nested(agent: Any) -> list[Any]:
     """Return the agents of the chats that `register_nested_chats` has hung on a reply."""
     queues = []
-    for reply in getattr(agent, "_reply_func_list", []):
+    for reply in _replies(agent):
         function = reply["reply_func"]
         names = getattr(getattr(function, "__code__", None), "co_freevars", ())
         cells = dict(zip(names, getattr(function, "__closure__", None) or (), strict=False))
@@ -421,7 +403,7 @@ def _places(agent: Any) -> list[Registration]:
     """Return the entries of an agent that name a class, each with the client in its place, if any."""
     entries = _entries(agent)
     places = []
-    for index, client in enumerate(getattr(getattr(agent, "client", None), "_clients", [])):
+    for index, client in enumerate(_clients(agent)):
         empty = type(client).__name__ == "PlaceHolderClient"
         entry = client.config if empty else entries[index] if index < len(entries) else {}
         if name := entry.get("model_client_cls"):
@@ -438,10 +420,9 @@ def _selector(manager: Any) -> list[Registration]:
     own = group.select_speaker_auto_llm_config
     given = (group.select_speaker_auto_model_client_cls if own else None) or []
     ready = {cls.__name__: cls for cls in (given if isinstance(given, list) else [given])}
-    entries = enumerate(_listed(own or manager.llm_config))
     return [
         Registration("speaker selection", index, str(entry.get("model")), name, ready.get(name))
-        for index, entry in entries
+        for index, entry in enumerate(_listed(own or manager.llm_config))
         if (name := entry.get("model_client_cls"))
     ]
 
@@ -470,17 +451,17 @@ def _agents(report: Report, agents: list[Any], places: list[Registration], class
         _local_models(report, f"{agent.name}: local models", entries)
     managers = [agent for agent in agents if _group_of(agent)]
     hidden = [place for manager in managers for place in _selector(manager)]
-    findings = _unregistered(places, hidden, agents, classes)
-    report.add(3, "every entry has its client", [*findings, *_changed(agents)])
+    findings = [*_unregistered(places, hidden, agents, classes), *_changed(agents)]
+    report.add(3, "every entry has its client", findings)
     if classes:
-        report.add(3, "the clients are of today's classes", _stale(places, classes))
-    if any(map(_has_tools, agents)):
-        report.add(3, "tools", [finding for agent in agents for finding in _tools(agent)])
-    grouped = [member for manager in managers for member in _group_of(manager).agents]
+        report.add(3, "the clients are of today's classes", [*_stale(places, classes)])
+    if with_tools := [agent for agent in agents if _has_tools(agent)]:
+        report.add(3, "tools", [finding for agent in with_tools for finding in _tools(agent)])
     for manager in managers:
-        report.add(4, "the group", _group(_group_of(manager), manager))
-    settings = [_settings(agent, any(agent is other for other in grouped)) for agent in agents]
-    report.add(4, "the chat ends", sum(settings, []))
+        report.add(4, "the group", [*_group(_group_of(manager), manager)])
+    grouped = {id(member) for manager in managers for member in _group_of(manager).agents}
+    settings = [finding for agent in agents for finding in _settings(agent, id(agent) in grouped)]
+    report.add(4, "the chat ends", settings)
 
 
 def _has_tools(agent: Any) -> bool:
@@ -493,68 +474,56 @@ def _unregistered(
     hidden: list[Registration],
     agents: list[Any],
     classes: tuple[Any, ...],
-) -> list[Finding]:
-    """Return the places without a client; a manager's own need none, since it answers nothing itself."""
+) -> Iterator[Finding]:
+    """Yield the places without a client; a manager's own need none, since it answers nothing itself."""
     with_tools = {agent.name for agent in agents if _has_tools(agent)}
     managers = {agent.name for agent in agents if _group_of(agent)}
     calls = {cls.__name__: _call(cls) for cls in classes if isinstance(cls, type)}
     misnamed = {place.class_name for place in places} - calls.keys() if calls else set()  # told already
-    ready = [place for place in places if place.client is not None]
-    findings = []
     for place in places:
         if place.client is not None or place.agent in managers:
             continue
-        name = place.class_name
-        where = f"{place.agent}, entry {place.entry} ({place.model}): {name}"
-        if name in misnamed:
-            message = (
-                f"{place.agent}, entry {place.entry} ({place.model}) has no client yet: its name comes first."
-            )
-            fix = "Mend the name in the list, then register the class for this entry too."
-            findings.append(Finding("name-first", message, fix, 3, warning=True))
-            continue
+        name, where = place.class_name, f"{place.agent}, entry {place.entry} ({place.model})"
         fix = f"{place.agent}.register_model_client({calls.get(name, name)})"
-        twin = next((o for o in ready if (o.agent, o.class_name) == (place.agent, name)), None)
-        elsewhere = next((other for other in ready if other.class_name == name), None)
-        if twin:
-            message = f"{where} was registered once, for entry {twin.entry}; one call fills one."
-            findings.append(Finding("registered-once", message, f"Call it again: {fix}", 3))
-        elif elsewhere and place.agent not in with_tools:
-            message = f"{where} was registered on {elsewhere.agent}, not here."
-            findings.append(Finding("wrong-agent", message, fix, 3))
+        ready = [other for other in places if other.client is not None and other.class_name == name]
+        twin = next((other for other in ready if other.agent == place.agent), None)
+        if name in misnamed:
+            message = f"{where} has no client yet: its name comes first."
+            fix = "Mend the name in the list, then register the class for this entry too."
+            yield Finding("name-first", message, fix, 3, warning=True)
+        elif twin:
+            message = f"{where}: {name} was registered once, for entry {twin.entry}; one call fills one."
+            yield Finding("registered-once", message, f"Call it again: {fix}", 3)
+        elif ready and place.agent not in with_tools:
+            message = f"{where}: {name} was registered on {ready[0].agent}, not here."
+            yield Finding("wrong-agent", message, fix, 3)
         else:
             lost = " Adding tools empties the places again." if place.agent in with_tools else ""
-            findings.append(Finding("not-registered", f"{where} is not registered.{lost}", fix, 3))
+            yield Finding("not-registered", f"{where}: {name} is not registered.{lost}", fix, 3)
     for place in hidden:
         if place.client is None:
-            message = (
-                f"speaker selection, entry {place.entry} ({place.model}): the hidden agent that selects "
-                f"the speaker has no {place.class_name}."
-            )
-            fix = f"register_model_clients(manager, {place.class_name}), or give GroupChat both " + (
+            where, name = f"{place.agent}, entry {place.entry} ({place.model})", place.class_name
+            message = f"{where}: the hidden agent that selects the speaker has no {name}."
+            fix = f"register_model_clients(manager, {name}), or give GroupChat both " + (
                 "select_speaker_auto_llm_config and select_speaker_auto_model_client_cls."
             )
-            findings.append(Finding("selector", message, fix, 3))
-    return findings
+            yield Finding("selector", message, fix, 3)
 
 
-def _changed(agents: list[Any]) -> list[Finding]:
-    """Return the agents whose llm_config was exchanged: their clients stay those of the old list."""
-    findings = []
+def _changed(agents: list[Any]) -> Iterator[Finding]:
+    """Yield the agents whose llm_config was exchanged: their clients stay those of the old list."""
     for agent in agents:
-        clients, entries = getattr(getattr(agent, "client", None), "_clients", []), _entries(agent)
-        if clients and len(clients) != len(entries):
+        before, now = len(_clients(agent)), len(_entries(agent))
+        if before and before != now:
             message = (
-                f"the number of {agent.name}'s entries went from {len(clients)} to {len(entries)}, and its "
-                "clients are still the old ones: to change llm_config afterwards makes no new ones."
+                f"the number of {agent.name}'s entries went from {before} to {now}, and its clients are "
+                "still the old ones: to change llm_config afterwards makes no new ones."
             )
-            findings.append(Finding("list-changed", message, "Make the agent anew, with this list.", 3))
-    return findings
+            yield Finding("list-changed", message, "Make the agent anew, with this list.", 3)
 
 
-def _stale(registrations: Iterable[Registration], classes: tuple[Any, ...]) -> list[Finding]:
+def _stale(registrations: Iterable[Registration], classes: tuple[Any, ...]) -> Iterator[Finding]:
     today = {cls.__name__: cls for cls in classes if isinstance(cls, type)}
-    findings = []
     for item in registrations:
         cls = today.get(item.class_name)
         made = item.client if isinstance(item.client, type) else type(item.client)
@@ -562,84 +531,71 @@ def _stale(registrations: Iterable[Registration], classes: tuple[Any, ...]) -> l
             message = f"{item.agent}, entry {item.entry}: the client is of an older {item.class_name}."
             call = f"register_model_clients({item.agent}, {item.class_name})"
             fix = f"The cell of the class was run again, so register it again: {call}"
-            findings.append(Finding("stale-class", message, fix, 3))
-    return findings
+            yield Finding("stale-class", message, fix, 3)
 
 
-def _tools(agent: Any) -> list[Finding]:
-    if not _has_tools(agent):
-        return []
-    findings = []
-    for client in getattr(getattr(agent, "client", None), "_clients", []):
+def _tools(agent: Any) -> Iterator[Finding]:
+    for client in _clients(agent):
         if sum("create" in vars(cls) for cls in type(client).__mro__) > 1:
             continue  # a subclass that may show them in a way of its own
         template = getattr(getattr(client, "tokenizer", None), "chat_template", None)
         if isinstance(template, str) and "tools" not in template:
             message = f"{agent.name} has tools, and the chat template of its model has no place for them."
             fix = "Take a model that was trained to call tools, such as Qwen2.5-Instruct."
-            findings.append(Finding("tools-unseen", message, fix, 3, warning=True))
-    return findings
+            yield Finding("tools-unseen", message, fix, 3, warning=True)
 
 
-def _group(group: Any, manager: Any) -> list[Finding]:
-    findings = []
+def _group(group: Any, manager: Any) -> Iterator[Finding]:
     method = group.speaker_selection_method
     known = ("auto", "manual", "random", "round_robin")
     if isinstance(method, str) and method.lower() not in known:
         message = f"AutoGen knows no speaker_selection_method {method!r}, only {', '.join(known)}."
         close = get_close_matches(method.lower(), known, 1, 0)[0]
-        findings.append(Finding("selection-method", message, f'speaker_selection_method="{close}"', 3))
-    elif str(method).lower() == "auto":
-        own = group.select_speaker_auto_llm_config
-        if not own and not manager.llm_config:
+        yield Finding("selection-method", message, f'speaker_selection_method="{close}"', 3)
+    elif str(method).lower() == "auto" and not group.select_speaker_auto_llm_config:
+        if not manager.llm_config:
             message = "nobody can select the next speaker: the manager has no llm_config."
             fix = 'GroupChatManager(groupchat=..., llm_config=...), or speaker_selection_method="round_robin"'
-            findings.append(Finding("no-selector", message, fix, 3))
-        if group.select_speaker_auto_model_client_cls and not own:
+            yield Finding("no-selector", message, fix, 3)
+        if group.select_speaker_auto_model_client_cls:
             message = (
                 "select_speaker_auto_model_client_cls is ignored without select_speaker_auto_llm_config."
             )
-            findings.append(Finding("selector-ignored", message, "Give GroupChat both of them.", 3))
+            yield Finding("selector-ignored", message, "Give GroupChat both of them.", 3)
     if len(group.agents) < 2:
-        message = f"the group has {'one agent' if group.agents else 'no agents'}: AutoGen wants two or more."
-        findings.append(Finding("too-few-agents", message, "GroupChat(agents=[one, another], ...)", 3))
+        count = "one agent" if group.agents else "no agents"
+        message = f"the group has {count}: AutoGen wants two or more."
+        yield Finding("too-few-agents", message, "GroupChat(agents=[one, another], ...)", 3)
     if group.max_round < 2:
         message = f"max_round is {group.max_round}: nobody gets to answer."
-        findings.append(Finding("too-few-rounds", message, "GroupChat(..., max_round=6)", 4, warning=True))
+        yield Finding("too-few-rounds", message, "GroupChat(..., max_round=6)", 4, warning=True)
     if group.max_round >= ENDLESS:
         message = f"max_round is {group.max_round}: this chat hardly ever ends."
-        findings.append(Finding("endless", message, "GroupChat(..., max_round=12)", 4, warning=True))
-    return findings
+        yield Finding("endless", message, "GroupChat(..., max_round=12)", 4, warning=True)
 
 
-def _settings(agent: Any, in_group: bool) -> list[Finding]:
-    """Return what is odd about how an agent answers; in a group, `max_round` ends the chat."""
-    findings = []
+def _settings(agent: Any, in_group: bool) -> Iterator[Finding]:
+    """Yield what is odd about how an agent answers; in a group, `max_round` ends the chat."""
     turns = agent.max_consecutive_auto_reply() if has(agent, "max_consecutive_auto_reply") else None
     asks = getattr(agent, "human_input_mode", "NEVER") == "ALWAYS"
-    ends = (
-        in_group
-        or asks
-        or hasattr(agent, "groupchat")
-        or _is_ones_own(getattr(agent, "_is_termination_msg", None))
-    )
+    is_own_end = _is_ones_own(getattr(agent, "_is_termination_msg", None))
+    ends = in_group or asks or hasattr(agent, "groupchat") or is_own_end
     if turns is not None and turns >= ENDLESS and not ends:
         message = f"{agent.name} may reply {turns} times in a row."
         fix = "max_consecutive_auto_reply=10, or max_turns=10 in initiate_chat"
-        findings.append(Finding("endless", message, fix, 4, warning=True))
+        yield Finding("endless", message, fix, 4, warning=True)
     if turns is not None and turns <= 0 and not asks and _entries(agent):
         message = f"{agent.name} never replies by itself: max_consecutive_auto_reply is {turns}."
-        findings.append(Finding("silent", message, "max_consecutive_auto_reply=1", 4, warning=True))
+        yield Finding("silent", message, "max_consecutive_auto_reply=1", 4, warning=True)
     is_assistant = any(cls.__name__ == "AssistantAgent" for cls in type(agent).__mro__)
-    replies = [reply["reply_func"] for reply in getattr(agent, "_reply_func_list", [])]
-    if is_assistant and not agent.llm_config and not asks and not any(map(_is_ones_own, replies)):
+    has_own_reply = any(_is_ones_own(reply["reply_func"]) for reply in _replies(agent))
+    if is_assistant and not agent.llm_config and not asks and not has_own_reply:
         message = f"{agent.name} has no llm_config, so no model answers."
-        findings.append(Finding("no-model", message, "AssistantAgent(..., llm_config=LLMConfig(entry))", 2))
+        yield Finding("no-model", message, "AssistantAgent(..., llm_config=LLMConfig(entry))", 2)
     if getattr(agent, "_code_execution_config", False):
         message = f"{agent.name} runs the code that a model writes, on this machine or in Docker."
         fix = "code_execution_config=False, unless that is what you want."
-        findings.append(Finding("runs-code", message, fix, 4, warning=True))
-    return findings
+        yield Finding("runs-code", message, fix, 4, warning=True)
 
 
 def _is_ones_own(function: Any) -> bool:
@@ -689,12 +645,12 @@ def agent_of(error: BaseException) -> Any:
 
     If that was in a group chat, it is the manager: the agent that failed may be a hidden one.
     """
+    frames = [frame for frame, _ in frames_of(error)]
     agents = [
         agent
-        for frame, _ in frames_of(error)
+        for frame in frames
         for agent in (frame.f_locals.get("self"), frame.f_locals.get("agent"))
         if frame.f_code.co_name != "<module>" and has(agent, "generate_reply", "client", "_name")
     ]
-    managers = [frame.f_locals.get("self") for frame, _ in frames_of(error)]
-    managers = [one for one in managers if has(one, "generate_reply") and _group_of(one)]
-    return next(iter([*managers, *agents]), None)
+    managers = [one for one in (frame.f_locals.get("self") for frame in frames) if has(one, "generate_reply")]
+    return next(iter([*filter(_group_of, managers), *agents]), None)
