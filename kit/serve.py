@@ -36,15 +36,14 @@ def main() -> None:
     # Before torch is imported, which reads it. One core stays free for whatever else the machine does:
     # beside one busy program a reply took three times as long with all of them.
     os.environ.setdefault("OMP_NUM_THREADS", str(options.threads))
-    os.environ["HF_HUB_OFFLINE"] = "1"  # the model is in a folder by then: nothing may wait for a network
     try:
         options.port = check_port(options.host, options.port)
-        folder = Path(options.model or local_model()).expanduser().resolve()
-        check_model(folder)
+        folder = model_folder(options.model)
         check_memory(folder)
         key = class_key()
     except (ServeError, ModelDownloadError) as problem:
         sys.exit(f"✘ {problem}")
+    os.environ["HF_HUB_OFFLINE"] = "1"  # nothing may wait for a network from here on
     print(f"Loading {folder.name} ...", flush=True)
     server = build(folder, key, options)
     threading.Thread(target=_announce, args=(server, key, options), daemon=True).start()
@@ -77,18 +76,31 @@ def check_port(host: str, port: int) -> int:
             ) from None
 
 
-def check_model(folder: Path) -> None:
-    """Look whether a folder holds a model for chats, with weights that can't contain code.
+def model_folder(name: str | None) -> Path:
+    """Return the folder of a model: the lessons' small one, a folder, or a name on the model hub.
+
+    A model of the hub is fetched to where the small one is: weights as safetensors only (no code in them).
 
     Raises:
-        ServeError: it does not.
+        ServeError: there is no such model, or none that can be loaded.
+        ModelDownloadError: the small model could not be fetched.
     """
+    folder = Path(name or local_model()).expanduser().resolve()
+    if name and not folder.is_dir():
+        from huggingface_hub import snapshot_download
+
+        folder = models_folder().resolve() / Path(name).name
+        wanted = ["*.json", "*.jinja", "*.model", "*.safetensors", "*.txt"]
+        try:
+            snapshot_download(name, local_dir=folder, allow_patterns=wanted)
+        except Exception as error:
+            why = str(error).strip().partition("\n")[0]
+            raise ServeError(f"{name} is no folder here, and the model hub does not give it: {why}") from None
     if not (folder / "config.json").is_file():
         raise ServeError(f"{folder} is no folder of a model: it has no config.json.")
     if not any(folder.glob("*.safetensors")):
-        raise ServeError(
-            f"{folder} has no .safetensors file. Other formats may hold code, and are not loaded."
-        )
+        raise ServeError(f"{folder} has no .safetensors file, and other formats may hold code.")
+    return folder
 
 
 def check_memory(folder: Path) -> None:
@@ -280,7 +292,7 @@ def read_options(arguments: list[str] | None = None) -> argparse.Namespace:
 
     parser = argparse.ArgumentParser(prog="python -m kit serve", description=main.__doc__)
     add = parser.add_argument
-    add("--model", help="folder of a model (default: the small one of the lessons)")
+    add("--model", help="folder, or name on the hub (default: the small one of the lessons)")
     add("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 for the whole room (%(default)s)")
     add("--port", type=int, default=8000, help="0 for any that is free (%(default)s)")
     add(

@@ -5,12 +5,14 @@ tests/serving has the running server.
 
 import argparse
 import os
+import shutil
 import socket
 import stat
 import subprocess
 import sys
 from types import SimpleNamespace
 
+import huggingface_hub
 import psutil
 import pytest
 
@@ -19,10 +21,10 @@ from kit.serve import (
     ServeError,
     address,
     check_memory,
-    check_model,
     check_port,
     class_key,
     entry,
+    model_folder,
     read_options,
 )
 
@@ -30,10 +32,12 @@ from kit.serve import (
 @pytest.fixture
 def model(tmp_path):
     """A folder that looks like a model of 100 MB."""
-    (tmp_path / "config.json").write_text("{}")
-    with (tmp_path / "model.safetensors").open("wb") as file:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    with (folder / "model.safetensors").open("wb") as file:
         file.truncate(100_000_000)
-    return tmp_path
+    return folder
 
 
 @pytest.fixture
@@ -73,18 +77,49 @@ def test_a_port_that_cannot_be_one_is_refused():
         check_port("127.0.0.1", 99999)
 
 
+def test_a_folder_is_taken_as_it_is(model):
+    assert model_folder(str(model)) == model
+
+
+def test_without_a_name_it_is_the_model_of_the_lessons(local_model_folder):
+    assert str(model_folder(None)) == local_model_folder
+
+
+def test_a_name_is_fetched_from_the_hub_without_files_that_may_hold_code(model, monkeypatch, tmp_path):
+    asked = {}
+
+    def snapshot_download(name, local_dir, allow_patterns):
+        asked.update(name=name, patterns=allow_patterns)
+        shutil.copytree(model, local_dir)
+
+    monkeypatch.setenv("KIT_MODELS", str(tmp_path / "models"))
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
+    assert model_folder("someone/a-model") == tmp_path / "models" / "a-model"
+    assert asked["name"] == "someone/a-model"
+    assert not [p for p in asked["patterns"] if p.endswith((".bin", ".pt", ".py", ".pkl", "*"))]
+
+
+@pytest.mark.parametrize("name", ["someone/a-model", "not a name/at all/!", "./missing"])
+def test_a_model_that_nobody_gives_is_one_line(name, monkeypatch, tmp_path):
+    monkeypatch.setenv("KIT_MODELS", str(tmp_path))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(
+        ServeError, match="is no folder here, and the model hub does not give it: ."
+    ) as refused:
+        model_folder(name)
+    assert "\n" not in str(refused.value)
+
+
 def test_a_folder_without_a_model_is_refused(tmp_path):
     with pytest.raises(ServeError, match=r"no config\.json"):
-        check_model(tmp_path)
-    with pytest.raises(ServeError, match="no folder of a model"):
-        check_model(tmp_path / "missing")
+        model_folder(str(tmp_path))
 
 
 def test_weights_that_may_hold_code_are_refused(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "pytorch_model.bin").write_bytes(b"")
     with pytest.raises(ServeError, match="may hold code"):
-        check_model(tmp_path)
+        model_folder(str(tmp_path))
 
 
 def test_too_little_memory_is_said_in_numbers(model, monkeypatch):
