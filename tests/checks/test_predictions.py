@@ -37,6 +37,9 @@ RIGHT = {
     "9_messages": "b",
     "9_memory": "a",
     "9_tool": "c",
+    "10_register": "c",
+    "10_four": "a",
+    "10_restart": "b",
 }
 
 
