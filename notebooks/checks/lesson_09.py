@@ -3,6 +3,7 @@
 import asyncio
 import dis
 import inspect
+import re
 import threading
 
 from checks.exercise import exercise, prediction
@@ -64,6 +65,9 @@ class Shouter:
         return [response.upper() + "!"]
 
 
+TALK = [("user", "Good morning"), ("assistant", "And to you."), ("user", "Who am I?")]
+
+
 @exercise("9b")
 def check_9b(cls):
     if not isinstance(cls, type):
@@ -78,19 +82,18 @@ def check_9b(cls):
     client = Shouter()
     agent = agent_framework.Agent(cls(client), instructions="Be brief.")
     try:
-        text = _run(agent.run, "Good morning").text
+        text = _run(agent.run, [agent_framework.Message(role, [said]) for role, said in TALK]).text
     except Exception as error:
-        return _why(error, client)
-    asked = [(said["role"], said["content"]) for said in getattr(client, "asked", [])]
-    if not asked:
-        return "the client was not asked at all: blank 2 is its method `create`."
-    if not isinstance(asked[-1][1], str):
-        return (
-            f"blank 1: a content is a text, and yours is a {type(asked[-1][1]).__name__}: {asked[-1][1]!r}."
-        )
-    if asked != [("system", "Be brief."), ("user", "Good morning")]:
-        return f"the client should get 'Be brief.' and 'Good morning', it got {asked}. Look at blank 1."
-    right = "YOU SAID 'GOOD MORNING'!"
+        return _why_9b(error, _names_in(cls.answer, error), client)
+    if not hasattr(client, "asked"):
+        return "blank 2: your client was not asked. It is `self.client`, and its method is `create`."
+    wanted, got = [said for _, said in TALK], [message.get("content") for message in client.asked[1:]]
+    for content in got:
+        if not isinstance(content, str):
+            return f"blank 1: a content is a text, and yours is a {type(content).__name__}."
+    if got != wanted:
+        return f"blank 1: after the system message, the contents should be {wanted}, they are {_short(got)}."
+    right = "YOU SAID 'WHO AM I?'!"
     if text == right:
         return None
     if text.upper() + "!" == right:
@@ -99,23 +102,45 @@ def check_9b(cls):
         return (
             "blank 3: that is the first letter. message_retrieval returns a list: take its first item once."
         )
-    return f"the agent should say {right!r}, it says {text!r}. Look at blank 3."
+    return f"blank 3: the agent should say {right!r}, it says {_short(text)}."
 
 
-def _why(error, client):
-    """Say which blank of 9b an error speaks of."""
-    text = str(error)
-    if "missing 1 required positional argument: 'params'" in text:
-        return "blank 2: hand over the method itself, self.client.create, without brackets behind it."
-    if "not callable" in text:
-        return "blank 2: it should be a method that can be called: self.client.create."
-    if not hasattr(client, "asked"):
-        return (
-            f"before the client was asked, there was {type(error).__name__}: {text}. Look at blanks 1 and 2."
-        )
-    if "contents" in text.lower() or "list" in text:
+def _why_9b(error, names, client):
+    """Say which blank of 9b an error speaks of, by the names that the method had when it failed."""
+    what = f"{type(error).__name__}: {error}"
+    was_asked = hasattr(client, "asked")
+    if "response" not in names and len(names.get("history", ())) <= len(TALK):
+        if "not callable" in what:
+            return "blank 1: the text is an attribute of the message, and no method: no brackets behind it."
+        return f"blank 1: {what}. Which attribute of a response held its text, under Agent Framework?"
+    if "response" not in names:
+        if was_asked or "missing 1 required positional argument: 'params'" in what:
+            return "blank 2: hand over the method itself, self.client.create, without brackets behind it."
+        return f"blank 2: {what}. It should be a method of your client: self.client.create."
+    if inspect.iscoroutine(names["response"]):
+        names["response"].close()
+        return "the line of blank 2 needs its `await`: without it, nothing was done yet."
+    if not was_asked:
+        return "blank 2: your client was not asked. It is `self.client`, and its method is `create`."
+    if isinstance(names.get("text"), list):
         return "blank 3: message_retrieval returns a list of texts. Take the first: [0]."
-    return f"after the client was asked, there was {type(error).__name__}: {text}. Look at blank 3."
+    if "text" in names:
+        return f"blank 3: it should be a text, and yours is a {type(names['text']).__name__}."
+    if isinstance(error, AttributeError) and repr(type(names["response"]).__name__) in what:
+        return "blank 3: only the client knows what its response looks like. Ask it: message_retrieval."
+    return f"blank 3: {what}. Give the response to self.client.message_retrieval, and take the first text."
+
+
+def _names_in(function, error):
+    """Return the local names of a function as they were when an error went through it."""
+    place = error.__traceback__
+    while place and place.tb_frame.f_code is not function.__code__:
+        place = place.tb_next
+    return dict(place.tb_frame.f_locals) if place else {}
+
+
+def _short(value):
+    return re.sub(r" at 0x\w+", "", repr(value))[:200]
 
 
 @exercise("9c")
@@ -132,9 +157,19 @@ def check_9c(forecast):
     question = "How is the weather in Oslo?"
     replies = [tool_call("weather", city="Oslo"), "It is warm in Oslo."]
     client = DummyModelClient({"model": "dummy"}, replies=replies)
-    text = _run(forecast, client, question)
+    try:
+        inspect.signature(forecast).bind(client, question)
+    except TypeError:
+        return "your function takes two arguments: a client and a question."
+    try:
+        text = _run(forecast, client, question)
+    except Exception as error:
+        return _why_9c(error)
     if text is ... and not client.calls:
         return ...
+    if inspect.isawaitable(text):
+        getattr(text, "close", int)()
+        return "what your function returns has still to be awaited: put `await` before it, and take its text."
     if not client.calls:
         return "the client was not asked: put an adapter around the `client` that your function gets."
     first, last = client.calls[0], client.calls[-1]
@@ -158,6 +193,24 @@ def check_9c(forecast):
     return (
         None if text == "It is warm in Oslo." else f"the answer is 'It is warm in Oslo.', yours is {text!r}."
     )
+
+
+def _why_9c(error):
+    """Say what an error means that came out of a `forecast`."""
+    text = str(error)
+    if "'coroutine' object" in text:
+        return (
+            "an `await` is missing or comes too late. Await first, in brackets: (await agent.run(...)).text"
+        )
+    if "running event loop" in text:
+        return "asyncio.run is for a program outside of a notebook. Here, `await` the call."
+    if "The script has" in text:
+        return (
+            "the client should be asked twice, for the tool and for the answer: yours was asked more often."
+        )
+    if "DummyModelClient" in text:
+        return f"the agent got your client itself, which it does not know. Put an adapter around it. ({text})"
+    return f"using your answer raised {type(error).__name__}: {text}"
 
 
 def _run(function, *arguments, limit=20):

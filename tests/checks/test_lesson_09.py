@@ -70,9 +70,16 @@ class MyAdapter(agent_framework.BaseChatClient):
 BLANKS = ("message.text", "self.client.create", "self.client.message_retrieval(response)[0]")
 
 
-def adapter(one=BLANKS[0], two=BLANKS[1], three=BLANKS[2]):
-    source = ADAPTER.replace("BLANK_1", one).replace("BLANK_2", two).replace("BLANK_3", three)
-    names = {"agent_framework": agent_framework, "asyncio": asyncio}
+class Other:
+    """Another client than the one of the check, as a learner's notebook has it."""
+
+    def __init__(self, config):
+        self.create = dict
+
+
+def adapter(one=BLANKS[0], two=BLANKS[1], three=BLANKS[2], source=ADAPTER):
+    source = source.replace("BLANK_1", one).replace("BLANK_2", two).replace("BLANK_3", three)
+    names = {"agent_framework": agent_framework, "asyncio": asyncio, "Other": Other}
     exec(source, names)
     return names["MyAdapter"]
 
@@ -85,18 +92,31 @@ def adapter(one=BLANKS[0], two=BLANKS[1], three=BLANKS[2]):
         (adapter(two="lambda params: self.client.create(params)"), "✔ 9b: right!"),
         (adapter("...", "...", "..."), "○ 9b: not solved yet"),
         (adapter(two="...", three="..."), "2 of the three blanks still to go"),
-        (adapter("message"), "blank 1: a content is a text, and yours is a Message"),
-        (adapter("message.contents"), "blank 1: a content is a text, and yours is a list"),
-        (adapter("message['content']"), "Look at blanks 1 and 2"),
-        (adapter("'Hi'"), "Look at blank 1"),
+        (adapter("message"), "blank 1: a content is a text, and yours is a Message."),
+        (adapter("message.contents"), "blank 1: a content is a text, and yours is a list."),
+        (adapter("message.content"), "blank 1: AttributeError: 'Message' object has no attribute 'content'."),
+        (adapter("message['content']"), "blank 1: TypeError"),
+        (adapter("message.text()"), "blank 1: the text is an attribute of the message, and no method"),
+        (adapter("messages[-1].text"), "they are ['Who am I?', 'Who am I?', 'Who am I?']"),
+        (adapter("str(message)"), "they are ['<agent_framework._types.Message object>', "),
+        (adapter("'Hi'"), "blank 1: after the system message, the contents should be ['Good morning', "),
         (adapter(two="self.client.create()"), "blank 2: hand over the method itself"),
-        (adapter(two="self.client"), "blank 2: it should be a method"),
-        (adapter(two="len"), "before the client was asked"),
+        (adapter(two="self.client.create({'messages': history})"), "blank 2: hand over the method itself"),
+        (adapter(two="self.client"), "blank 2: TypeError: 'Shouter' object is not callable. It should be a"),
+        (adapter(two="self.client.message_retrieval"), "blank 2: AttributeError"),
+        (adapter(two="len"), "blank 2: your client was not asked"),
+        (adapter(two="Other({}).create"), "blank 2: your client was not asked"),
         (adapter(three="response"), "blank 3: you took the text out of the response yourself"),
         (adapter(three="self.client.message_retrieval(response)"), "Take the first: [0]"),
         (adapter(three="self.client.message_retrieval(response)[0][0]"), "blank 3: that is the first letter"),
-        (adapter(three="response.choices[0].message.content"), "Look at blank 3"),
+        (adapter(three="response.choices[0].message.content"), "blank 3: only the client knows what"),
+        (adapter(three="self.client.message_retrieval[0]"), "blank 3: TypeError"),
+        (
+            adapter(three="self.client.message_retrieval"),
+            "blank 3: it should be a text, and yours is a method",
+        ),
         (adapter(three="'Hello'"), "it says 'Hello'"),
+        (adapter(source=ADAPTER.replace("await ", "")), "the line of blank 2 needs its `await`"),
         (adapter()(None), "hand over the class itself"),
         (str, "should keep its method `answer`"),
     ],
@@ -113,11 +133,15 @@ def weather(city: str) -> str:
 SYSTEM = "You know the weather."
 
 
-def by_agent_framework(system=SYSTEM, tools=(weather,), read=lambda response: response.text, ask=None):
+def by_agent_framework(
+    system=SYSTEM,
+    tools=(weather,),
+    read=lambda response: response.text,
+    ask=None,
+    adapter=ModelClientForAgentFramework,
+):
     async def forecast(client, question):
-        agent = agent_framework.Agent(
-            ModelClientForAgentFramework(client), instructions=system, tools=list(tools)
-        )
+        agent = agent_framework.Agent(adapter(client), instructions=system, tools=list(tools))
         return read(await agent.run(ask or question))
 
     return forecast
@@ -132,16 +156,33 @@ def by_microsoft(**kwargs):
     return forecast
 
 
-def by_ag2():
+def by_ag2(tools=(weather,)):
     async def forecast(client, question):
-        agent = ag2.Agent("a", SYSTEM, config=ModelClientForAG2(client), tools=[ag2.tool(weather)])
+        agent = ag2.Agent("a", SYSTEM, config=ModelClientForAG2(client), tools=tools)
         return (await agent.ask(question)).body
 
     return forecast
 
 
+def ending_in(ending):
+    """The same, with a way of its own to get the text from `agent` and `question`."""
+    source = f"""
+async def forecast(client, question):
+    agent = Agent(Adapter(client), instructions={SYSTEM!r}, tools=[weather])
+    return {ending}
+"""
+    names = {"Agent": agent_framework.Agent, "Adapter": ModelClientForAgentFramework}
+    names |= {"weather": weather, "asyncio": asyncio}
+    exec(source, names)
+    return names["forecast"]
+
+
 async def unstarted(client, question):
     return ...
+
+
+async def no_question(client):
+    return "It is warm in Oslo."
 
 
 async def without_the_client(client, question):
@@ -155,6 +196,18 @@ async def without_the_client(client, question):
         (by_ag2(), "✔ 9c: right!"),
         (by_microsoft(max_tool_iterations=2), "✔ 9c: right!"),
         (by_microsoft(reflect_on_tool_use=True), "✔ 9c: right!"),
+        (by_ag2(tools=[ag2.tool(weather)]), "✔ 9c: right!"),
+        (ending_in("(await agent.run(question)).text"), "✔ 9c: right!"),
+        (
+            ending_in("await agent.run(question).text"),
+            "Await first, in brackets: (await agent.run(...)).text",
+        ),
+        (ending_in("agent.run(question).text"), "an `await` is missing or comes too late"),
+        (ending_in("agent.run(question)"), "has still to be awaited"),
+        (ending_in("asyncio.run(agent.run(question)).text"), "Here, `await` the call"),
+        (ending_in("[(await agent.run(question)).text for _ in 'ab'][1]"), "yours was asked more often"),
+        (by_agent_framework(adapter=lambda client: client), "the agent got your client itself"),
+        (no_question, "your function takes two arguments"),
         (unstarted, "○ 9c: not solved yet"),
         (by_microsoft(), "raise max_tool_iterations"),
         (by_agent_framework(system="Be brief."), "the system message should be 'You know the weather.'"),
