@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -272,8 +272,8 @@ class Student:
             with contextlib.suppress(httpx.HTTPError):  # the test may have stopped it, or the hub
                 self.api("DELETE", f"sessions/{session['id']}")
 
-    def run(self, path: str = LESSON) -> Ran:
-        """Open a notebook and run all its code cells in a kernel of the student's server."""
+    def run(self, path: str = LESSON, then: Callable[[], Any] = lambda: None) -> Ran:
+        """Open a notebook and run all its code cells in a kernel; `then` is done before the kernel ends."""
         notebook, ran = self.read(path), Ran()
         start = time.perf_counter()
         with self.kernel(path) as kernel:
@@ -286,6 +286,7 @@ class Student:
                 if error and "raises-exception" not in cell["metadata"].get("tags", []):
                     ran.failed.append(f"{cell['source']}\n{error}")
             ran.seconds = time.perf_counter() - start
+            then()
         return ran
 
 

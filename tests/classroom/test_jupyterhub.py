@@ -1,4 +1,4 @@
-"""The class's JupyterHub as it is configured: students log in, run lesson 01, and are apart as the guide says."""
+"""The class's JupyterHub as it is configured: students log in, run lesson 01, and are as apart as is said."""
 
 import os
 import signal
