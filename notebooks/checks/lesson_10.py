@@ -235,7 +235,7 @@ def _third_time(ask_patiently):
     if error is not None and _refused(error) and len(calls) == 1:
         return "the first failure comes out of it: put a `try` around the call, inside the loop."
     if error is not None:
-        return f"the third try had an answer, but try {len(calls)} raised {type(error).__name__}."
+        return f"the third try had an answer, but try {len(calls)} ended in {type(error).__name__}: {error}"
     if reply != "Paris.":
         return f"the third try had an answer, but {reply!r} came back, after {len(calls)} tries."
     if seconds < 0.08:

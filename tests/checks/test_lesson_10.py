@@ -295,6 +295,12 @@ def test_10d_names_what_is_wrong(capsys):
             time.sleep(pause)
             return ask(agent, question)
 
+    def no_import(agent, question, tries=5, pause=2.0):
+        try:
+            return ask(agent, question)
+        except nowhere.APIConnectionError:  # noqa: F821
+            time.sleep(pause)
+
     def for_ever(agent, question, tries=5, pause=2.0):
         while True:
             try:
@@ -366,7 +372,11 @@ def test_10d_names_what_is_wrong(capsys):
 
     for answer, why in [
         (not_caught, "the first failure comes out of it"),
-        (two_tries_only, "the third try had an answer, but try 2 raised APIConnectionError"),
+        (
+            two_tries_only,
+            "the third try had an answer, but try 2 ended in APIConnectionError: Connection error.",
+        ),
+        (no_import, "try 1 ended in NameError: name 'nowhere' is not defined"),
         (for_ever, "after 20 tries it still goes on"),
         (no_pause, "wait `pause` seconds after a failure"),
         (own_pause, "sleep as long as `pause` says"),
