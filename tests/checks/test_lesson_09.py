@@ -2,17 +2,24 @@
 
 import asyncio
 import logging
+import re
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 import ag2
 import agent_framework
+import autogen
+import nbformat
 import pytest
 from autogen_agentchat import agents as microsoft
 
 from kit.adapters import ModelClientForAG2, ModelClientForAgentFramework, ModelClientForAutoGen
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "notebooks"))
+PROJECT = Path(__file__).resolve().parents[2]
+NOTEBOOKS = PROJECT / "notebooks"
+sys.path.insert(0, str(NOTEBOOKS))
 import checks  # noqa: E402
 
 
@@ -241,3 +248,34 @@ def test_the_checks_work_where_a_loop_is_running_as_in_a_notebook(capsys):
 def test_an_exercise_that_was_not_started_is_no_mistake(capsys, number):
     assert verdict(capsys, number, ...) == verdict(capsys, number, None)
     assert verdict(capsys, number, ...).startswith(f"○ {number}: not solved yet")
+
+
+# The programs that the lesson shows, and does not run
+
+
+def listing(beginning):
+    cells = nbformat.read(NOTEBOOKS / "09_every_autogen.ipynb", as_version=4).cells
+    listings = re.findall(r"```python\n(.*?)```", "\n".join(cell.source for cell in cells), re.S)
+    (found,) = [text for text in listings if text.startswith(beginning)]
+    return found
+
+
+def test_the_program_for_classic_answers_after_the_tool(capsys):
+    from kit import DummyModelClient, tool_call
+    from kit.adapters import registrable
+
+    client = DummyModelClient({"model": "dummy"}, replies=[tool_call("weather", city="Oslo"), "It is warm."])
+    names = {"registrable": registrable, "weather": weather, "client": client, "question": "Weather in Oslo?"}
+    for name in ("AssistantAgent", "LLMConfig", "UserProxyAgent", "register_function"):
+        names[name] = getattr(autogen, name)
+    exec(listing("entry = "), names)
+    assert names["result"].chat_history[-1]["content"] == "It is warm."
+    assert client.calls[1]["messages"][-1]["content"] == "sunny in Oslo"
+
+
+def test_the_program_for_a_project_of_ones_own_runs_beside_the_copied_folder(tmp_path):
+    shutil.copytree(PROJECT / "kit" / "adapters", tmp_path / "adapters")
+    shutil.copy(PROJECT / "kit" / "clients" / "dummy.py", tmp_path)
+    (tmp_path / "program.py").write_text(listing("import asyncio"))
+    done = subprocess.run([sys.executable, "program.py"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout == "This is a dummy reply.\n", done.stderr
