@@ -19,7 +19,7 @@ ROOT = os.geteuid() == 0  # started by root (on Linux), the hub makes each stude
 STUDENTS = [f"student{number:02}" for number in range(1, 21)]  # the class; or names: ["ada", "grace"]
 TEACHER = "teacher"  # sees, starts and stops everybody's server at /hub/admin
 OWN_PASSWORDS = False  # True: each student chooses one at the first login, instead of one for all
-ADDRESS, PORT = "127.0.0.1", 8000  # this machine alone; the hub takes the two ports after this one as well
+ADDRESS, PORT = "127.0.0.1", 8100  # this machine alone; the hub takes the two ports after this one as well
 CERTIFICATE, KEY = "", ""  # whole paths of two files, for https: needed as soon as the address is another
 THREADS = 1  # of a kernel; more are of use where there are more cores than students
 IDLE_MINUTES = 60  # after so long, a kernel that runs nothing is ended

@@ -145,7 +145,7 @@ def class_hub(one_user: bool = False, more: str = "", **edits: Any) -> Iterator[
         for left in hub.stop(signal.SIGTERM):
             left.kill()
         if os.geteuid() == 0 and not one_user and not can_hide():
-            for home in (folder / "class" / "homes").iterdir():
+            for home in folder.glob("class/homes/*"):
                 subprocess.run(["userdel", home.name], check=True)
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -236,20 +236,24 @@ class Student:
 
     def api(self, method: str, path: str, **options: Any) -> httpx.Response:
         """Ask the student's own server."""
-        return self._ask(method, self.base, f"api/{path}", **options)
+        return self._ask(method, self.base, path, **options)
+
+    def hub_api(self, method: str, path: str) -> httpx.Response:
+        """Ask the hub, as its pages do."""
+        return self._ask(method, "/hub/", path)
 
     def stop(self, seconds: float = 60) -> None:
         """Stop the server, as the hub's control panel does."""
-        self._ask("DELETE", "/hub/", f"api/users/{self.name}/server")
+        self.hub_api("DELETE", f"users/{self.name}/server")
         end = time.monotonic() + seconds
-        while self._ask("GET", "/hub/", f"api/users/{self.name}").json()["server"]:
+        while self.hub_api("GET", f"users/{self.name}").json()["server"]:
             assert time.monotonic() < end
             time.sleep(0.2)
 
     def _ask(self, method: str, base: str, path: str, **options: Any) -> httpx.Response:
         tokens = {cookie.path: cookie.value for cookie in self.http.cookies.jar if cookie.name == "_xsrf"}
         headers = {"X-XSRFToken": tokens.get(base) or ""}
-        answer = self.http.request(method, base + path, headers=headers, **options)
+        answer = self.http.request(method, f"{base}api/{path}", headers=headers, **options)
         answer.raise_for_status()
         return answer
 

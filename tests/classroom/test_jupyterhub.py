@@ -172,11 +172,14 @@ def test_an_os_user_who_was_there_before_is_no_student(separated):
     assert "daemon" not in [process.username() for process in separated.processes()]
 
 
-def test_the_teacher_sees_all_servers_and_a_student_does_not(separated, class_of_two):
+def test_the_teacher_sees_and_starts_all_servers_and_a_student_does_not(separated, class_of_two):
     teacher = separated.student("teacher", ADMIN_PASSWORD)
     teacher.log_in()
     assert teacher.http.get("/hub/admin").status_code == 200
-    ada, _ = class_of_two
+    ada, grace = class_of_two
+    grace.stop()
+    teacher.hub_api("POST", "users/grace/server")
+    grace.start()
     assert ada.http.get("/hub/admin").status_code == 403
     assert ada.http.get("/user/grace/api/contents").status_code == 403
 
@@ -237,9 +240,13 @@ def test_own_passwords_over_https_and_a_kernel_that_is_left_ends(separated_hub, 
             with pytest.raises(Refused):
                 hub.student(name, password).log_in()
         hub.student("ada", "chosen by ada").log_in()
-        hub.student("teacher", ADMIN_PASSWORD).log_in()
+        teacher = hub.student("teacher", ADMIN_PASSWORD)
+        teacher.log_in()
         with ada.kernel() as kernel:
             assert kernel.execute("import time; time.sleep(6); print('busy')") == ("busy\n", "")
             assert len(ada.api("GET", "kernels").json()) == 1
             time.sleep(6)
             assert ada.api("GET", "kernels").json() == []
+        teacher.hub_api("DELETE", "users/ada")  # for a student who forgot the password
+        teacher.hub_api("POST", "users/ada")
+        hub.student("ada", "a new one").log_in()
