@@ -510,7 +510,7 @@ class ConfigListEditor:
             return
         if before is not None:
             backup = target.with_name(f"{target.name}.bak")
-            lists.write_atomically(backup, before.decode("utf-8", "replace"))
+            lists.write_atomically(backup, before)
         self.entries, self.path = saved, str(target)
         self._stored, self.question = self._text(), None
         for state in (*self._past, *self._future):  # a list that had no file yet has this one now

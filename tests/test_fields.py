@@ -184,7 +184,13 @@ def test_each_preset_is_new_at_each_call():
 
 def test_no_preset_holds_a_key():
     keys = {name: entry.get("api_key") for name, entry in presets().items()}
-    assert set(keys.values()) == {None, "${OPENAI_API_KEY}", "${AZURE_OPENAI_API_KEY}", "${CLASS_KEY}", "not-needed"}
+    assert set(keys.values()) == {
+        None,
+        "${OPENAI_API_KEY}",
+        "${AZURE_OPENAI_API_KEY}",
+        "${CLASS_KEY}",
+        "not-needed",
+    }
 
 
 @pytest.mark.parametrize(

@@ -67,14 +67,3 @@ def test_0b_explains_each_wrong_choice(capsys, choice, why):
 )
 def test_an_answer_not_started_is_no_mistake(capsys, number, answer):
     assert verdict(capsys, number, answer).startswith(f"○ {number}: not solved yet")
-
-
-def test_the_prediction_explains_every_choice(capsys):
-    checks.predicted_0_capital("a")
-    assert capsys.readouterr().out.startswith("✔ You predicted a, and so it is")
-    for guess in "bc":
-        checks.predicted_0_capital(guess)
-        out = capsys.readouterr().out
-        assert out.startswith(f"▲ You predicted {guess}") and "It is a:" in out
-    checks.predicted_0_capital(...)
-    assert capsys.readouterr().out.startswith("○ No prediction yet")

@@ -165,13 +165,3 @@ def test_3d_says_what_is_missing(capsys, make, why):
 @pytest.mark.parametrize(("number", "stub"), [("3a", ...), ("3b", none_filled), ("3c", ...), ("3d", ...)])
 def test_a_stub_is_no_mistake(capsys, number, stub):
     assert verdict(capsys, number, stub).startswith(f"○ {number}: not solved yet")
-
-
-@pytest.mark.parametrize(("name", "right"), [("not_registered", "c"), ("history", "c"), ("two_entries", "b")])
-def test_each_prediction_explains_every_choice(capsys, name, right):
-    told = {}
-    for guess in ("a", "b", "c"):
-        getattr(checks, f"predicted_3_{name}")(guess)
-        told[guess] = capsys.readouterr().out
-    assert [guess for guess, out in told.items() if out.startswith("✔")] == [right]
-    assert all(f"It is {right}: " in out for guess, out in told.items() if guess != right)

@@ -23,18 +23,6 @@ def test_an_exercise_that_was_not_started_is_no_mistake(capsys, number, answer):
     assert verdict(capsys, number, answer).startswith(f"○ {number}: not solved yet")
 
 
-@pytest.mark.parametrize(
-    ("name", "right"), [("first_speaker", "b"), ("script", "b"), ("nobody", "c")], ids=lambda value: value
-)
-def test_a_prediction_explains_every_choice(capsys, name, right):
-    predicted = getattr(checks, f"predicted_6_{name}")
-    predicted(...)
-    assert capsys.readouterr().out.startswith("○")
-    for letter in "abc":
-        predicted(letter)
-        assert capsys.readouterr().out.startswith("✔" if letter == right else "▲")
-
-
 # 6a
 
 

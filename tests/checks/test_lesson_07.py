@@ -160,11 +160,3 @@ def test_the_script_of_the_learner_stays_as_it_is(capsys):
     for _ in range(2):
         assert "right" in verdict(capsys, "7c", (double, script))
     assert script[0].tool_calls[0].function.name == "double"
-
-
-@pytest.mark.parametrize(("name", "right"), [("7_arguments", "c"), ("7_who_runs", "b"), ("7_texts", "a")])
-def test_each_prediction_explains_every_choice(capsys, name, right):
-    for letter in "abc":
-        getattr(checks, f"predicted_{name}")(letter)
-        said = capsys.readouterr().out
-        assert said.startswith("✔" if letter == right else "▲")

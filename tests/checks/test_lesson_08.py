@@ -41,18 +41,6 @@ def test_an_exercise_that_was_not_started_is_no_mistake(capsys, number, answer):
     assert verdict(capsys, number, answer).startswith(f"○ {number}: not solved yet")
 
 
-@pytest.mark.parametrize(
-    ("name", "right"), [("second_request", "c"), ("second_entry", "b"), ("cut", "a")], ids=lambda value: value
-)
-def test_a_prediction_explains_every_choice(capsys, name, right):
-    predicted = getattr(checks, f"predicted_8_{name}")
-    predicted(...)
-    assert capsys.readouterr().out.startswith("○")
-    for letter in "abc":
-        predicted(letter)
-        assert capsys.readouterr().out.startswith("✔" if letter == right else "▲")
-
-
 def test_the_checks_know_the_program_of_the_lesson():
     cells = nbformat.read(NOTEBOOKS / "08_test_your_agents.ipynb", as_version=4).cells
     cell = next(
