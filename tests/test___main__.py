@@ -15,6 +15,7 @@ from types import SimpleNamespace
 import pytest
 
 from kit import __main__ as kit_main
+from kit.models import NAME
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -41,6 +42,8 @@ def project(tmp_path, monkeypatch):
     (tmp_path / "kit" / "adapters" / "requirements.txt").write_text("pluggy==1.6.0\n")
     (tmp_path / "notebooks" / "classroom").mkdir(parents=True)
     (tmp_path / "notebooks" / "classroom" / "requirements.txt").write_text("")
+    (tmp_path / "models" / NAME).mkdir(parents=True)
+    monkeypatch.setenv("KIT_MODELS", str(tmp_path / "models"))
     return tmp_path
 
 
@@ -114,19 +117,60 @@ def test_an_environment_that_was_moved_along_with_its_folder_is_made_anew(projec
     assert str(moved) in (python.parents[1] / "pyvenv.cfg").read_text()
 
 
-@pytest.mark.parametrize("place", [["--from", "stick"], ["--port", "1", "--from", "stick"]])
-def test_with_from_everything_comes_from_a_gathered_folder(monkeypatch, place):
-    """The option is the set-up's; what else was given goes to the program."""
-    used, started = [], []
-    monkeypatch.setattr(kit_main, "use", used.append)
-    monkeypatch.setattr(kit_main, "environment", lambda command: "python")
+@pytest.mark.parametrize(
+    ("place", "source"),
+    [
+        (["--from", "a stick"], "a stick"),
+        (["--port", "1", "--from=http://t:1"], "http://t:1"),
+        (["--port", "1"], ""),
+    ],
+)
+@pytest.mark.parametrize("command", ["start", "serve"])
+def test_from_is_for_the_set_up_and_whatever_else_is_given_for_the_program(
+    monkeypatch, command, place, source
+):
+    asked, started = [], []
+    monkeypatch.setattr(kit_main, "environment", lambda *what: asked.append(what) or "python")
     monkeypatch.setattr(
         subprocess, "Popen", lambda what, **how: started.append(what) or SimpleNamespace(wait=int)
     )
-    monkeypatch.setattr(sys, "argv", ["kit", "serve", *place])
+    monkeypatch.setattr(sys, "argv", ["kit", command, *place])
     assert kit_main.main() == 0
+    assert asked == [(command, source)]
+    assert started == [["python", *kit_main.COMMANDS[command], *(place[:2] if "--port" in place else [])]]
+
+
+def test_from_without_a_folder_says_how(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["kit", "start", "--from"])
+    with pytest.raises(SystemExit):
+        kit_main.main()
+    assert "python -m kit start: error: argument --from: expected one argument" in capsys.readouterr().err
+
+
+def test_with_from_all_comes_from_there_lesson_09s_packages_too_and_then_it_may_be_gone(project, monkeypatch):
+    used = []
+    monkeypatch.setattr(kit_main, "use", lambda source: used.append(source) or {"PIP_NO_INDEX": "1"})
+    run, settings = subprocess.run, []
+
+    def without_settings(what, env=None, **how):
+        settings.append(env and env.get("PIP_NO_INDEX"))
+        return run(what, **how)
+
+    monkeypatch.delenv("PIP_NO_INDEX", raising=False)
+    monkeypatch.setattr(subprocess, "run", without_settings)
+    python = kit_main.environment("start", "stick")
     assert used == ["stick"]
-    assert started == [["python", "-m", "kit.serve", *place[:-2]]]
+    assert settings == [None, "1"]  # venv, pip
+    monkeypatch.undo()
+    assert subprocess.run([python, "-c", "import pluggy, six"]).returncode == 0
+
+
+def test_the_model_is_fetched_before_nbval_compares_what_is_printed(project, monkeypatch):
+    kit_main.environment("test")
+    (project / "models" / NAME).rmdir()
+    fetch = ["import kit; kit.local_model()"]
+    assert commands_run(monkeypatch, "start")[1] == []
+    assert commands_run(monkeypatch, "test")[1] == [fetch]  # it fails: that is left for the tests to tell
 
 
 # Start
@@ -168,7 +212,7 @@ except KeyboardInterrupt: time.sleep(1); exit(3)"""
     program = f"""
 import sys, kit.__main__ as main
 main.COMMANDS["nap"] = ["-c", {nap!r}]
-main.environment = lambda command: sys.executable
+main.environment = lambda *what: sys.executable
 sys.argv = ["kit", "nap"]
 sys.exit(main.main())
 """

