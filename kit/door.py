@@ -13,6 +13,7 @@ import contextlib
 import hmac
 import json
 import logging
+import re
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 CHAT, MODELS, HEALTH = "/v1/chat/completions", "/v1/models", "/health"
 MAX_BODY = 1_000_000  # bytes; a prompt that fills a context window of 8,192 tokens has about 40,000
+MAX_TOKEN = 64  # bytes of a request for each token; text has about 5, an escaped emoji up to 24
+SHOWN = 80  # characters of what a student sent that are sent back
 # What a request may hold, beside the sampling that is the same for all.
 LIMITS = ("max_tokens", "max_completion_tokens")  # one thing by its old and its new name
 ANSWERED = {"model", "messages", "tools", "stream", *LIMITS}
@@ -80,9 +83,14 @@ class Door:
                 listed = {"id": self.rules.model, "object": "model", "created": 0, "owned_by": "class"}
                 await _answer(send, 200, {"object": "list", "data": [listed]})
                 return
-            request = _parse(await _body(receive))
+            body = await _body(receive)
+            if body is None:
+                return  # whoever sent it has gone
+            request = _parse(body)
             asked = check_request(request, self.rules)
-            await asyncio.to_thread(check_prompt, request, self.rules)  # a long one takes a while
+            if len(body) > MAX_TOKEN * self.rules.max_prompt_tokens:  # to count them would take seconds
+                raise _too_long(f"The request has {len(body):,} bytes", "tokens ", self.rules)
+            await asyncio.to_thread(check_prompt, asked, self.rules)  # a long one takes a while
         except Refused as refused:
             logger.warning("%s: %d %s", (scope.get("client") or "?")[0], refused.status, refused.code)
             error = {"message": refused.message, "type": "invalid_request_error", "code": refused.code}
@@ -98,7 +106,7 @@ class Door:
         """
         method, path = scope["method"], scope["path"]
         if (method, path) not in {("POST", CHAT), ("GET", MODELS)}:
-            known = f"There is no {method} {path} here, only POST {CHAT} and GET {MODELS}."
+            known = f"There is no {_short(f'{method} {path}')} here, only POST {CHAT} and GET {MODELS}."
             if f"/v1{path}" in (CHAT, MODELS):
                 known = '"base_url" has to end in /v1.'
             raise Refused(404, "unknown_url", known)
@@ -150,8 +158,9 @@ class Door:
         finally:
             watcher.cancel()
             if not answer.done():
-                self.cancel(identity)
                 answer.cancel()
+                await asyncio.wait({answer})
+                self.cancel(identity)  # not before: on its way out it may still hand the request in
         with contextlib.suppress(asyncio.CancelledError):
             await answer
 
@@ -163,7 +172,8 @@ def check_request(request: dict[str, Any], rules: Rules) -> dict[str, Any]:
         Refused: 404 for another model, 400 for what the engine would ignore or stumble over.
     """
     if request.get("model") != rules.model:
-        message = f'There is no model {request.get("model")!r} here: "model" has to be "{rules.model}".'
+        named = _short(repr(request.get("model")))
+        message = f'There is no model {named} here: "model" has to be "{rules.model}".'
         raise Refused(404, "model_not_found", message)
     for name, everybody in rules.sampling.items():
         if request.get(name) not in (None, everybody):
@@ -175,7 +185,7 @@ def check_request(request: dict[str, Any], rules: Rules) -> dict[str, Any]:
     if asked.get("n") == 1:
         del asked["n"]
     if unknown := sorted(asked.keys() - ANSWERED):
-        names = ", ".join(f'"{name}"' for name in unknown)
+        names = _short(", ".join(f'"{name}"' for name in unknown))
         raise Refused(
             400, "unsupported_parameter", f"This server can't do {names}: leave it out of your entry."
         )
@@ -183,9 +193,9 @@ def check_request(request: dict[str, Any], rules: Rules) -> dict[str, Any]:
         raise Refused(400, "unsupported_parameter", "This model was not made for tools.")
     if not isinstance(asked.get("stream", False), bool):
         raise Refused(400, "invalid_type", '"stream" has to be true or false.')
-    _check_messages(asked.get("messages"))
+    messages = _check_messages(asked.get("messages"))
     limits = [_limit(name, asked.pop(name, rules.max_tokens), rules.max_tokens) for name in LIMITS]
-    return {**asked, "max_tokens": min(limits), "model": rules.engine_model}
+    return {**asked, "messages": messages, "max_tokens": min(limits), "model": rules.engine_model}
 
 
 def check_prompt(request: dict[str, Any], rules: Rules) -> None:
@@ -199,15 +209,20 @@ def check_prompt(request: dict[str, Any], rules: Rules) -> None:
     except Exception as error:
         raise Refused(400, "invalid_messages", f"The chat template refuses these messages: {error}") from None
     if tokens > rules.max_prompt_tokens:
-        raise Refused(
-            400,
-            "context_length_exceeded",
-            f"The prompt has {tokens:,} tokens, and {rules.max_prompt_tokens:,} are allowed here. "
-            "Shorten the system message, or begin a new chat: a chat sends all of its history each time.",
-        )
+        raise _too_long(f"The prompt has {tokens:,} tokens", "", rules)
 
 
-def _check_messages(messages: Any) -> None:
+def _too_long(what: str, unit: str, rules: Rules) -> Refused:
+    return Refused(
+        400,
+        "context_length_exceeded",
+        f"{what}, and {rules.max_prompt_tokens:,} {unit}are allowed here. "
+        "Shorten the system message, or begin a new chat: a chat sends all of its history each time.",
+    )
+
+
+def _check_messages(messages: Any) -> list[dict[str, Any]]:
+    """Return the messages without the fields that are null, as clients send them for what isn't there."""
     if not isinstance(messages, list) or not messages:
         raise Refused(400, "invalid_messages", '"messages" has to be a list with at least one message.')
     for i, message in enumerate(messages):
@@ -217,8 +232,12 @@ def _check_messages(messages: Any) -> None:
         parts = content if isinstance(content, list) else []
         if any(not isinstance(part, dict) or part.get("type") != "text" for part in parts):
             raise Refused(400, "invalid_messages", f"messages[{i}]: this model reads text only.")
-        if not isinstance(content, str | list | None):
+        texts = [part.get("text") for part in parts] if parts else [content or ""]
+        if not isinstance(content, str | list | None) or not all(isinstance(text, str) for text in texts):
             raise Refused(400, "invalid_messages", f"messages[{i}]: the content has to be text.")
+        if re.search("[\ud800-\udfff]", "".join([message["role"], *texts])):
+            raise Refused(400, "invalid_messages", f"messages[{i}] has half a character (a lone surrogate).")
+    return [{k: v for k, v in message.items() if v is not None} for message in messages]
 
 
 def _limit(name: str, value: Any, most: int) -> int:
@@ -227,10 +246,17 @@ def _limit(name: str, value: Any, most: int) -> int:
     return value
 
 
-async def _body(receive: Receive) -> bytes:
+def _short(text: str) -> str:
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]} ..."
+
+
+async def _body(receive: Receive) -> bytes | None:
+    """Return the body of a request, None if its sender went away in the middle."""
     body = b""
     while True:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
         body += message.get("body", b"")
         if len(body) > MAX_BODY:
             raise Refused(413, "request_too_large", f"A request may have {MAX_BODY:,} bytes.")

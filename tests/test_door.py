@@ -4,6 +4,7 @@ tests/serving has the same with the real engine.
 """
 
 import asyncio
+import dataclasses
 import json
 import logging
 
@@ -154,6 +155,42 @@ def test_a_body_that_is_too_large_is_refused_before_all_of_it_is_read():
     assert (response.status_code, response.json()["error"]["code"]) == (413, "request_too_large")
 
 
+def test_a_prompt_that_would_take_long_to_count_is_refused_without():
+    """Twenty of a megabyte kept a class waiting for a minute."""
+
+    def count(request):
+        raise AssertionError
+
+    long = {"role": "user", "content": "a" * 64 * RULES.max_prompt_tokens}
+    rules = dataclasses.replace(RULES, count=count)
+    response = request(Engine(), rules=rules, json={"model": "class-model", "messages": [long]})
+    assert (response.status_code, response.json()["error"]["code"]) == (400, "context_length_exceeded")
+    assert "bytes, and 20 tokens are allowed" in response.json()["error"]["message"]
+
+
+def test_who_goes_away_in_the_middle_of_a_request_is_no_mistake(caplog):
+    incoming = [{"type": "http.request", "body": b'{"mod', "more_body": True}, {"type": "http.disconnect"}]
+
+    async def receive():
+        return incoming.pop(0)
+
+    async def send(message):
+        raise AssertionError(message)
+
+    headers = [(b"authorization", b"Bearer class-1")]
+    scope = {"type": "http", "method": "POST", "path": "/v1/chat/completions", "headers": headers}
+    with caplog.at_level(logging.WARNING):
+        asyncio.run(Door(Engine(), RULES, cancel=lambda identity: None)(scope, receive, send))
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize(
+    "fields", [{"model": "a" * 10_000}, {"a" * 10_000: 1}, {f"f{i}": 1 for i in range(999)}]
+)
+def test_of_what_is_long_little_is_sent_back(fields):
+    assert len(str(refusal(**fields))) < 200
+
+
 def test_another_model_is_refused_and_the_right_name_told():
     refused = refusal(model="gpt-4o")
     assert refused.status == 404
@@ -217,10 +254,24 @@ def test_both_names_of_the_limit_count():
         [{"role": "user", "content": 1}],
         [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}],
         [{"role": "user", "content": ["text"]}],
+        [{"role": "user", "content": [{"type": "text"}]}],
+        [{"role": "user", "content": [{"type": "text", "text": 1}]}],
     ],
 )
 def test_messages_that_the_engine_would_stumble_over_are_refused(messages):
     assert refusal(messages=messages).code == "invalid_messages"
+
+
+def test_half_a_character_is_named_as_what_it_is():
+    """JSON can hold it, and a tokenizer can't."""
+    assert "half a character" in str(refusal(messages=[{"role": "user", "content": "a\ud83d"}]))
+
+
+def test_what_is_null_in_a_message_is_left_out():
+    """As in a reply that was taken over with `model_dump()`."""
+    reply = {"role": "assistant", "content": "Paris.", "tool_calls": None, "refusal": None}
+    asked = check_request({"model": "class-model", "messages": [reply, QUESTION]}, RULES)
+    assert asked["messages"] == [{"role": "assistant", "content": "Paris."}, QUESTION]
 
 
 def test_a_prompt_that_is_too_long_is_refused_with_both_numbers():
@@ -248,7 +299,7 @@ def test_the_reply_of_a_student_who_went_away_is_stopped(streaming):
         try:
             await asyncio.sleep(60)
         except asyncio.CancelledError:
-            events.append("stopped")
+            events.append("stopped")  # only then: before, it may still hand the request in
             raise
 
     async def visit():
@@ -267,7 +318,7 @@ def test_the_reply_of_a_student_who_went_away_is_stopped(streaming):
         await asyncio.wait_for(Door(engine, RULES, events.append)(scope, receive, send), 5)
 
     asyncio.run(visit())
-    assert events == [events[0], events[0], "stopped"]
+    assert events == [events[0], "stopped", events[0]]
 
 
 def test_a_mistake_of_the_engine_is_not_hidden():
