@@ -158,9 +158,11 @@ class Door:
         finally:
             watcher.cancel()
             if not answer.done():
+                self.cancel(identity)
                 answer.cancel()
-                await asyncio.wait({answer})
-                self.cancel(identity)  # not before: on its way out it may still hand the request in
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.wait({answer})
+                self.cancel(identity)  # again: on its way out it may have handed the request in
         with contextlib.suppress(asyncio.CancelledError):
             await answer
 

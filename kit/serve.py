@@ -10,9 +10,14 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import json
 import logging
+import logging.handlers
+import math
 import os
+import queue
+import re
 import secrets
 import socket
 import sys
@@ -28,6 +33,8 @@ from kit.models import ModelDownloadError, local_model, models_folder
 NAME = "class-model"  # whatever runs behind it: an entry stays the same when the server changes
 GIGABYTE = 1_000_000_000
 RUNTIME = 0.9 * GIGABYTE  # PyTorch, the engine and its cache beside the weights (measured: 0.8 GB)
+BLOCK = 32  # tokens; a system message that all share is computed once, in blocks of this size
+ROOM = 8  # requests of the longest kind that the cache holds at the same time; the others wait
 
 
 def main() -> None:
@@ -45,10 +52,21 @@ def main() -> None:
         sys.exit(f"✘ {problem}")
     os.environ["HF_HUB_OFFLINE"] = "1"  # nothing may wait for a network from here on
     print(f"Loading {folder.name} ...", flush=True)
-    server = build(folder, key, options)
+    try:
+        server = build(folder, key, options)
+    except KeyboardInterrupt:
+        sys.exit("The server was stopped before it was ready.")
+    except ServeError as problem:
+        sys.exit(f"✘ {problem}")
+    except Exception as error:
+        why = str(error).strip().partition("\n")[0]
+        sys.exit(f"✘ {folder.name} can't be loaded: {type(error).__name__}: {why}")
+    log_from_a_thread()
     threading.Thread(target=_announce, args=(server, key, options), daemon=True).start()
     with contextlib.suppress(KeyboardInterrupt):  # uvicorn has closed everything, and hands the signal on
         server.run()
+    if server.problem:
+        sys.exit(f"✘ {server.problem}")
     print("The server has stopped. Start it again in the same way: key and entries stay valid.")
 
 
@@ -62,6 +80,8 @@ def check_port(host: str, port: int) -> int:
     Raises:
         ServeError: another program has the port, or the machine has no such address.
     """
+    if not host.strip():
+        raise ServeError("--host is empty. For the whole room: --host 0.0.0.0")
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         if os.name == "posix":  # as uvicorn does: a server that was killed a moment ago is no hindrance
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -69,11 +89,11 @@ def check_port(host: str, port: int) -> int:
             probe.bind((host, port))
             return probe.getsockname()[1]
         except (OSError, OverflowError) as error:
-            why = getattr(error, "strerror", None) or error
-            raise ServeError(
-                f"Can't listen on {host}, port {port}: {why}. Another server may be running there: stop it, "
-                f"or take --port {port + 1}."
-            ) from None
+            why = str(getattr(error, "strerror", None) or error).rstrip(".")
+            what = f"Can't listen on {host}, port {port}: {why}."
+            if getattr(error, "errno", None) == errno.EADDRINUSE:
+                what += f" Another server may be running there: stop it, or take --port {port + 1}."
+            raise ServeError(what) from None
 
 
 def model_folder(name: str | None) -> Path:
@@ -100,6 +120,8 @@ def model_folder(name: str | None) -> Path:
         raise ServeError(f"{folder} is no folder of a model: it has no config.json.")
     if not any(folder.glob("*.safetensors")):
         raise ServeError(f"{folder} has no .safetensors file, and other formats may hold code.")
+    if "@" in folder.name or ":" in folder.name:  # which have a meaning in the engine's names of models
+        raise ServeError(f"The name of {folder} has a sign that the engine takes for its own: rename it.")
     return folder
 
 
@@ -112,7 +134,7 @@ def check_memory(folder: Path) -> None:
     import psutil
 
     free = psutil.virtual_memory().available
-    wanted = RUNTIME + sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    wanted = RUNTIME + weights(folder)
     if free < wanted:
         raise ServeError(
             f"{folder.name} needs about {wanted / GIGABYTE:.1f} GB of memory, and {free / GIGABYTE:.1f} GB "
@@ -120,24 +142,62 @@ def check_memory(folder: Path) -> None:
         )
 
 
+def weights(folder: Path) -> int:
+    """Return the bytes of a model's weights."""
+    return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+
+
 def class_key() -> str:
     """Return the key of this class: `KIT_CLASS_KEY`, or one made at the first start and kept.
 
     A server that is started again has the same key, so that nobody's entry has to change. The file is
     readable by its owner alone; delete it to get a new key.
+
+    Raises:
+        ServeError: no client could send that key, or it can't be kept.
     """
-    if key := os.environ.get("KIT_CLASS_KEY"):
-        return key
     file = models_folder() / ".class-key"
-    if not file.is_file():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(file, f"class-{secrets.token_hex(6)}")
-    return file.read_text(encoding="utf-8").strip()
+    key = os.environ.get("KIT_CLASS_KEY", "")
+    try:
+        if not key and (not file.is_file() or not file.stat().st_size):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(file, f"class-{secrets.token_hex(6)}")
+        key = key or file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeError) as error:
+        raise ServeError(f"The key can't be kept in {file}: {error}. Choose one: KIT_CLASS_KEY=...") from None
+    if not re.fullmatch("[!-~]+", key):  # it travels in a line of HTTP
+        source = "KIT_CLASS_KEY" if os.environ.get("KIT_CLASS_KEY") else file
+        raise ServeError(f"The key in {source} may have letters, digits and signs of ASCII, and no spaces.")
+    return key
+
+
+def cache_blocks(config: Any, width: int, longest: int, free: float) -> int:
+    """Return how many blocks the cache is to have, for a model's config and the bytes of one number in it.
+
+    Room for some requests of `longest` tokens, or a tenth of the free memory, and always for one: a request
+    that doesn't fit would end the engine.
+
+    Raises:
+        ServeError: there is no room for one.
+    """
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    block = 2 * config.num_hidden_layers * heads * head * width * BLOCK
+    one = math.ceil(longest / BLOCK) + 1
+    if one * block > free:
+        raise ServeError(
+            f"Beside the model, the longest request ({longest:,} tokens) needs "
+            f"{one * block / GIGABYTE:.1f} GB of memory, and that is not free. "
+            "Take a smaller --max-prompt-tokens, or a smaller model."
+        )
+    return max(one, min(ROOM * one, int(free / 10 / block)))
 
 
 def build(folder: Path, key: str, options: argparse.Namespace) -> Any:
     """Load the model and return a `uvicorn.Server` that is ready to run, behind the door."""
+    import psutil
     import torch
+    from transformers import AutoConfig
     from transformers.cli.serve import Serve
 
     from kit.clients.huggingface import _dtype
@@ -149,17 +209,27 @@ def build(folder: Path, key: str, options: argparse.Namespace) -> Any:
 
     os.chdir(folder.parent)  # so that the engine's name of the model is short, and no path of this machine
     on_cpu = not torch.accelerator.is_available()
-    batching: dict[str, float] = {
-        "cb_block_size": 32
-    }  # a system message that all share is computed once, in blocks of 32
-    if on_cpu:
-        batching["cb_max_memory_percent"] = 0.05  # by default the cache takes most of the memory
+    dtype = _dtype("auto", "cpu") if on_cpu else "auto"
+    config = AutoConfig.from_pretrained(folder.name).get_text_config()
+    window = (
+        getattr(config, "max_position_embeddings", None) or options.max_prompt_tokens + options.max_tokens
+    )
+    if window <= options.max_tokens:
+        raise ServeError(f"{folder.name} reads {window:,} tokens: take a smaller --max-tokens.")
+    longest_prompt = min(options.max_prompt_tokens, window - options.max_tokens)
+    batching: dict[str, float] = {"cb_block_size": BLOCK}
+    if on_cpu and not options.one_by_one:  # by default the cache takes most of the memory
+        width = 4 if "float32" in (dtype, str(config.dtype).removeprefix("torch.")) else 2
+        free = psutil.virtual_memory().available - RUNTIME / 2 - weights(folder)
+        batching["cb_num_blocks"] = cache_blocks(config, width, longest_prompt + options.max_tokens, free)
+        batching["cb_max_batch_tokens"] = 512  # with more, long prompts took longer and 0.4 GB besides
+        batching["cb_max_memory_percent"] = 0.9  # a limit that the engine checks
     engine = Engine(
         folder.name,
         continuous_batching=not options.one_by_one,
         **({} if options.one_by_one else batching),
         device="cpu" if on_cpu else "auto",
-        dtype=_dtype("auto", "cpu") if on_cpu else "auto",
+        dtype=dtype,
         host=options.host,
         port=options.port,
         log_level="error",
@@ -167,6 +237,10 @@ def build(folder: Path, key: str, options: argparse.Namespace) -> Any:
     )
     loaded = next(iter(engine._model_manager.loaded_models.values()))
     model, tokenizer = loaded.model, loaded.processor
+    if not getattr(tokenizer, "chat_template", None):
+        raise ServeError(
+            f"{folder.name} has no chat template: take a model that was made for chats (-Instruct)."
+        )
     # With continuous batching the sampling of the first request would be everybody's.
     sampling = {"temperature": options.temperature, "top_p": options.top_p}
     model.generation_config.do_sample = options.temperature > 0
@@ -186,17 +260,13 @@ def build(folder: Path, key: str, options: argparse.Namespace) -> Any:
             batches._cb.cancel_request(identity)
 
     modality = engine._model_manager.get_model_modality(model, processor=tokenizer)
-    window = (
-        getattr(model.config, "max_position_embeddings", None)
-        or options.max_prompt_tokens + options.max_tokens
-    )
     rules = Rules(
         key=key,
         model=NAME,
         engine_model=folder.name,
         sampling=sampling,
         max_tokens=options.max_tokens,
-        max_prompt_tokens=min(options.max_prompt_tokens, window - options.max_tokens),
+        max_prompt_tokens=longest_prompt,
         has_tools="tools" in (tokenizer.chat_template or ""),
         count=count,
     )
@@ -210,16 +280,27 @@ def build(folder: Path, key: str, options: argparse.Namespace) -> Any:
         engine.kill_server()  # while the loop still runs to which the threads that compute report
 
     server.shutdown = shutdown
+    server.problem = None
+    server.is_well = engine._generation_state.is_cb_alive
     for name in ("uvicorn.error", "uvicorn.access"):  # the door tells what it refused, and that is enough
         logging.getLogger(name).setLevel("WARNING")
     return server
+
+
+def log_from_a_thread() -> None:
+    """Let a thread write what the door tells: a full pipe, which nobody reads, must not stop the server."""
+    lines: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
+    logger = logging.getLogger("kit.door")
+    logger.addHandler(logging.handlers.QueueHandler(lines))
+    logger.propagate = False
+    logging.handlers.QueueListener(lines, logging.StreamHandler()).start()
 
 
 def entry(key: str, options: argparse.Namespace) -> dict[str, Any]:
     """Return the entry that students put into their config list."""
     return {
         "model": NAME,
-        "base_url": f"http://{address(options.host)}:{options.port}/v1",
+        "base_url": f"http://{in_url(address(options.host))}:{options.port}/v1",
         "api_key": key,
         "price": [0, 0],  # or AutoGen warns that it does not know the model's
         "max_tokens": min(128, options.max_tokens),
@@ -230,12 +311,17 @@ def address(host: str) -> str:
     """Return the address under which others reach a server that listens on `host`."""
     if host not in ("0.0.0.0", "::"):
         return host
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+    family, outside = (socket.AF_INET6, "2001:db8::1") if host == "::" else (socket.AF_INET, "192.0.2.1")
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
         try:
-            probe.connect(("192.0.2.1", 9))  # sends nothing: asks which of our addresses leads outside
+            probe.connect((outside, 9))  # sends nothing: asks which of our addresses leads outside
             return probe.getsockname()[0]
         except OSError:
             return socket.gethostname()
+
+
+def in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _announce(server: Any, key: str, options: argparse.Namespace) -> None:
@@ -248,7 +334,7 @@ def _announce(server: Any, key: str, options: argparse.Namespace) -> None:
     try:
         seconds = warm_up(pasted, options)
     except Exception as error:
-        print(f"✘ The server started, but does not answer: {error}", flush=True)
+        server.problem = f"The server started, but does not answer: {error}"
         server.should_exit = True
         return
     print(f"✔ Ready: the first reply took {seconds:.1f} s. Ctrl-C stops the server.")
@@ -261,14 +347,19 @@ def _announce(server: Any, key: str, options: argparse.Namespace) -> None:
     else:
         print("Words and key travel unencrypted: for a room's own network, not for the internet.")
     sys.stdout.flush()
+    while server.is_well():
+        time.sleep(1)
+    # It would answer 503 to everybody from now on, and nobody would see that it has to be started again.
+    server.problem = "The engine has stopped after a mistake. Start it again: key and entries stay valid."
+    server.should_exit = True
 
 
 def warm_up(pasted: dict[str, Any], options: argparse.Namespace) -> float:
     """Let the server answer its first, slow request; return the seconds that it took."""
-    here = address("127.0.0.1" if options.host == "0.0.0.0" else options.host)
+    here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(options.host, options.host)
     question = {"model": NAME, "messages": [{"role": "user", "content": "Hello!"}], "max_tokens": 4}
     request = urllib.request.Request(
-        f"http://{f'[{here}]' if ':' in here else here}:{options.port}/v1/chat/completions",
+        f"http://{in_url(here)}:{options.port}/v1/chat/completions",
         json.dumps(question).encode(),
         {"Authorization": f"Bearer {pasted['api_key']}", "Content-Type": "application/json"},
     )

@@ -4,6 +4,7 @@ tests/serving has the running server.
 """
 
 import argparse
+import json
 import os
 import shutil
 import socket
@@ -20,6 +21,7 @@ from kit.config_list import check_config_list
 from kit.serve import (
     ServeError,
     address,
+    cache_blocks,
     check_memory,
     check_port,
     class_key,
@@ -67,14 +69,22 @@ def test_a_port_in_use_is_named_and_another_one_proposed(taken):
 
 
 @pytest.mark.parametrize("host", ["203.0.113.1", "no.such.host.invalid"])
-def test_an_address_that_is_not_ours_is_refused(host):
-    with pytest.raises(ServeError, match=host):
+def test_an_address_that_is_not_ours_is_refused_and_another_port_is_no_help(host):
+    with pytest.raises(ServeError, match=host) as refused:
         check_port(host, 8000)
+    assert "--port" not in str(refused.value)
 
 
-def test_a_port_that_cannot_be_one_is_refused():
-    with pytest.raises(ServeError, match="99999"):
-        check_port("127.0.0.1", 99999)
+@pytest.mark.parametrize("port", [-1, 99999])
+def test_a_port_that_cannot_be_one_is_refused(port):
+    with pytest.raises(ServeError, match=r"port must be 0-65535\.$"):
+        check_port("127.0.0.1", port)
+
+
+@pytest.mark.parametrize("host", ["", " "])
+def test_an_empty_address_is_not_all_of_them(host):
+    with pytest.raises(ServeError, match="--host is empty"):
+        check_port(host, 8000)
 
 
 def test_a_folder_is_taken_as_it_is(model):
@@ -115,6 +125,14 @@ def test_a_folder_without_a_model_is_refused(tmp_path):
         model_folder(str(tmp_path))
 
 
+@pytest.mark.parametrize("name", ["a@b", "a:b.gguf"])
+def test_a_folder_whose_name_the_engine_would_take_apart_is_refused(model, name):
+    if os.name == "nt" and ":" in name:
+        pytest.skip("no name of a folder there")
+    with pytest.raises(ServeError, match="rename it"):
+        model_folder(str(model.rename(model.with_name(name))))
+
+
 def test_weights_that_may_hold_code_are_refused(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "pytorch_model.bin").write_bytes(b"")
@@ -150,6 +168,54 @@ def test_a_key_of_ones_own_comes_from_the_environment(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("key", ["our room", "schlüssel", "key\n", " "])
+def test_a_key_that_no_client_can_send_is_refused(key, tmp_path, monkeypatch):
+    monkeypatch.setenv("KIT_MODELS", str(tmp_path))
+    monkeypatch.setenv("KIT_CLASS_KEY", key)
+    with pytest.raises(ServeError, match="key in KIT_CLASS_KEY"):
+        class_key()
+
+
+def test_an_empty_file_of_the_key_is_filled_and_a_damaged_one_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("KIT_MODELS", str(tmp_path))
+    monkeypatch.delenv("KIT_CLASS_KEY", raising=False)
+    file = tmp_path / ".class-key"
+    file.touch()
+    assert class_key().startswith("class-")
+    for damaged in (b"\xff\xfe", b"two words"):
+        file.write_bytes(damaged)
+        with pytest.raises(ServeError, match="class-key"):
+            class_key()
+
+
+def test_a_key_that_cannot_be_kept_is_one_line(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("KIT_MODELS", str(tmp_path / "file"))
+    monkeypatch.delenv("KIT_CLASS_KEY", raising=False)
+    with pytest.raises(ServeError, match="KIT_CLASS_KEY=") as refused:
+        class_key()
+    assert "\n" not in str(refused.value)
+
+
+SMALL = SimpleNamespace(
+    num_hidden_layers=30, num_attention_heads=9, num_key_value_heads=3, head_dim=64, hidden_size=576
+)
+LARGE = SimpleNamespace(num_hidden_layers=24, num_attention_heads=32, hidden_size=2048)  # 1.7B
+
+
+@pytest.mark.parametrize(
+    ("config", "gigabytes", "requests"), [(SMALL, 20, 8), (SMALL, 0.5, 1), (LARGE, 10, 2), (LARGE, 1, 1)]
+)
+def test_the_cache_always_has_room_for_the_longest_request(config, gigabytes, requests):
+    """Or that request would end the engine: 5 % of a laptop's memory was less."""
+    assert cache_blocks(config, 2, 2304, gigabytes * 1e9) // 73 == requests
+
+
+def test_a_request_for_which_there_is_no_memory_is_told_before_anything_is_loaded():
+    with pytest.raises(ServeError, match=r"\(2,304 tokens\) needs 0\.5 GB.*--max-prompt-tokens"):
+        cache_blocks(LARGE, 2, 2304, 0.4e9)
+
+
 def test_the_entry_is_one_that_nothing_is_wrong_with():
     pasted = entry("class-1", options())
     assert check_config_list([pasted]) == []
@@ -160,6 +226,8 @@ def test_the_entry_is_one_that_nothing_is_wrong_with():
 def test_the_entry_names_an_address_that_others_can_reach():
     assert "0.0.0.0" not in entry("class-1", options(host="0.0.0.0"))["base_url"]
     assert address("192.0.2.7") == "192.0.2.7"
+    assert address("::") != "::"
+    assert entry("class-1", options(host="::1"))["base_url"] == "http://[::1]:8000/v1"
 
 
 @pytest.mark.parametrize(
@@ -195,3 +263,37 @@ def test_what_is_wrong_is_one_line_and_comes_before_anything_is_loaded(taken, mo
     assert done.returncode == 1
     assert done.stderr.startswith(f"✘ Can't listen on 127.0.0.1, port {taken}")
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("broken", "why"),
+    [
+        ("config.json", "config"),
+        ("model.safetensors", "header"),
+        ("tokenizer.json", ""),
+    ],
+)
+def test_a_damaged_model_is_one_line(broken, why, local_model_folder, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(local_model_folder, folder)
+    (folder / broken).write_text("{")
+    command = [sys.executable, "-m", "kit.serve", "--port", "0", "--model", str(folder)]
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", env=environment, timeout=120)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("✘ model can't be loaded: ")
+    assert why in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
+def test_a_model_without_a_chat_template_is_refused(local_model_folder, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(local_model_folder, folder)
+    (folder / "chat_template.jinja").unlink(missing_ok=True)
+    settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    settings.pop("chat_template", None)
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
+    command = [sys.executable, "-m", "kit.serve", "--port", "0", "--model", str(folder)]
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", env=environment, timeout=120)
+    assert (done.returncode, done.stderr.splitlines()[-1][:30]) == (1, "✘ model has no chat template: ")

@@ -40,6 +40,8 @@ class ClassServer:
             env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8", **variables},
         )
         self.lines: list[str] = []
+        self.hold = threading.Event()  # cleared: what it prints stays in the pipe
+        self.hold.set()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         end = time.monotonic() + timeout
@@ -59,6 +61,7 @@ class ClassServer:
         assert self.process.stdout
         for line in self.process.stdout:
             self.lines.append(line)
+            self.hold.wait()
 
     def stop(self, how: int = signal.SIGINT) -> int:
         """Send a signal, wait for the end and return the exit status."""

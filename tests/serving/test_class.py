@@ -1,9 +1,11 @@
 """A class with one model: real agents, the real `transformers serve` behind the door, and what goes wrong."""
 
 import json
+import os
 import re
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -199,6 +201,69 @@ def test_the_server_is_killed_in_the_middle_and_the_agents_go_on(local_model_fol
     with class_server(port=port) as second:
         assert second.entry == first.entry  # nobody has to change an entry
         assert "Tokyo" in agent.generate_reply(messages=chat)
+
+
+BREAKABLE = """
+import os
+from kit.door import Door
+
+start = Door.__init__
+
+def breakable(door, *rest):
+    from transformers.generation.continuous_batching import ContinuousBatchingManager as Manager
+
+    step = Manager._generation_step
+
+    def broken(manager):
+        if os.path.exists(os.environ["BREAK"]):
+            raise RuntimeError("out of luck")
+        return step(manager)
+
+    Manager._generation_step = broken
+    start(door, *rest)
+
+Door.__init__ = breakable
+"""
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_engine_that_dies_ends_the_server_and_says_so(stream, local_model_folder, tmp_path):
+    """It would answer 503 for ever, and the instructor would see nothing but a traceback."""
+    (tmp_path / "sitecustomize.py").write_text(BREAKABLE)
+    path = os.pathsep.join([str(tmp_path), str(Path(__file__).resolve().parents[2])])
+    with class_server(PYTHONPATH=path, BREAK=str(tmp_path / "now")) as server:
+        (tmp_path / "now").touch()
+        reply = long_request(server, stream=stream).makefile("rb").read()
+        assert b"out of luck" in reply or b"500 Internal" in reply.splitlines()[0]
+        assert server.process.wait(30) == 1
+        server._reader.join(5)
+    assert server.lines[-1].startswith("✘ The engine has stopped after a mistake. Start it again")
+
+
+def test_what_nobody_reads_stops_nobody(local_model_folder):
+    """A notebook that started the server and never reads what it prints; a pipe holds 65,536 bytes."""
+    import httpx
+
+    with class_server() as server:
+        server.hold.clear()
+        headers = {"Authorization": "Bearer wrong"}
+        with httpx.Client(headers=headers, timeout=20) as client:
+            for _ in range(3000):
+                assert client.get(f"{server.base_url}/models").status_code == 401
+
+
+def test_ctrl_c_while_it_loads_is_one_line(local_model_folder):
+    command = [sys.executable, "-u", "-m", "kit.serve", "--port", "0"]
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, env=environment, encoding="utf-8", **streams) as process:
+        assert process.stdout.readline().startswith("Loading")
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        errors = process.communicate(timeout=30)[1]
+    assert process.returncode in (1, -signal.SIGINT)  # Python may end itself by the signal, for the shell
+    assert "Traceback" not in errors
+    assert errors.splitlines()[-1] == "The server was stopped before it was ready."
 
 
 def test_ctrl_c_stops_it_cleanly_and_frees_the_port(local_model_folder):
