@@ -169,7 +169,7 @@ def _config(report: Report, subject: Any, classes: tuple[Any, ...]) -> None:
         entries = [_plain(entry) if has(entry, "model_dump") else entry for entry in subject]
         _list(report, entries, classes)
     elif subject is not None:
-        message = f"a {type(subject).__name__} can't be diagnosed."
+        message = f"an object of {type(subject).__name__} can't be diagnosed."
         fix = "Pass an agent, a config list, the name of its file, or a class."
         if has(subject, "speaker_selection_method"):
             fix = "Pass the manager of the group: GroupChatManager(groupchat=...)."

