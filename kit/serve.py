@@ -67,7 +67,10 @@ def main() -> None:
         server.run()
     if server.problem:
         sys.exit(f"✘ {server.problem}")
-    print("The server has stopped. Start it again in the same way: key and entries stay valid.")
+    with contextlib.suppress(OSError):  # nobody reads it any more, as behind `| head`
+        print(
+            "The server has stopped. Start it again in the same way: key and entries stay valid.", flush=True
+        )
 
 
 class ServeError(RuntimeError):
@@ -277,6 +280,12 @@ def build(folder: Path, key: str, options: argparse.Namespace) -> Any:
 
     async def shutdown(sockets: Any = None) -> None:
         await end_requests(sockets)
+        if server.force_exit:  # by a second Ctrl-C: uvicorn leaves this out, and a traceback comes of it
+            await server.lifespan.shutdown()
+        batches = engine._generation_state._cb_manager
+        if batches is not None and batches._cb is not None:  # it may still compute
+            batches._cb.stop(timeout=5, hard_stop=True)
+            engine._generation_state._cb_manager = None
         engine.kill_server()  # while the loop still runs to which the threads that compute report
 
     server.shutdown = shutdown
@@ -325,7 +334,7 @@ def in_url(host: str) -> str:
 
 
 def _announce(server: Any, key: str, options: argparse.Namespace) -> None:
-    """Wait for the server, let it answer once, and say what to do with it."""
+    """Wait for the server, let it answer once, say what to do with it, and watch over it."""
     while not server.started:
         if server.should_exit:
             return
@@ -337,6 +346,16 @@ def _announce(server: Any, key: str, options: argparse.Namespace) -> None:
         server.problem = f"The server started, but does not answer: {error}"
         server.should_exit = True
         return
+    with contextlib.suppress(OSError):
+        _say(seconds, pasted, options)
+    while server.is_well():
+        time.sleep(1)
+    # It would answer 503 to everybody from now on, and nobody would see that it has to be started again.
+    server.problem = "The engine has stopped after a mistake. Start it again: key and entries stay valid."
+    server.should_exit = True
+
+
+def _say(seconds: float, pasted: dict[str, Any], options: argparse.Namespace) -> None:
     print(f"✔ Ready: the first reply took {seconds:.1f} s. Ctrl-C stops the server.")
     print(
         f"  Sampling, the same for everybody: temperature {options.temperature:g}, top_p {options.top_p:g}."
@@ -347,11 +366,6 @@ def _announce(server: Any, key: str, options: argparse.Namespace) -> None:
     else:
         print("Words and key travel unencrypted: for a room's own network, not for the internet.")
     sys.stdout.flush()
-    while server.is_well():
-        time.sleep(1)
-    # It would answer 503 to everybody from now on, and nobody would see that it has to be started again.
-    server.problem = "The engine has stopped after a mistake. Start it again: key and entries stay valid."
-    server.should_exit = True
 
 
 def warm_up(pasted: dict[str, Any], options: argparse.Namespace) -> float:

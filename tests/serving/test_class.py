@@ -252,6 +252,47 @@ def test_what_nobody_reads_stops_nobody(local_model_folder):
                 assert client.get(f"{server.base_url}/models").status_code == 401
 
 
+def test_a_second_ctrl_c_stops_it_at_once_and_without_a_traceback(local_model_folder):
+    server = ClassServer()
+    waiting = [long_request(server) for _ in range(6)]
+    time.sleep(1)
+    server.process.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    start = time.monotonic()
+    assert server.stop(signal.SIGINT) == 0
+    assert time.monotonic() - start < 5
+    assert server.lines[-1].startswith("The server has stopped.")
+    assert "Traceback" not in server.text
+    for connection in waiting:
+        connection.close()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a shell's pipe")
+def test_the_reader_of_its_lines_may_leave(local_model_folder):
+    """As behind `| head -1`: it goes on, and ends without a traceback."""
+    import httpx
+
+    command = [sys.executable, "-m", "kit.serve", "--port", str(port := free_port())]
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, env=environment, encoding="utf-8", **streams) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        process.stdout = None
+        for _ in range(600):
+            time.sleep(0.1)
+            try:
+                well = httpx.get(f"http://127.0.0.1:{port}/health")
+                break
+            except httpx.ConnectError:
+                pass
+        time.sleep(3)
+        assert well.json() == {"status": "ok"}
+        process.send_signal(signal.SIGINT)
+        errors = process.communicate(timeout=30)[1]
+    assert "Traceback" not in errors
+
+
 def test_ctrl_c_while_it_loads_is_one_line(local_model_folder):
     command = [sys.executable, "-u", "-m", "kit.serve", "--port", "0"]
     environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
