@@ -142,7 +142,7 @@ def test_weights_that_may_hold_code_are_refused(tmp_path):
 
 def test_too_little_memory_is_said_in_numbers(model, monkeypatch):
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=700_000_000))
-    with pytest.raises(ServeError, match=r"about 1\.0 GB of memory, and 0\.7 GB are free"):
+    with pytest.raises(ServeError, match=r"about 1\.6 GB of memory, and 0\.7 GB are free"):
         check_memory(model)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=2_000_000_000))
     check_memory(model)
