@@ -88,6 +88,7 @@ HOSTED = {
         "from-the-environment",
     ),
     "OpenAI-compatible server": ("name-of-the-served-model", "/v1/chat/completions", "not-needed"),
+    "One model for the class": ("class-model", "/v1/chat/completions", "from-the-environment"),
     "Ollama": ("llama3.2", "/v1/chat/completions", "not-needed"),
 }
 LOCAL = ["Dummy (no model)", "Local Hugging Face model", "A class of your own"]  # tested above and below
@@ -105,6 +106,7 @@ def test_the_program_for_a_server_runs_and_its_key_comes_from_the_environment(pr
     monkeypatch.setenv("OPENAI_BASE_URL", server.address)
     monkeypatch.setenv("OPENAI_API_KEY", "from-the-environment")
     monkeypatch.setenv("AZURE_OPENAI_API_KEY", "from-the-environment")
+    monkeypatch.setenv("CLASS_KEY", "from-the-environment")
     if "base_url" in editor.entry:
         editor.set(base_url=server.address.removesuffix("/v1" if preset == "Azure OpenAI" else ""))
     assert answer(editor.python()) == "The capital of France is Paris."

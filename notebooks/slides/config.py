@@ -1,6 +1,6 @@
 """Slides of the lessons: a configuration of nbconvert. In the kit's folder,
 
-    .venv/bin/jupyter nbconvert --to slides --config notebooks/slides/config.py notebooks/0*.ipynb
+    .venv/bin/jupyter nbconvert --to slides --config notebooks/slides/config.py notebooks/[01]*.ipynb
 
 writes notebooks/slides/03_register_and_chat.slides.html and so on: each is one file, and showing it needs no
 network. The notebooks hold nothing about slides, so nothing can drift; a slide type in one is kept.

@@ -260,7 +260,7 @@ def test_pieces_of_a_streamed_reply_join_to_json(babble):
 # What goes wrong ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("call", [{"max_tokens": 3}, {"max_tokens": 12, "n": 2}])
+@pytest.mark.parametrize("call", [{"max_tokens": 3}, {"max_tokens": 3, "n": 2}])
 def test_a_limit_too_small_for_the_format_is_said_so(ask, call):
     with pytest.raises(
         ValueError, match=f"{call['max_tokens']} tokens were too few for a reply that fits"
