@@ -93,8 +93,7 @@ class Door:
             await asyncio.to_thread(check_prompt, asked, self.rules)  # a long one takes a while
         except Refused as refused:
             logger.warning("%s: %d %s", (scope.get("client") or "?")[0], refused.status, refused.code)
-            error = {"message": refused.message, "type": "invalid_request_error", "code": refused.code}
-            await _answer(send, refused.status, {"error": error})
+            await _refuse(send, refused)
             return
         await self._forward(scope, receive, send, asked)
 
@@ -153,8 +152,7 @@ class Door:
             if started:
                 await send({"type": "http.response.body"})
             else:
-                error = {"message": "The server was stopped.", "type": "server_error", "code": "stopped"}
-                await _answer(send, 503, {"error": error})
+                await _refuse(send, Refused(503, "stopped", "The server was stopped."))
         finally:
             watcher.cancel()
             if not answer.done():
@@ -274,6 +272,12 @@ def _parse(body: bytes) -> dict[str, Any]:
     if not isinstance(request, dict):
         raise Refused(400, "invalid_json", "The body of the request has to be a JSON object: {...}")
     return request
+
+
+async def _refuse(send: Send, refused: Refused) -> None:
+    kind = "invalid_request_error" if refused.status < 500 else "server_error"
+    error = {"message": refused.message, "type": kind, "code": refused.code}
+    await _answer(send, refused.status, {"error": error})
 
 
 async def _answer(send: Send, status: int, content: dict[str, Any]) -> None:

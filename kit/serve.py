@@ -257,10 +257,13 @@ def build(folder: Path, key: str, options: argparse.Namespace) -> Any:
             tokenizer.apply_chat_template(messages, tools=tools, add_generation_prompt=True)["input_ids"]
         )
 
+    def batches() -> Any:
+        """Return what computes batches; None before the first request, and without batching."""
+        return getattr(engine._generation_state._cb_manager, "_cb", None)
+
     def cancel(identity: str) -> None:
-        batches = engine._generation_state._cb_manager
-        if batches is not None and batches._cb is not None:
-            batches._cb.cancel_request(identity)
+        if computing := batches():
+            computing.cancel_request(identity)
 
     modality = engine._model_manager.get_model_modality(model, processor=tokenizer)
     rules = Rules(
@@ -282,9 +285,8 @@ def build(folder: Path, key: str, options: argparse.Namespace) -> Any:
         await end_requests(sockets)
         if server.force_exit:  # by a second Ctrl-C: uvicorn leaves this out, and a traceback comes of it
             await server.lifespan.shutdown()
-        batches = engine._generation_state._cb_manager
-        if batches is not None and batches._cb is not None:  # it may still compute
-            batches._cb.stop(timeout=5, hard_stop=True)
+        if computing := batches():
+            computing.stop(timeout=5, hard_stop=True)
             engine._generation_state._cb_manager = None
         engine.kill_server()  # while the loop still runs to which the threads that compute report
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import importlib.metadata
 import json
 import logging
@@ -29,8 +30,10 @@ from typing import Any
 
 import psutil
 
+from kit.serve import model_folder
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "serving"))
-from class_server import ClassServer, class_server, model_folder  # noqa: E402
+from class_server import ClassServer, class_server  # noqa: E402
 
 SHORT = "You are a helpful assistant."
 MESSAGES = {"short": SHORT, "default": None}  # None: AssistantAgent's own, 471 tokens
@@ -156,15 +159,11 @@ def _tokens(text: str) -> int:
     return len(_tokenizer().encode(text, add_special_tokens=False).ids)
 
 
-_TOKENIZER: list[Any] = []
-
-
+@functools.cache
 def _tokenizer() -> Any:
-    if not _TOKENIZER:
-        from tokenizers import Tokenizer
+    from tokenizers import Tokenizer
 
-        _TOKENIZER.append(Tokenizer.from_file(str(model_folder() / "tokenizer.json")))
-    return _TOKENIZER[0]
+    return Tokenizer.from_file(str(model_folder(None) / "tokenizer.json"))
 
 
 def table(cases: list[Case]) -> str:

@@ -13,7 +13,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 
@@ -81,9 +80,3 @@ def class_server(*options: str, **settings: Any) -> Iterator[ClassServer]:
         if server.process.poll() is None:
             server.process.kill()
             server.process.wait()
-
-
-def model_folder() -> Path:
-    from kit import local_model
-
-    return Path(local_model()).resolve()
