@@ -1,54 +1,23 @@
-"""Running hubs for the tests of a class."""
+"""The class's server, started once for all tests that leave it as it was."""
 
-import os
-import shutil
-from functools import partial
-
-import class_hub
 import pytest
-
-
-def missing(what):
-    """Skip the test; fail it where the browser tests have to run, too."""
-    if os.environ.get("KIT_BROWSER_REQUIRED"):
-        pytest.fail(f"{what}, and KIT_BROWSER_REQUIRED is set", pytrace=False)
-    pytest.skip(what)
+from class_server import class_server
 
 
 @pytest.fixture(scope="session")
-def proxy(local_model_folder):
-    """JupyterHub's proxy, which is a program for Node."""
-    if os.name == "nt":
-        pytest.skip("JupyterHub does not run on Windows")
-    if shutil.which("npm") is None:
-        missing("JupyterHub's proxy is installed with npm")
-    class_hub.install_proxy()
+def server(local_model_folder):
+    with class_server() as running:
+        yield running
 
 
-@pytest.fixture(scope="module")
-def separated_hub(proxy):
-    """Start a hub as root, which makes each student an OS user. daemon is one already, of the system."""
-    if os.geteuid():
-        pytest.skip("only root can make OS users")
-    if not class_hub.can_hide():
-        if not os.environ.get("KIT_HUB_TEST_USERS"):
-            pytest.skip(
-                "OS users can't be made without a trace; KIT_HUB_TEST_USERS=1 lets the test make them"
-            )
-        if class_hub.closed():
-            pytest.skip(f"students can't pass through {class_hub.closed()}")
-    return partial(class_hub.class_hub, STUDENTS=["ada", "grace", "daemon"])
+@pytest.fixture
+def student(server):
+    """Make a student's agent: the entry as it was printed, no class and nothing registered."""
+    from autogen import AssistantAgent, LLMConfig
 
+    def make(system_message="You are a helpful assistant.", **fields):
+        entry = {**server.entry, "max_retries": 0, **fields}
+        config = LLMConfig(entry, cache_seed=None)
+        return AssistantAgent("student", system_message=system_message, llm_config=config)
 
-@pytest.fixture(scope="module")
-def separated(separated_hub):
-    with separated_hub() as hub:
-        yield hub
-
-
-@pytest.fixture(scope="module")
-def one_user_hub(proxy):
-    """Start a hub without rights, where all students are one OS user."""
-    if os.geteuid() == 0 and not class_hub.can_hide() and class_hub.closed():
-        pytest.skip(f"nobody can't pass through {class_hub.closed()}")
-    return partial(class_hub.class_hub, one_user=True, STUDENTS=["ada", "grace"])
+    return make
