@@ -14,16 +14,16 @@ _HOME = {
     "RecordingModelClient": "kit.clients.recording",
     "ChatPanel": "kit.widgets.chat",
     "ConfigListBuilder": "kit.widgets.builder",
-    "ConfigListError": "kit.config_list",
-    "Finding": "kit.report",
-    "Report": "kit.report",
-    "diagnose": "kit.diagnosis",
+    "ConfigListError": "kit.config_list.lists",
+    "Finding": "kit.checks.report",
+    "Report": "kit.checks.report",
+    "diagnose": "kit.checks.diagnose",
     "TemplatePicker": "kit.widgets.templates",
-    "check_model_client": "kit.checkup",
-    "load_config_list": "kit.config_list",
-    "save_config_list": "kit.config_list",
+    "check_model_client": "kit.checks.check_client",
+    "load_config_list": "kit.config_list.lists",
+    "save_config_list": "kit.config_list.lists",
     "local_model": "kit.models",
-    "register_model_clients": "kit.registration",
+    "register_model_clients": "kit.agents.register",
 }
 __all__ = list(_HOME)
 
@@ -42,6 +42,6 @@ def __dir__() -> list[str]:
 
 def load_ipython_extension(shell: Any) -> None:
     """`%load_ext kit` gives a notebook the magic `%diagnose`."""
-    from kit.diagnosis import load_magic
+    from kit.checks.diagnose import load_magic
 
     load_magic(shell)

@@ -14,8 +14,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from kit.classroom.gather import ADAPTERS, destination, use
 from kit.models import NAME, models_folder
-from kit.offline import ADAPTERS, destination, use
 
 ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENT = ROOT / ".venv"
@@ -28,8 +28,8 @@ FILES["test"] = [
 ]
 COMMANDS = {
     "start": ["-m", "jupyter", "lab", "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb"],
-    "serve": ["-m", "kit.serve"],
-    "gather": ["-m", "kit.offline"],
+    "serve": ["-m", "kit.classroom.serve"],
+    "gather": ["-m", "kit.classroom.gather"],
     "test": ["-m", "pytest"],
 }
 

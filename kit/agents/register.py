@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any
 
-PROTOCOL = ("create", "message_retrieval", "cost", "get_usage")
-
-
-@dataclass(frozen=True)
-class Registration:
-    """What became of one entry: its place in the agent's list, and the client there now, if any."""
-
-    agent: str
-    entry: int
-    model: str
-    class_name: str
-    client: Any = None
-
-    def __str__(self) -> str:
-        state = "ready" if self.client is not None else "NOT registered: pass this class too, before the chat"
-        return f"{self.agent}, entry {self.entry} ({self.model}): {self.class_name} {state}"
+from kit.agents.inside import (
+    PROTOCOL,
+    Registration,
+    clients_of,
+    entries_of,
+    group_of,
+    listed,
+    places_of,
+    selector_classes,
+    selector_config,
+    selector_places,
+    set_selector,
+)
 
 
 class Registrations(list[Registration]):
@@ -62,12 +58,12 @@ def register_model_clients(agent: Any, *clients: Any, **kwargs: Any) -> Registra
         if missing:
             raise TypeError(f"{client!r} is no model client: it has no method {', '.join(missing)}.")
         by_name[_class(client).__name__] = client
+    group = group_of(agent)
     done = Registrations()
-    group = getattr(agent, "groupchat", None)
     for member in [*(group.agents if group else []), agent]:
         done += _register(member, by_name, kwargs)
-    if group and str(group.speaker_selection_method).lower() == "auto":
-        done += _register_selector(group, agent, by_name, kwargs)
+    if group:
+        done += _register_selector(agent, by_name, kwargs)
     _refuse_misfits(agent, by_name, done)
     return done
 
@@ -76,58 +72,30 @@ def _class(client: Any) -> type:
     return client if isinstance(client, type) else type(client)
 
 
-def _register(agent: Any, by_name: dict[str, Any], kwargs: dict[str, Any]) -> Registrations:
-    """Fill the places in one agent's wrapper, as its own register_model_client would."""
-    if not getattr(agent, "client", None):
-        return Registrations()  # an agent without a model, such as a user proxy
-    done = Registrations()
-    places = agent.client._clients  # AutoGen has no public way to replace a client
-    for index, entry in enumerate(agent.llm_config["config_list"]):
-        entry = entry.model_dump() if hasattr(entry, "model_dump") else dict(entry)
-        name = entry.get("model_client_cls")
-        if name is None:
-            continue
-        client = by_name.get(name)
+def _register(agent: Any, by_name: dict[str, Any], kwargs: dict[str, Any]) -> list[Registration]:
+    """Fill the places of one agent, as its own register_model_client would."""
+    clients, entries = clients_of(agent), entries_of(agent)
+    for place in places_of(agent):
+        client = by_name.get(place.class_name)
         if isinstance(client, type):
-            if kwargs or type(places[index]) is not client:
-                places[index] = client(entry, **kwargs)
+            if kwargs or type(clients[place.entry]) is not client:
+                clients[place.entry] = client(entries[place.entry], **kwargs)
         elif client is not None:
-            places[index] = client
-        ready = None if type(places[index]).__name__ == "PlaceHolderClient" else places[index]
-        done.append(Registration(agent.name, index, entry["model"], name, ready))
-    return done
+            clients[place.entry] = client
+    return places_of(agent)
 
 
-def _register_selector(
-    group: Any, manager: Any, by_name: dict[str, Any], kwargs: dict[str, Any]
-) -> Registrations:
-    """Hand our classes to the agent that AutoGen builds anew each time a speaker is to be selected.
+def _register_selector(manager: Any, by_name: dict[str, Any], kwargs: dict[str, Any]) -> list[Registration]:
+    """Hand our classes to the hidden agent that selects the next speaker, if there will be one."""
+    if by_name and (config := selector_config(manager)):
+        from autogen import LLMConfig
 
-    AutoGen registers `select_speaker_auto_model_client_cls` on it, without constructor arguments, and
-    only if `select_speaker_auto_llm_config` is set as well.
-    """
-    from autogen import LLMConfig
-
-    if not (config := group.select_speaker_auto_llm_config or manager.llm_config):
-        return Registrations()
-    config = LLMConfig.ensure_config(config)
-    entries = config["config_list"]
-    names = [entry.get("model_client_cls") for entry in entries]
-    given = group.select_speaker_auto_model_client_cls or []
-    ready = {one.__name__: one for one in (given if isinstance(given, list) else [given])}
-    for name in set(names) & set(by_name):
-        if kwargs or getattr(ready.get(name), "kit_client", None) is not by_name[name]:
-            ready[name] = _remembering(by_name[name], kwargs)
-    # The manager copied the group into its reply functions, and it is these copies that hold the chat.
-    for copy in [group, *(reply["config"] for reply in manager._reply_func_list)]:
-        if by_name and isinstance(copy, type(group)):
-            copy.select_speaker_auto_llm_config = config
-            copy.select_speaker_auto_model_client_cls = list(ready.values())
-    return Registrations(
-        Registration("speaker selection", index, entry["model"], name, ready.get(name))
-        for index, (entry, name) in enumerate(zip(entries, names, strict=True))
-        if name is not None
-    )
+        ready = selector_classes(manager)
+        for name in by_name.keys() & {entry.get("model_client_cls") for entry in listed(config)}:
+            if kwargs or getattr(ready.get(name), "kit_client", None) is not by_name[name]:
+                ready[name] = _remembering(by_name[name], kwargs)
+        set_selector(manager, LLMConfig.ensure_config(config), ready.values())
+    return selector_places(manager)
 
 
 def _remembering(client: Any, kwargs: dict[str, Any]) -> type:

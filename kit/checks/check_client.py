@@ -18,11 +18,11 @@ from dataclasses import replace
 from numbers import Real
 from typing import Any
 
-from kit.config_list import hide_secrets
-from kit.errors import explain, place_of, said
-from kit.protocol import constructor_of, methods_of, needed_by
-from kit.registration import PROTOCOL
-from kit.report import Finding, Report
+from kit.agents.inside import PROTOCOL
+from kit.checks.explain import explain, place_of, said
+from kit.checks.protocol import constructor_of, methods_of, needed_by
+from kit.checks.report import Finding, Report
+from kit.config_list.secrets import fit
 
 USAGE_KEYS = ("prompt_tokens", "completion_tokens", "total_tokens", "cost", "model")  # AutoGen's
 # What AutoGen asks a response for, be it there or not.
@@ -465,7 +465,6 @@ def _wrong_message(message: dict[str, Any]) -> tuple[str, str, str] | None:
 
 def _shown(value: Any) -> str:
     try:
-        text = hide_secrets(repr(value)[:10_000])
+        return fit(repr(value), 60)
     except Exception:
-        text = f"a {type(value).__name__}"
-    return text if len(text) < 60 else f"{text[:57]}..."
+        return f"a {type(value).__name__}"

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import importlib.util
-import json
 import os
 import re
 import sys
@@ -19,12 +18,27 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from kit.config_list import ConfigListError, Problem, check_config_list, parse_config_list, read_source
-from kit.errors import explain, frames_of, has, said
-from kit.inspection import facts, model_clients, what_loading_takes
-from kit.protocol import constructor_of, methods_of, needed_by
-from kit.registration import PROTOCOL, Registration
-from kit.report import Finding, Report
+from kit.agents.inside import (
+    PROTOCOL,
+    Registration,
+    clients_of,
+    entries_of,
+    everybody,
+    group_of,
+    has,
+    has_own_end,
+    has_own_reply,
+    is_agent,
+    places_of,
+    plain,
+    runs_code,
+    selector_places,
+)
+from kit.checks.explain import explain, frames_of, said
+from kit.checks.protocol import constructor_of, methods_of, model_clients, needed_by
+from kit.checks.report import Finding, Report
+from kit.config_list.lists import ConfigListError, Problem, check_config_list, parse_config_list, read_source
+from kit.models import look_into, what_loading_takes
 
 ENDLESS = 1000  # turns from which on a chat counts as one that never ends
 MANY = 200  # entries of a list that are looked at
@@ -48,8 +62,8 @@ def diagnose(subject: Any = None, *classes: Any, error: BaseException | str | No
     is_list = not all(has(agent, "generate_reply") for agent in agents)
     places: list[Registration] = []
     with _looking(report, 3):
-        agents = [] if is_list else _everybody(agents)
-        places = [place for agent in agents for place in _places(agent)]
+        agents = [] if is_list else everybody(agents)
+        places = [place for agent in agents for place in places_of(agent)]
     if classes:
         with _looking(report, 1):
             entered = {place.class_name for place in places}
@@ -89,7 +103,7 @@ def _packages() -> Iterator[Finding]:
     """Yield what keeps the packages from working together."""
     for name in ("autogen", "openai", "transformers", "torch", "kit"):
         for file in (Path(f"{name}.py"), Path(name, "__init__.py")):
-            if file.is_file() and Path(__file__).resolve().parent != file.resolve().parent:
+            if file.is_file() and Path(__file__).resolve().parents[1] != file.resolve().parent:
                 message = f"{file} in this folder hides the package {name}."
                 yield Finding("shadowed", message, "Rename it, and restart the kernel.", 0)
     owners = sorted(set(_owners()))
@@ -166,7 +180,7 @@ def _config(report: Report, subject: Any, classes: tuple[Any, ...]) -> None:
         report.add(2, "it is a list", [Finding("single-entry", message, "Put [ ] around it.", 2)])
         subject = [subject]
     if isinstance(subject, (list, tuple)):
-        entries = [_plain(entry) if has(entry, "model_dump") else entry for entry in subject]
+        entries = [plain(entry) if has(entry, "model_dump") else entry for entry in subject]
         _list(report, entries, classes)
     elif subject is not None:
         message = f"an object of {type(subject).__name__} can't be diagnosed."
@@ -271,9 +285,7 @@ def _unnamed(entries: Iterable[dict[str, Any]], classes: tuple[Any, ...]) -> lis
 
 
 def _loads_a_model(entry: dict[str, Any]) -> bool:
-    name, cls = entry.get("model"), entry.get("model_client_cls")
-    known = facts(cls, {}) if isinstance(cls, str) else None
-    return bool(known and ("device",) in known.fields and isinstance(name, str))
+    return entry.get("model_client_cls") == "HuggingFaceModelClient" and isinstance(entry.get("model"), str)
 
 
 def _local_model(entry: dict[str, Any]) -> Iterator[Finding]:
@@ -313,21 +325,21 @@ def _model_folder(entry: dict[str, Any], name: str) -> Iterator[Finding]:
     if folder.is_file():
         yield Finding("file-not-folder", f"{name!r} is a file: transformers loads a folder.", fix, 2)
         return
+    files = look_into(folder)
     if not (folder / "config.json").is_file():
-        is_gguf = any(folder.glob("*.gguf"))
-        kind = "GGUF files, which have to be converted first" if is_gguf else "no config.json"
+        kind = "GGUF files, which have to be converted first" if files.has_gguf else "no config.json"
         yield Finding("no-config", f"the folder {name!r} holds {kind}.", fix, 2)
         return
-    if not [*folder.glob("*.safetensors")]:
+    if not files.weights:
         message = f"{name!r} has no safetensors, the only weights that are loaded."
         yield Finding("no-safetensors", message, "Fetch the model again, with its *.safetensors.", 2)
-    if not (folder / "tokenizer.json").is_file() and not (folder / "tokenizer_config.json").is_file():
+    if not files.has_tokenizer:
         fix = "Save it there: tokenizer.save_pretrained(folder)"
         yield Finding("no-tokenizer", f"{name!r} has no tokenizer.", fix, 2)
-    elif not _has_chat_template(folder):
+    elif not files.has_chat_template:
         message = f"the tokenizer of {name!r} has no chat template, so it is probably no chat model."
         yield Finding("no-chat-template", message, "Take the model's instruct version.", 2)
-    window = _json(folder / "config.json").get("max_position_embeddings")
+    window = files.config.get("max_position_embeddings")
     params = entry.get("params")
     asked = entry.get("max_tokens") or (params.get("max_length") if isinstance(params, dict) else None)
     if isinstance(window, int) and isinstance(asked, int) and asked >= window:
@@ -337,120 +349,20 @@ def _model_folder(entry: dict[str, Any], name: str) -> Iterator[Finding]:
         yield Finding("memory", takes, "Choose a smaller model, or quantization.", 2, warning=True)
 
 
-def _has_chat_template(folder: Path) -> bool:
-    files = [*folder.glob("chat_template*"), *folder.glob("additional_chat_templates/*")]
-    return bool(files) or "chat_template" in _json(folder / "tokenizer_config.json")
-
-
-def _json(file: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
 # Step 3: agents -------------------------------------------------------------------------------
 
 
-def _everybody(agents: Iterable[Any]) -> list[Any]:
-    """Return the agents, with all who take part in their group chats and nested chats, managers last."""
-    found: list[Any] = []
-
-    def visit(agent: Any) -> None:
-        if any(agent is other for other in [*found, *on_the_way]):
-            return
-        on_the_way.append(agent)
-        group = _group_of(agent)
-        for other in [*(group.agents if group else []), *_nested(agent)]:
-            visit(other)
-        found.append(agent)
-
-    on_the_way: list[Any] = []
-    for agent in agents:
-        visit(agent)
-    return found
-
-
-def _clients(agent: Any) -> list[Any]:
-    return getattr(getattr(agent, "client", None), "_clients", [])
-
-
-def _replies(agent: Any) -> list[dict[str, Any]]:
-    return getattr(agent, "_reply_func_list", [])
-
-
-def _group_of(agent: Any) -> Any:
-    """Return the group that a manager's chats are held in: a copy, made with the manager."""
-    group = getattr(agent, "groupchat", None)
-    copies = (reply["config"] for reply in _replies(agent))
-    return group and next((copy for copy in copies if isinstance(copy, type(group))), group)
-
-
-def _nested(agent: Any) -> list[Any]:
-    """Return the agents of the chats that `register_nested_chats` has hung on a reply."""
-    queues = []
-    for reply in _replies(agent):
-        function = reply["reply_func"]
-        names = getattr(getattr(function, "__code__", None), "co_freevars", ())
-        cells = dict(zip(names, getattr(function, "__closure__", None) or (), strict=False))
-        if "chat_queue" in cells:
-            queues += cells["chat_queue"].cell_contents
-    return [chat[role] for chat in queues for role in ("sender", "recipient") if chat.get(role)]
-
-
-def _places(agent: Any) -> list[Registration]:
-    """Return the entries of an agent that name a class, each with the client in its place, if any."""
-    entries = _entries(agent)
-    places = []
-    for index, client in enumerate(_clients(agent)):
-        empty = type(client).__name__ == "PlaceHolderClient"
-        entry = client.config if empty else entries[index] if index < len(entries) else {}
-        if name := entry.get("model_client_cls"):
-            place = Registration(agent.name, index, str(entry.get("model")), name, None if empty else client)
-            places.append(place)
-    return places
-
-
-def _selector(manager: Any) -> list[Registration]:
-    """Return the same of the hidden agent that AutoGen makes for each choice of a speaker."""
-    group = _group_of(manager)
-    if not group or str(group.speaker_selection_method).lower() != "auto":
-        return []
-    own = group.select_speaker_auto_llm_config
-    given = (group.select_speaker_auto_model_client_cls if own else None) or []
-    ready = {cls.__name__: cls for cls in (given if isinstance(given, list) else [given])}
-    return [
-        Registration("speaker selection", index, str(entry.get("model")), name, ready.get(name))
-        for index, entry in enumerate(_listed(own or manager.llm_config))
-        if (name := entry.get("model_client_cls"))
-    ]
-
-
-def _entries(agent: Any) -> list[dict[str, Any]]:
-    return _listed(getattr(agent, "llm_config", None))
-
-
-def _listed(config: Any) -> list[dict[str, Any]]:
-    """Return the entries of an llm_config, none where it is False."""
-    return [_plain(entry) for entry in (config.get("config_list") if has(config, "get") else None) or []]
-
-
-def _plain(entry: Any) -> dict[str, Any]:
-    return entry.model_dump() if hasattr(entry, "model_dump") else dict(entry)
-
-
 def _agents(report: Report, agents: list[Any], places: list[Registration], classes: tuple[Any, ...]) -> None:
-    unnamed = _unnamed([entry for agent in agents for entry in _entries(agent)], classes)
+    unnamed = _unnamed([entry for agent in agents for entry in entries_of(agent)], classes)
     for agent in agents:
-        entries = dict(enumerate(_entries(agent)))
+        entries = dict(enumerate(entries_of(agent)))
         filled = {place.entry for place in places if place.agent == agent.name and place.client}
         if entries and classes:
             open_ones = {index: entry for index, entry in entries.items() if index not in filled}
             report.add(2, f"{agent.name}: names", [*unnamed, *_names(open_ones, classes)])
         _local_models(report, f"{agent.name}: local models", entries)
-    managers = [agent for agent in agents if _group_of(agent)]
-    hidden = [place for manager in managers for place in _selector(manager)]
+    managers = [agent for agent in agents if group_of(agent)]
+    hidden = [place for manager in managers for place in selector_places(manager)]
     findings = [*_unregistered(places, hidden, agents, classes), *_changed(agents)]
     report.add(3, "every entry has its client", findings)
     if classes:
@@ -458,8 +370,8 @@ def _agents(report: Report, agents: list[Any], places: list[Registration], class
     if with_tools := [agent for agent in agents if _has_tools(agent)]:
         report.add(3, "tools", [finding for agent in with_tools for finding in _tools(agent)])
     for manager in managers:
-        report.add(4, "the group", [*_group(_group_of(manager), manager)])
-    grouped = {id(member) for manager in managers for member in _group_of(manager).agents}
+        report.add(4, "the group", [*_group(group_of(manager), manager)])
+    grouped = {id(member) for manager in managers for member in group_of(manager).agents}
     settings = [finding for agent in agents for finding in _settings(agent, id(agent) in grouped)]
     report.add(4, "the chat ends", settings)
 
@@ -477,7 +389,7 @@ def _unregistered(
 ) -> Iterator[Finding]:
     """Yield the places without a client; a manager's own need none, since it answers nothing itself."""
     with_tools = {agent.name for agent in agents if _has_tools(agent)}
-    managers = {agent.name for agent in agents if _group_of(agent)}
+    managers = {agent.name for agent in agents if group_of(agent)}
     calls = {cls.__name__: _call(cls) for cls in classes if isinstance(cls, type)}
     misnamed = {place.class_name for place in places} - calls.keys() if calls else set()  # told already
     for place in places:
@@ -513,7 +425,7 @@ def _unregistered(
 def _changed(agents: list[Any]) -> Iterator[Finding]:
     """Yield the agents whose llm_config was exchanged: their clients stay those of the old list."""
     for agent in agents:
-        before, now = len(_clients(agent)), len(_entries(agent))
+        before, now = len(clients_of(agent)), len(entries_of(agent))
         if before and before != now:
             message = (
                 f"the number of {agent.name}'s entries went from {before} to {now}, and its clients are "
@@ -535,7 +447,7 @@ def _stale(registrations: Iterable[Registration], classes: tuple[Any, ...]) -> I
 
 
 def _tools(agent: Any) -> Iterator[Finding]:
-    for client in _clients(agent):
+    for client in clients_of(agent):
         if sum("create" in vars(cls) for cls in type(client).__mro__) > 1:
             continue  # a subclass that may show them in a way of its own
         template = getattr(getattr(client, "tokenizer", None), "chat_template", None)
@@ -578,29 +490,22 @@ def _settings(agent: Any, in_group: bool) -> Iterator[Finding]:
     """Yield what is odd about how an agent answers; in a group, `max_round` ends the chat."""
     turns = agent.max_consecutive_auto_reply() if has(agent, "max_consecutive_auto_reply") else None
     asks = getattr(agent, "human_input_mode", "NEVER") == "ALWAYS"
-    is_own_end = _is_ones_own(getattr(agent, "_is_termination_msg", None))
-    ends = in_group or asks or hasattr(agent, "groupchat") or is_own_end
+    ends = in_group or asks or hasattr(agent, "groupchat") or has_own_end(agent)
     if turns is not None and turns >= ENDLESS and not ends:
         message = f"{agent.name} may reply {turns} times in a row."
         fix = "max_consecutive_auto_reply=10, or max_turns=10 in initiate_chat"
         yield Finding("endless", message, fix, 4, warning=True)
-    if turns is not None and turns <= 0 and not asks and _entries(agent):
+    if turns is not None and turns <= 0 and not asks and entries_of(agent):
         message = f"{agent.name} never replies by itself: max_consecutive_auto_reply is {turns}."
         yield Finding("silent", message, "max_consecutive_auto_reply=1", 4, warning=True)
     is_assistant = any(cls.__name__ == "AssistantAgent" for cls in type(agent).__mro__)
-    has_own_reply = any(_is_ones_own(reply["reply_func"]) for reply in _replies(agent))
-    if is_assistant and not agent.llm_config and not asks and not has_own_reply:
+    if is_assistant and not agent.llm_config and not asks and not has_own_reply(agent):
         message = f"{agent.name} has no llm_config, so no model answers."
         yield Finding("no-model", message, "AssistantAgent(..., llm_config=LLMConfig(entry))", 2)
-    if getattr(agent, "_code_execution_config", False):
+    if runs_code(agent):
         message = f"{agent.name} runs the code that a model writes, on this machine or in Docker."
         fix = "code_execution_config=False, unless that is what you want."
         yield Finding("runs-code", message, fix, 4, warning=True)
-
-
-def _is_ones_own(function: Any) -> bool:
-    """Return whether a function is none of AutoGen's."""
-    return callable(function) and not str(getattr(function, "__module__", "")).startswith("autogen.")
 
 
 # In a notebook --------------------------------------------------------------------------------
@@ -632,8 +537,8 @@ def load_magic(shell: Any) -> None:
 
 def _meant(subject: Any, namespace: dict[str, Any], error: BaseException | None) -> list[type]:
     """Return the model client classes of a notebook that an agent's entries, or an error, speak of."""
-    agents = _everybody([subject]) if has(subject, "generate_reply") else []
-    named = {str(entry.get("model_client_cls")) for agent in agents for entry in _entries(agent)}
+    agents = everybody([subject]) if has(subject, "generate_reply") else []
+    named = {str(entry.get("model_client_cls")) for agent in agents for entry in entries_of(agent)}
     named |= set(re.findall(r"\w+", said(error)))
     classes = model_clients(namespace)
     near = {name for one in named - {*classes} for name in get_close_matches(one, classes, 1, 0.8)}
@@ -650,7 +555,7 @@ def agent_of(error: BaseException) -> Any:
         agent
         for frame in frames
         for agent in (frame.f_locals.get("self"), frame.f_locals.get("agent"))
-        if frame.f_code.co_name != "<module>" and has(agent, "generate_reply", "client", "_name")
+        if frame.f_code.co_name != "<module>" and is_agent(agent)
     ]
     managers = [one for one in (frame.f_locals.get("self") for frame in frames) if has(one, "generate_reply")]
-    return next(iter([*filter(_group_of, managers), *agents]), None)
+    return next(iter([*filter(group_of, managers), *agents]), None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import linecache
 import re
 import sys
@@ -14,14 +13,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from kit.config_list import hide_secrets
-from kit.registration import PROTOCOL
-from kit.report import Finding
+from kit.agents.inside import PROTOCOL, has, is_agent
+from kit.checks.report import Finding
+from kit.config_list.secrets import fit
 
 
 @functools.cache
 def _rules() -> list[dict[str, Any]]:
-    return tomllib.loads(Path(__file__).with_name("errors.toml").read_text(encoding="utf-8"))["rule"]
+    return tomllib.loads(Path(__file__).with_name("findings.toml").read_text(encoding="utf-8"))["rule"]
 
 
 def explain(error: BaseException | str) -> Finding:
@@ -60,9 +59,9 @@ def _chain(error: Any) -> Iterator[Any]:
 
 
 def said(error: Any) -> str:
-    """Return the text of an exception, without keys; one whose text can't be made has none."""
+    """Return the text of an exception; one whose text can't be made has none."""
     try:
-        return hide_secrets(str(error)[:10_000])
+        return str(error)[:10_000]
     except Exception:
         return ""
 
@@ -108,7 +107,7 @@ def _raised_in(error: Any) -> str:
 def _agent_of(error: Any) -> str:
     """Return the name of the agent that was at work, "" if there was none."""
     agents = (frame.f_locals.get("self") for frame, _ in frames_of(error))
-    return next((str(agent.name) for agent in agents if has(agent, "generate_reply", "client", "_name")), "")
+    return next((str(agent.name) for agent in agents if is_agent(agent)), "")
 
 
 def place_of(error: Any) -> str:
@@ -116,14 +115,9 @@ def place_of(error: Any) -> str:
     for frame, line in frames_of(error):
         file = frame.f_code.co_filename
         # AutoGen's own clients are no place to mend, nor are the kit's, whose messages say enough.
-        if "site-packages" in file or Path(file).parent == Path(__file__).parent / "clients":
+        if "site-packages" in file or Path(__file__).parents[1] / "clients" in Path(file).parents:
             continue
         if owner := _method_of(frame)[0]:
-            code = hide_secrets(linecache.getline(file, line).strip())[:100]
+            code = fit(linecache.getline(file, line).strip(), 100)
             return f"{owner}.{frame.f_code.co_name}, line {line}, `{code}`: "
     return ""
-
-
-def has(subject: Any, *names: str) -> bool:
-    """Return whether an object has attributes, without running any of its code."""
-    return all(inspect.getattr_static(subject, name, None) is not None for name in names)

@@ -7,8 +7,8 @@ import dis
 import inspect
 from typing import Any
 
-from kit.registration import PROTOCOL
-from kit.report import Finding
+from kit.agents.inside import PROTOCOL
+from kit.checks.report import Finding
 
 _PASSED = {"create": "params", "message_retrieval": "response", "cost": "response", "get_usage": "response"}
 _BY_PLACE = {
@@ -110,3 +110,13 @@ def needed_by(cls: type) -> list[str]:
         del parameters[0]
     optional = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     return [p.name for p in parameters if p.default is p.empty and p.kind not in optional]
+
+
+def model_clients(namespace: dict[str, Any]) -> dict[str, type]:
+    """Return the classes in a namespace that have the four methods of a model client, by name."""
+    found = [
+        value for name, value in namespace.items() if isinstance(value, type) and not name.startswith("_")
+    ]
+    return {
+        cls.__name__: cls for cls in found if all(callable(getattr(cls, name, None)) for name in PROTOCOL)
+    }

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from html import escape
 
-from kit.config_list import hide_secrets
+from kit.config_list.secrets import fit
 
 STEPS = {0: "the packages", 1: "the client class", 2: "the config list", 3: "registering", 4: "the chat"}
+HEADERS = ("Step", "What was checked", "Verdict", "Fix")
 LONGEST = 500  # letters of a text in a report
-
-
-def _fit(text: str) -> str:
-    """Return a text as a report shows it: without any key in it, and not too long to be read."""
-    text = hide_secrets(text[: 20 * LONGEST])
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 
 @dataclass(frozen=True)
@@ -32,8 +28,8 @@ class Finding:
     warning: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "message", _fit(self.message))
-        object.__setattr__(self, "fix", _fit(self.fix))
+        object.__setattr__(self, "message", fit(self.message, LONGEST))
+        object.__setattr__(self, "fix", fit(self.fix, LONGEST))
 
 
 @dataclass
@@ -43,7 +39,7 @@ class Report:
     checks: list[tuple[int, str, list[Finding]]] = field(default_factory=list)
 
     def add(self, step: int, checked: str, findings: list[Finding]) -> None:
-        self.checks.append((step, _fit(checked), findings))
+        self.checks.append((step, fit(checked, LONGEST), findings))
 
     @property
     def findings(self) -> list[Finding]:
@@ -74,6 +70,13 @@ class Report:
         return "\n".join(lines) or "Nothing was checked."
 
     def _repr_html_(self) -> str:
-        from kit.widgets.report import as_html
-
-        return as_html(self)
+        """Return the table that a notebook shows; every text in it is escaped."""
+        style = "text-align: left; white-space: pre-wrap; overflow-wrap: anywhere"
+        head = "".join(f'<th scope="col" style="text-align: left">{header}</th>' for header in HEADERS)
+        rows = [[f'<td style="{style}">{escape(cell)}</td>' for cell in row] for row in self.rows()]
+        body = "".join(f"<tr>{''.join(row)}</tr>" for row in rows)
+        to_mend = sum(not finding.warning for finding in self.findings)
+        caption = f"✖ {to_mend} to mend" if to_mend else "✔ Nothing to mend"
+        return (
+            f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        )

@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 
 from kit.models import NAME, WHEEL_REQUIREMENT, local_model, models_folder
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 ADAPTERS = "kit/adapters/requirements.txt"  # lesson 09
 PINNED = ["requirements.txt", ADAPTERS]
 BUILD = ["hatchling", "editables"]  # pip builds the kit itself with these

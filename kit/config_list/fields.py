@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from kit.config_list import NO_KEY
+from kit.config_list.secrets import NO_KEY
 from kit.models import NAME, models_folder, portable
 
 CUSTOM, OPENAI, AZURE = "custom", "openai", "azure"
@@ -118,11 +118,6 @@ def kind_of_entry(entry: dict[str, Any]) -> str:
     if "model_client_cls" in entry:
         return CUSTOM
     return AZURE if entry.get("api_type") == AZURE else OPENAI
-
-
-def local_folders() -> list[str]:
-    """Return the folders of models on this machine, as `"model"` names them."""
-    return sorted(portable(config.parent) for config in models_folder().glob("*/config.json"))
 
 
 @functools.cache

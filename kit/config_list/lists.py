@@ -17,24 +17,14 @@ import keyword
 import logging
 import os
 import re
-import uuid
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-MASK = "**********"
-TOO_LARGE = 1_000_000  # bytes from which on a file is no config list
-NO_KEY = "not-needed"  # for servers that want no key, while OpenAI's client insists on one
-SECRET_NAME = re.compile(r"(key|secret|password|authorization|credential)s?$|token$", re.IGNORECASE)
-SECRET_VALUE = re.compile(r"(sk-|gsk_|AIza|Bearer )\S")  # a key in a field of another or a misspelt name
-REFERENCE = re.compile(
-    r"\$\{([A-Za-z_]\w*)\}"
-)  # stands for a key: ${MY_API_KEY}, read when the list is loaded
-# A name and a value in quotes, as JSON, Python or a shell have them: "api_key": "..."
-QUOTED = re.compile(
-    r"""(?<![\w-])(?P<name>[\w-]+)["']?\s*[:=]\s*(?P<quote>["'])(?P<value>(?:\\.|(?!(?P=quote)).)*)(?P=quote)"""
-)
+from kit.config_list.secrets import ConfigEntry, hide_secrets, masked, referring, resolved, variable_of
+from kit.files import Unreadable, read_text, write_atomically
+
 # Fields of the kit's own model clients; those of AutoGen and OpenAI are read off their packages.
 CLIENT_FIELDS = {"device", "device_map", "dtype", "revision", "params", "max_new_tokens", "do_sample"}
 CLIENT_FIELDS |= {"quantization", "prefix_cache", "top_k"}
@@ -72,70 +62,11 @@ class ConfigListConflict(ConfigListError):
     """The file holds something that this list was not loaded from."""
 
 
-class ConfigEntry(dict):
-    """An entry of a config list whose `repr` masks secrets."""
-
-    def __repr__(self) -> str:
-        return repr(masked(dict(self)))
-
-
-class _Resolved(str):
-    """A key that came out of an environment variable; `reference` is what the file says instead."""
-
-    reference: str
-
-
 class ConfigList(list):
     """A config list whose `repr` masks secrets, and that remembers the file it came from."""
 
     path: Path | None = None
     digest: str | None = None  # of the file's content when it was read or written
-
-
-def masked(value: Any, name: str = "") -> Any:
-    """Return a copy of an entry, list or value in which every secret is replaced by stars."""
-    secret = SECRET_NAME.search(name) or (isinstance(value, str) and SECRET_VALUE.match(value))
-    if isinstance(value, dict):
-        return {key: masked(item, name if secret else str(key)) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [masked(item, name) for item in value]
-    shown = value in (None, "", NO_KEY, True, False) or (
-        isinstance(value, str) and REFERENCE.fullmatch(value)
-    )
-    return MASK if secret and not shown else value
-
-
-def secrets_in(value: Any, shown: Any = None) -> set[str]:
-    """Return the texts in an entry, list or value that `masked` hides."""
-    shown = masked(value) if shown is None else shown
-    if isinstance(value, dict):
-        return {secret for name in value for secret in secrets_in(value[name], shown[name])}
-    if isinstance(value, (list, tuple)):
-        return {secret for pair in zip(value, shown, strict=True) for secret in secrets_in(*pair)}
-    return {str(value)} if shown == MASK and value != MASK else set()
-
-
-def hide_secrets(text: str, *entries: dict[str, Any]) -> str:
-    """Return a text of somebody else's with every key in it replaced by stars.
-
-    Known are the keys in these entries, those in environment variables that are named like
-    secrets, values that stand beside such a name in quotes, and what looks like a key.
-    """
-    known = {value for name, value in os.environ.items() if SECRET_NAME.search(name) and len(value) > 7}
-    for entry in entries:
-        known |= {secret for secret in secrets_in(resolved(entry)) | secrets_in(entry) if len(secret) > 5}
-    for secret in sorted(known, key=len, reverse=True):
-        in_json = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
-        for written in {secret, repr(secret)[1:-1], *in_json}:
-            text = re.sub(rf"(?<!\w){re.escape(written)}(?!\w)", MASK, text)
-    text = QUOTED.sub(_hide_value, text)
-    return re.sub(rf"(?<!\w){SECRET_VALUE.pattern}[^\s\"',}}\])]*", MASK, text)
-
-
-def _hide_value(found: re.Match[str]) -> str:
-    name, value = found["name"], found["value"]
-    secret = SECRET_NAME.search(name) and value not in ("", NO_KEY, MASK) and not REFERENCE.fullmatch(value)
-    return found[0].replace(value, MASK) if secret else found[0]
 
 
 def parse_config_list(text: str, source: str = "config list") -> ConfigList:
@@ -243,23 +174,6 @@ def filter_config_list(entries: list[dict[str, Any]], filter_dict: dict[str, Any
     return ConfigList(kept)
 
 
-def resolved(value: Any, name: str = "") -> Any:
-    """Return a copy of an entry, or of a value in it, with each `${VARIABLE}` for a key filled in.
-
-    One that is not set stays as it is; `check_config_list` tells.
-    """
-    if isinstance(value, dict):
-        return ConfigEntry({key: resolved(item, str(key)) for key, item in value.items()})
-    if isinstance(value, list):
-        return [resolved(item, name) for item in value]
-    found = variable_of(value, name)
-    if not found or found not in os.environ:
-        return value
-    key = _Resolved(os.environ[found])
-    key.reference = value
-    return key
-
-
 def save_config_list(
     entries: list[dict[str, Any]], path: str | Path | None = None, *, overwrite: bool = False
 ) -> ConfigList:
@@ -313,7 +227,7 @@ def to_json(entries: list[dict[str, Any]]) -> str:
             except (TypeError, ValueError, RecursionError):
                 message = f"{masked(value, name)!r} has no JSON form: pass it at registration instead."
                 raise ConfigListError("config list", [Problem(message, index, name)]) from None
-    return json.dumps(_referring(entries), indent=2, ensure_ascii=False)
+    return json.dumps(referring(entries), indent=2, ensure_ascii=False)
 
 
 def read_source(env_or_file: str | Path) -> tuple[str, str, Path | None]:
@@ -323,6 +237,9 @@ def read_source(env_or_file: str | Path) -> tuple[str, str, Path | None]:
         ConfigListError: there is no such text, or what is there can be no config list.
     """
     name = str(env_or_file)
+    if not name.strip():
+        message = "can't be read: the name is empty. Write that of the file, or of the variable."
+        raise ConfigListError("config list", [Problem(message)])
     value = os.environ.get(name)
     if value and not os.path.exists(value):
         if value.lstrip()[:1] not in tuple("[{("):
@@ -331,38 +248,14 @@ def read_source(env_or_file: str | Path) -> tuple[str, str, Path | None]:
         return value, f"environment variable {name}", None
     path = Path(value or name)
     try:
-        if not name.strip():
-            message = "can't be read: the name is empty. Write that of the file, or of the variable."
-        elif not path.is_file() and path.exists():  # a device or a pipe may never end
-            message = f"can't be read: {str(path)!r} is a folder or a device. Name the file with the list."
-        elif (size := path.stat().st_size) > TOO_LARGE:
-            message = f"{str(path)!r} is {size / 1e6:.0f} MB, no config list. Name the file with the list."
-        else:
-            return path.read_text(encoding="utf-8"), str(path), path
+        return read_text(path), str(path), path
     except FileNotFoundError:
         message = f"neither an environment variable nor a file of this name (looked in {Path.cwd().name!r})."
         if near := difflib.get_close_matches(name, {*os.listdir()} - {name}, 1, 0.7):
             message += f" Is {near[0]!r} meant?"
-    except UnicodeDecodeError:
-        message = "not UTF-8 text. Save it again with the encoding UTF-8."
-    except (OSError, ValueError) as error:  # a name with a zero byte is a ValueError
-        message = f"can't be read: {getattr(error, 'strerror', error)}."
+    except Unreadable as error:
+        message = str(error)
     raise ConfigListError(str(path), [Problem(message)])
-
-
-def variable_of(value: Any, name: str) -> str | None:
-    """Return the environment variable that a field's value stands for, if it is a key's field."""
-    found = REFERENCE.fullmatch(value) if isinstance(value, str) and SECRET_NAME.search(name) else None
-    return found[1] if found else None
-
-
-def _referring(value: Any) -> Any:
-    """Return a copy in which keys that came from variables are references again."""
-    if isinstance(value, dict):
-        return {key: _referring(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_referring(item) for item in value]
-    return value.reference if isinstance(value, _Resolved) else value
 
 
 def _unset(value: Any, name: str = "") -> list[str]:
@@ -375,21 +268,26 @@ def _unset(value: Any, name: str = "") -> list[str]:
     return [found] if found and not os.environ.get(found) else []
 
 
+# What a text that is no JSON looks like, and how to fix it: the first that fits. Each is searched in the
+# parser's own message, then the text with \0 where the parser stopped.
+BROKEN_JSON = [
+    (r"\A[^\n]*\n\s*\0\s*\Z", "empty. Write a list: [{...}]."),
+    (r"\n\0\ufeff", "starts with a byte order mark. Save it as UTF-8 without BOM."),
+    (r"\0,\s*[\]}]|,\s*\0\s*[\]}]", "a comma before the closing bracket. JSON allows none there: delete it."),
+    (r"\AExtra data", "the text goes on after its end. Put one [ ] around all entries, commas between them."),
+    (r"\0([-+]?\.\d|\+\d)", "a number begins with a digit, or a minus: 0.5, not .5."),
+    (r":\s*-?\d+,\s*\0\d", "a decimal comma. JSON writes a point: 0.5."),
+    (r"\0\s*\Z", "the text ends too early. Every bracket needs its partner: a ] or } is missing."),
+]
+
+
 def _why_no_json(text: str, error: json.JSONDecodeError) -> str:
-    """Return what a text that is no JSON looks like, where it goes wrong, and how to mend it."""
+    """Return what a text that is no JSON looks like, where it goes wrong, and how to fix it."""
     where = f"line {error.lineno}, column {error.colno}"
-    if not text.strip():
-        return "empty. Write a list: [{...}]."
-    if text.startswith("\ufeff"):
-        return "starts with a byte order mark. Save it as UTF-8 without BOM."
-    if re.match(r",\s*[\]}]", text[max(0, text.rfind(",", 0, error.pos + 1)) :]):
-        return f"{where}: a comma before the closing bracket. JSON allows none there: delete it."
-    if error.msg == "Extra data":
-        return (
-            f"{where}: the text goes on after its end. Put one [ ] around all entries, commas between them."
-        )
-    if re.match(r"[-+]?\.\d|\+\d", text[error.pos :]):
-        return f"{where}: a number begins with a digit, or a minus: 0.5, not .5."
+    marked = f"{error.msg}\n{text[: error.pos]}\0{text[error.pos :]}"
+    for looks, why in BROKEN_JSON:
+        if re.search(looks, marked, re.DOTALL):
+            return f"{where}: {why}"
     with (
         contextlib.suppress(ValueError, SyntaxError, TypeError, MemoryError, RecursionError),
         warnings.catch_warnings(action="ignore"),  # of a backslash in a path
@@ -399,13 +297,6 @@ def _why_no_json(text: str, error: json.JSONDecodeError) -> str:
             f"{where}: this is Python, not JSON. JSON has double quotes, true, false and null; in Python, "
             "json.dumps(config_list) writes it."
         )
-    before, rest = text[: error.pos], text[error.pos :]
-    if re.search(r":\s*-?\d+,\s*$", before) and rest[:1].isdigit():
-        return f"{where}: a decimal comma. JSON writes a point: 0.5."
-    if rest.startswith("'"):
-        return f"{where}: single quotes. JSON has double quotes."
-    if error.msg == "Expecting ',' delimiter" and not rest.strip():
-        return f"{where}: the text ends too early. Every bracket needs its partner: a ] or }} is missing."
     return f"{where}: not JSON ({error.msg}). Every bracket needs its partner, every text double quotes."
 
 
@@ -519,20 +410,3 @@ def _known_fields() -> frozenset[str]:
 
 def digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
-
-
-def write_atomically(path: Path, content: str | bytes, *, private: bool = True) -> None:
-    """Write to a new file, readable by its owner alone if `private`, and put it in the old one's place.
-
-    Nobody ever sees half a file, and a link stays a link.
-    """
-    path, mode = path.resolve(), 0o600 if private else 0o666
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    try:
-        with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
-            file.write(content.encode() if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

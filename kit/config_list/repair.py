@@ -11,14 +11,8 @@ from typing import Any
 
 import json_repair
 
-from kit.config_list import (
-    OLD_NAMES,
-    ConfigList,
-    ConfigListError,
-    hide_secrets,
-    parse_config_list,
-    to_json,
-)
+from kit.config_list.lists import OLD_NAMES, ConfigList, ConfigListError, parse_config_list, to_json
+from kit.config_list.secrets import hide_secrets
 
 
 def repair(text: str) -> ConfigList | None:

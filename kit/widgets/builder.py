@@ -16,11 +16,12 @@ from ipywidgets.widgets.widget_description import DescriptionStyle
 from ipywidgets.widgets.widget_selection import _Selection
 from ipywidgets.widgets.widget_string import LabelStyle, TextStyle
 
-from kit.config_list import MASK, ConfigList, ConfigListError, Problem, hide_secrets, masked, resolved
-from kit.editor import EXTRA, ConfigListEditor, Row
-from kit.fields import CUSTOM, FIELDS, KEY, VALUES, Field, guess, kind_of_entry, limits, presets
-from kit.trial import QUESTION
+from kit.config_list.fields import CUSTOM, FIELDS, KEY, VALUES, Field, guess, kind_of_entry, limits, presets
+from kit.config_list.lists import ConfigList, ConfigListError, Problem
+from kit.config_list.secrets import MASK, hide_secrets, masked, resolved
+from kit.widgets.editor import EXTRA, ConfigListEditor, Row
 from kit.widgets.parts import CopyableText, StatusLine, close_all
+from kit.widgets.trial import QUESTION
 
 MORE = "More fields"
 # A key that its name tells, without quotes: my_key = ...

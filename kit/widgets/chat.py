@@ -10,8 +10,8 @@ from typing import Any
 import anywidget
 import traitlets
 
-from kit.chat import Conversation, Message
-from kit.config_list import hide_secrets
+from kit.config_list.secrets import hide_secrets
+from kit.widgets.conversation import Conversation, Message
 
 PAUSE = 0.05  # seconds between two drawings of a growing reply
 

@@ -1,9 +1,8 @@
-"""What can be known of a model client class without running it, and of a model without loading it."""
+"""What can be known of a model client class by reading its source: what it takes, and how to write it out."""
 
 from __future__ import annotations
 
 import ast
-import contextlib
 import functools
 import importlib.util
 import inspect
@@ -15,7 +14,6 @@ from types import ModuleType
 from typing import Any
 
 import kit
-from kit.registration import PROTOCOL
 
 # Given by AutoGen or with every call, so that they are no fields to fill in.
 NOT_IN_ENTRIES = {"messages", "tools", "functions", "model_client_cls"}
@@ -39,16 +37,6 @@ def notebook() -> dict[str, Any]:
 
     shell = get_ipython()  # type: ignore[no-untyped-call]
     return shell.user_ns if shell else {}
-
-
-def model_clients(namespace: dict[str, Any]) -> dict[str, type]:
-    """Return the classes in a namespace that have the four methods of a model client, by name."""
-    found = [
-        value for name, value in namespace.items() if isinstance(value, type) and not name.startswith("_")
-    ]
-    return {
-        cls.__name__: cls for cls in found if all(callable(getattr(cls, name, None)) for name in PROTOCOL)
-    }
 
 
 def kit_clients() -> list[str]:
@@ -115,50 +103,6 @@ def written_out(
         min([node, *node.decorator_list], key=_line).lineno - 1 : node.end_lineno
     ]
     return imports, [*definitions, "\n".join(lines)]
-
-
-def what_loading_takes(entry: dict[str, Any]) -> str:
-    """Return size, free memory and device in a sentence, for an entry whose model is a folder here.
-
-    Sizes in GB are 1e9 bytes. Nothing is loaded and no network is asked.
-    """
-    import psutil
-
-    name = str(entry.get("model") or "")
-    folder = _model_folder(name)
-    if folder is None:
-        where = "to be fetched from the model hub first" if name.count("/") == 1 else "not on this machine"
-        return f"{name!r} is {where}: its size is not known here."
-    size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
-    if not size:
-        return f"{name!r} has no safetensors, the only weights that are loaded."
-    free = psutil.virtual_memory().available
-    device = entry.get("device") or "auto"
-    if device == "auto":
-        torch = sys.modules.get("torch")
-        device = "the fastest device here"
-        if torch:
-            device = (
-                "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-            )
-    short = " That may not fit: choose a smaller model." if size > free else ""
-    return (
-        f"Loading takes {size / 1e9:.2f} GB (twice that where bfloat16 becomes float32); "
-        f"{free / 1e9:.1f} GB of memory are free. It runs on {device}.{short}"
-    )
-
-
-def _model_folder(name: str) -> Path | None:
-    """Return the folder of a model, its own or the one in the model hub's cache, None if there is none."""
-    from huggingface_hub import try_to_load_from_cache
-
-    with contextlib.suppress(OSError, RuntimeError, ValueError):  # what can be no path, or no name
-        folder = Path(name).expanduser()
-        if (folder / "config.json").is_file():
-            return folder
-        found = try_to_load_from_cache(name, "config.json")
-        return Path(found).parent if isinstance(found, str) else None
-    return None
 
 
 def _text_around(value: Any) -> str | None:

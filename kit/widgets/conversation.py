@@ -14,9 +14,10 @@ from autogen import ConversableAgent, UserProxyAgent
 from autogen.code_utils import content_str
 from autogen.io.base import IOStream
 
-from kit.config_list import hide_secrets
-from kit.diagnosis import diagnose, explain
-from kit.report import Finding
+from kit.agents.inside import clients_of, entries_of
+from kit.checks.diagnose import diagnose, explain
+from kit.checks.report import Finding
+from kit.config_list.secrets import hide_secrets
 
 YOU = "You"
 TOOL_TURNS = 20  # of one agent that calls and runs its tools, at most, before you speak again
@@ -186,7 +187,7 @@ class Conversation:
     @contextmanager
     def _listening(self) -> Iterator[None]:
         """Hear who speaks in a group, and the pieces of clients with `on_text`; then leave no trace."""
-        clients = [client for agent in self._agents for client in _clients(agent)]
+        clients = [client for agent in self._agents for client in clients_of(agent)]
         before = {id(client): (client, client.on_text) for client in clients if hasattr(client, "on_text")}
         hooks: list[tuple[list[Any], Any]] = []
         for agent in self._agents if self._group else []:
@@ -254,7 +255,7 @@ class Conversation:
         )
         if message.stopped:
             message.sent = {"role": "assistant", "content": message.text} if message.text else None
-        elif not message.text and (message.sent is None or not _clients(agent)):
+        elif not message.text and (message.sent is None or not clients_of(agent)):
             self.messages.remove(message)  # nothing was said
         self.growing = None
         self._changed()
@@ -275,7 +276,8 @@ class Conversation:
         self._close()
         for message in self.messages[start:]:
             message.sent = None
-        finding = replace(finding, message=hide_secrets(finding.message, *self._entries()))
+        entries = [entry for agent in [*self._agents, self.agent] for entry in entries_of(agent)]
+        finding = replace(finding, message=hide_secrets(finding.message, *entries))
         text = f"✖ {finding.message}\nFix: {finding.fix}"
         self.messages.append(Message(speaker, text, "error", finding=finding))
 
@@ -287,19 +289,11 @@ class Conversation:
             return explain(error)
 
     def _silence(self) -> Finding:
-        if not any(map(_clients, self._agents)):
+        if not any(map(clients_of, self._agents)):
             message = f"{self.agent.name} has no model to answer with."
             return Finding("no-model", message, "Make it with llm_config=LLMConfig(entry).", 2)
         fix = "Look at its is_termination_msg and max_consecutive_auto_reply; a group also has max_round."
         return Finding("no-reply", f"{self.agent.name} gave no reply.", fix, 4)
-
-    def _entries(self) -> list[dict[str, Any]]:
-        """Return the entries of everybody here."""
-        found = []
-        for agent in [*self._agents, self.agent]:
-            for entry in (agent.llm_config or {"config_list": []})["config_list"]:
-                found.append(entry.model_dump() if hasattr(entry, "model_dump") else dict(entry))
-        return found
 
 
 class _Stream:
@@ -318,10 +312,6 @@ class _Stream:
 
     def input(self, prompt: str = "", *, password: bool = False) -> str:
         return ""  # a human in the group skips: you speak when the others are done
-
-
-def _clients(agent: Any) -> list[Any]:
-    return getattr(getattr(agent, "client", None), "_clients", None) or []
 
 
 def _used(agent: Any) -> Usage:

@@ -14,35 +14,28 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from kit import config_list as lists
-from kit.config_list import (
-    MASK,
-    NO_KEY,
-    REFERENCE,
-    ConfigEntry,
-    ConfigList,
-    ConfigListConflict,
-    ConfigListError,
-    Problem,
-    masked,
-)
-from kit.fields import (
+from kit.agents.register import register_model_clients
+from kit.checks.protocol import model_clients
+from kit.config_list import lists
+from kit.config_list.fields import (
     CUSTOM,
     IN_FORM,
     KEY,
     Field,
     kind_of,
     kind_of_entry,
-    local_folders,
     presets,
     text_of,
     value_of,
 )
-from kit.inspection import ClassFacts, facts, kit_clients, model_clients, notebook, what_loading_takes
-from kit.program import program
-from kit.registration import register_model_clients
-from kit.repair import diff, repair
-from kit.trial import QUESTION, Trial, argument, served_models, try_entry
+from kit.config_list.lists import ConfigList, ConfigListConflict, ConfigListError, Problem
+from kit.config_list.repair import diff, repair
+from kit.config_list.secrets import MASK, NO_KEY, REFERENCE, ConfigEntry, hide_secrets, masked
+from kit.files import write_atomically
+from kit.models import local_folders, what_loading_takes
+from kit.widgets.classes import ClassFacts, facts, kit_clients, notebook
+from kit.widgets.program import program
+from kit.widgets.trial import QUESTION, Trial, argument, served_models, try_entry
 
 EXTRA = "other fields"
 UNDO_STEPS = 100
@@ -53,7 +46,7 @@ Place = tuple[str, ...]  # the way to a value in an entry: ("params", "max_lengt
 
 @dataclass(frozen=True)
 class Row:
-    """A field without a place of its own in the form. `kind` is a name in `kit.fields.VALUES`.
+    """A field without a place of its own in the form. `kind` is a name in `kit.config_list.fields.VALUES`.
 
     Not `present` are those that the entry's class reads and the entry lacks.
     """
@@ -445,7 +438,7 @@ class ConfigListEditor:
     # Trying -------------------------------------------------------------------------------------
 
     def try_it(self, message: str = QUESTION) -> Trial:
-        """Ask the selected entry something, with an agent of its own; see `kit.trial.try_entry`."""
+        """Ask the selected entry something, with an agent of its own; see `kit.widgets.trial.try_entry`."""
         entry = self.entry or {}
         return try_entry(
             entry, self.arguments.get(str(entry.get("model_client_cls")), {}), self.namespace, message
@@ -459,7 +452,7 @@ class ConfigListEditor:
 
     def set_path(self, path: str) -> None:
         """Name the file to load from and save to."""
-        self.path = lists.hide_secrets(path)
+        self.path = hide_secrets(path)
         self._changed()
 
     def load(self, path: str | Path | None = None) -> None:
@@ -510,7 +503,7 @@ class ConfigListEditor:
             return
         if before is not None:
             backup = target.with_name(f"{target.name}.bak")
-            lists.write_atomically(backup, before)
+            write_atomically(backup, before)
         self.entries, self.path = saved, str(target)
         self._stored, self.question = self._text(), None
         for state in (*self._past, *self._future):  # a list that had no file yet has this one now

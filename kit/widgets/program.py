@@ -6,9 +6,9 @@ import pprint
 import textwrap
 from typing import Any
 
-from kit.config_list import MASK, masked, variable_of
-from kit.fields import AZURE
-from kit.inspection import kit_clients, written_out
+from kit.config_list.fields import AZURE
+from kit.config_list.secrets import MASK, masked, variable_of
+from kit.widgets.classes import kit_clients, written_out
 
 STEPS = """\
 {imports}# Step 1: the model client class

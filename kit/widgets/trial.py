@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import kit
-from kit.config_list import hide_secrets, resolved
-from kit.diagnosis import diagnose, explain
-from kit.inspection import kit_clients, model_clients
-from kit.report import Finding, Report
+from kit.checks.diagnose import diagnose, explain
+from kit.checks.protocol import model_clients
+from kit.checks.report import Finding, Report
+from kit.config_list.secrets import hide_secrets, resolved
+from kit.widgets.classes import kit_clients
 
 QUESTION = "What is the capital of France?"
 

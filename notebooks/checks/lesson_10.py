@@ -90,7 +90,7 @@ def _error(entry):
     """Return what the server of the class, or the package openai before it, would say to an entry."""
     from openai.resources.chat.completions import Completions
 
-    from kit.door import Refused, Rules, check_request
+    from kit.classroom.gate import Refused, Rules, check_request
 
     if not isinstance(entry, dict):
         return f"an entry is a dict, not {entry!r}."

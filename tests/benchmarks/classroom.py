@@ -30,9 +30,9 @@ from typing import Any
 
 import psutil
 
-from kit.serve import model_folder
+from kit.classroom.serve import model_folder
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "serving"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "classroom"))
 from class_server import ClassServer, class_server  # noqa: E402
 
 SHORT = "You are a helpful assistant."

@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "classroom"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "notebooks" / "classroom"))
 from class_hub import Hub, class_hub, install_proxy  # noqa: E402
 
 MIB = 2**20

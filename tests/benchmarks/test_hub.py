@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "classroom"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "notebooks" / "classroom"))
 from class_hub import can_hide, closed  # noqa: E402
 
 

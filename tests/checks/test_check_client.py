@@ -19,7 +19,7 @@ from kit import (
     check_model_client,
     tool_call,
 )
-from kit.registration import PROTOCOL
+from kit.agents.register import PROTOCOL
 
 ENTRY = {"model": "m", "model_client_cls": "Mine"}
 

@@ -12,7 +12,7 @@ from unittest.mock import MagicMock
 import pytest
 from autogen import AssistantAgent, GroupChat, GroupChatManager, LLMConfig, ModelClient, UserProxyAgent
 
-import kit.diagnosis
+import kit.checks.diagnose
 from kit import (
     DummyModelClient,
     RecordingModelClient,
@@ -20,9 +20,9 @@ from kit import (
     register_model_clients,
     tool_call,
 )
-from kit.diagnosis import agent_of, diagnose, explain
-from kit.errors import _rules
-from kit.registration import PROTOCOL
+from kit.agents.register import PROTOCOL
+from kit.checks.diagnose import agent_of, diagnose, explain
+from kit.checks.explain import _rules
 
 pytestmark = pytest.mark.usefixtures("folder")
 DUMMY = {"model": "dummy", "model_client_cls": "DummyModelClient"}
@@ -792,23 +792,23 @@ def test_no_explanation_shows_a_key(monkeypatch):
 
 
 def test_two_packages_that_own_autogen(monkeypatch):
-    monkeypatch.setattr(kit.diagnosis, "_owners", lambda: ["autogen", "pyautogen"])
+    monkeypatch.setattr(kit.checks.diagnose, "_owners", lambda: ["autogen", "pyautogen"])
     first = diagnose().findings[0]
     assert (first.code, first.step) == ("two-autogens", 0)
     assert "pip uninstall -y autogen pyautogen" in first.fix
 
 
 def test_no_package_that_owns_autogen(monkeypatch):
-    monkeypatch.setattr(kit.diagnosis, "_owners", list)
+    monkeypatch.setattr(kit.checks.diagnose, "_owners", list)
     versions = {"autogen-agentchat": "0.7.5", "openai": "2"}
-    monkeypatch.setattr(kit.diagnosis, "_version", versions.get)
+    monkeypatch.setattr(kit.checks.diagnose, "_version", versions.get)
     first = diagnose().findings[0]
     assert first.code == "no-autogen"
     assert "autogen-agentchat 0.7.5 has none" in first.message
 
 
 def test_no_openai(monkeypatch):
-    monkeypatch.setattr(kit.diagnosis, "_version", {"autogen": "0.14.1"}.get)
+    monkeypatch.setattr(kit.checks.diagnose, "_version", {"autogen": "0.14.1"}.get)
     assert diagnose().findings[0].code == "no-openai"
 
 

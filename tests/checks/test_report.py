@@ -8,8 +8,8 @@ import pytest
 from autogen import AssistantAgent, LLMConfig
 
 from kit import Finding, Report, diagnose
-from kit.diagnosis import explain
-from kit.report import LONGEST
+from kit.checks.diagnose import explain
+from kit.checks.report import LONGEST
 
 pytestmark = pytest.mark.usefixtures("folder")
 DUMMY = {"model": "dummy", "model_client_cls": "DummyModelClient"}

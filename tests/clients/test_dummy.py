@@ -7,8 +7,8 @@ import time
 import pytest
 from openai.types.chat import ChatCompletion
 
+from kit.checks.explain import explain
 from kit.clients.dummy import DummyModelClient, tool_call
-from kit.errors import explain
 
 ENTRY = {"model": "dummy", "model_client_cls": "DummyModelClient"}
 HELLO = [{"role": "user", "content": "Hello there"}]

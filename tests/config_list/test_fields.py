@@ -2,10 +2,22 @@
 
 import pytest
 
-from kit.config_list import check_config_list
-from kit.fields import AZURE, CUSTOM, FIELDS, IN_FORM, KEY, OPENAI, VALUES, guess, kind_of, kind_of_entry
+from kit.config_list.fields import (
+    AZURE,
+    CUSTOM,
+    FIELDS,
+    IN_FORM,
+    KEY,
+    OPENAI,
+    VALUES,
+    guess,
+    kind_of,
+    kind_of_entry,
+)
+from kit.config_list.lists import check_config_list
 
-from kit.fields import limits, local_folders, presets, text_of, value_of  # isort: skip
+from kit.config_list.fields import limits, presets, text_of, value_of  # isort: skip
+from kit.models import local_folders  # isort: skip
 
 pytestmark = pytest.mark.usefixtures("folder")
 FIELD = {field.name: field for field in FIELDS}

@@ -7,7 +7,7 @@ import warnings
 import pytest
 from autogen import LLMConfig
 
-from kit.config_list import ConfigListError, check_config_list, load_config_list, parse_config_list
+from kit.config_list.lists import ConfigListError, check_config_list, load_config_list, parse_config_list
 
 pytestmark = pytest.mark.usefixtures("folder")
 DUMMY = {"model": "dummy", "model_client_cls": "DummyModelClient"}
@@ -35,7 +35,7 @@ def refusal(call, *arguments, **options):
         ("[{'model': 'a'},]", "this is Python, not JSON"),
         ('[{"model": "a", "n": .5}]', "line 1, column 22: a number begins with a digit"),
         ('[{"model": "a", "n": 0,5}]', "line 1, column 24: a decimal comma. JSON writes a point: 0.5."),
-        ('[{"model": \'a\', "stream": true}]', "line 1, column 12: single quotes. JSON has double quotes."),
+        ('[{"model": \'a\', "stream": true}]', "line 1, column 12: not JSON (Expecting value)."),
         ('[{"model": "a"}', "the text ends too early"),
         ('[\n  {"model": "a",}\n]', "a comma before the closing bracket"),
         ('[\n  {"model": "a"},\n]', "a comma before the closing bracket. JSON allows none there: delete it."),
@@ -213,7 +213,7 @@ def test_a_pipe_is_not_waited_for(folder):
 
 def test_a_file_that_is_too_large_is_not_read(folder):
     write([{**DUMMY, "filling": "x" * 2_000_000}])
-    assert "'OAI_CONFIG_LIST' is 2 MB, no config list. Name the file" in refusal(load_config_list)
+    assert "'OAI_CONFIG_LIST' is 2 MB: too large. Name the right file." in refusal(load_config_list)
 
 
 def test_an_empty_name_and_one_that_is_nearly_right_are_told():

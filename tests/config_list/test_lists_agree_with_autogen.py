@@ -3,7 +3,7 @@
 import pytest
 from autogen import ConversableAgent, LLMConfig
 
-from kit.config_list import ConfigListError, load_config_list
+from kit.config_list.lists import ConfigListError, load_config_list
 
 pytestmark = pytest.mark.usefixtures("folder")
 

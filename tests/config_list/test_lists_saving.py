@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from kit.config_list import ConfigEntry, ConfigListError, load_config_list, save_config_list
+from kit.config_list.lists import ConfigListError, load_config_list, save_config_list
+from kit.config_list.secrets import ConfigEntry
 
 pytestmark = pytest.mark.usefixtures("folder")
 DUMMY = {"model": "dummy", "model_client_cls": "DummyModelClient"}
@@ -147,7 +148,7 @@ def test_a_folder_that_is_missing_or_in_the_way_is_told_by_its_name(folder, over
 # One process loads AutoGen, then forks a writer for each round and kills it in the middle of its work.
 KILLED_WRITERS = """
 import json, os, random, signal, sys, time
-from kit.config_list import save_config_list
+from kit.config_list.lists import save_config_list
 
 lists = [[{"model": name, "model_client_cls": "C", "filling": name * 400_000}] for name in "ab"]
 save_config_list(lists[0], "list.json")

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from kit.config_list import ConfigEntry, parse_config_list
-from kit.repair import diff, repair
+from kit.config_list.lists import parse_config_list
+from kit.config_list.repair import diff, repair
+from kit.config_list.secrets import ConfigEntry
 
 A = {"model": "a", "model_client_cls": "C"}
 B = {"model": "b", "model_client_cls": "C"}

@@ -12,17 +12,11 @@ from IPython.lib.pretty import pretty
 from ipywidgets.embed import dependency_state
 
 from kit import ConfigListBuilder, register_model_clients
-from kit.config_list import (
-    ConfigListError,
-    hide_secrets,
-    load_config_list,
-    masked,
-    parse_config_list,
-    save_config_list,
-)
-from kit.diagnosis import diagnose, explain
-from kit.editor import EXTRA, ConfigListEditor
-from kit.fields import FIELDS
+from kit.checks.diagnose import diagnose, explain
+from kit.config_list.fields import FIELDS
+from kit.config_list.lists import ConfigListError, load_config_list, parse_config_list, save_config_list
+from kit.config_list.secrets import hide_secrets, masked
+from kit.widgets.editor import EXTRA, ConfigListEditor
 
 pytestmark = pytest.mark.usefixtures("folder")
 KEY = "sk-recognisable"

@@ -8,7 +8,7 @@ import pytest
 
 from kit import DummyModelClient
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "notebooks"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "notebooks"))
 import checks  # noqa: E402
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = ROOT / "notebooks"
 GLOSSARY, GUIDE = NOTEBOOKS / "GLOSSARY.md", NOTEBOOKS / "INSTRUCTOR.md"
 LESSONS = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))

@@ -14,7 +14,7 @@ import pytest
 from kit import check_model_client
 from kit.templates import templates
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 CLIENTS, PROGRAMS = ROOT / "kit" / "clients", ROOT / "kit" / "templates"
 ALL = templates()
 HUB_NAME = '"HuggingFaceTB/SmolLM2-1.7B-Instruct"'

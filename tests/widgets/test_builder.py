@@ -11,8 +11,8 @@ from ipywidgets.embed import dependency_state
 from ipywidgets.widgets.widget import _instances
 
 from kit import ConfigListBuilder, ConfigListError, DummyModelClient, register_model_clients
-from kit.editor import EXTRA
-from kit.fields import FIELDS
+from kit.config_list.fields import FIELDS
+from kit.widgets.editor import EXTRA
 
 pytestmark = pytest.mark.usefixtures("folder")
 DUMMY = {"model": "dummy", "model_client_cls": "DummyModelClient"}

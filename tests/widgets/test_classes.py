@@ -2,12 +2,11 @@
 
 import subprocess
 import sys
-from types import SimpleNamespace
 
-import psutil
 import pytest
 
-from kit.inspection import facts, kit_clients, model_clients, notebook, what_loading_takes
+from kit.checks.protocol import model_clients
+from kit.widgets.classes import facts, kit_clients, notebook
 
 pytestmark = pytest.mark.usefixtures("folder")
 METHODS = """
@@ -190,7 +189,7 @@ def test_outside_of_a_notebook_there_are_no_variables():
 
 def test_the_kits_classes_are_read_without_torch_autogen_or_transformers():
     program = (
-        "import sys; from kit.inspection import *\n"
+        "import sys; from kit.widgets.classes import *\n"
         "print({name: facts(name, {}) for name in kit_clients()})\n"
         "print({'torch', 'transformers', 'autogen', 'openai'} & set(sys.modules))"
     )
@@ -208,81 +207,3 @@ def test_what_the_kits_classes_take_is_what_they_take():
     assert dummy.fields[("params", "replies")] == "'This is a dummy reply.'"
     hugging_face = facts("HuggingFaceModelClient", {})
     assert {("device",), ("dtype",), ("quantization",), ("prefix_cache",)} <= set(hugging_face.fields)
-
-
-# What loading a model takes
-
-
-@pytest.fixture
-def memory(monkeypatch):
-    def free(amount):
-        monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=amount))
-
-    return free
-
-
-@pytest.fixture
-def model(folder):
-    """A folder with two files of weights, 3 MB together, and something else."""
-    (folder / "my model").mkdir()
-    (folder / "my model" / "config.json").write_text("{}")
-    for name, size in (("1.safetensors", 1_000_000), ("2.safetensors", 2_000_000), ("x.bin", 9_000_000)):
-        (folder / "my model" / name).write_bytes(b"\0" * size)
-    return "my model"
-
-
-def test_a_folder_tells_its_size_and_what_is_free(model, memory):
-    memory(8_000_000_000)
-    assert what_loading_takes({"model": model, "device": "cpu"}) == (
-        "Loading takes 0.00 GB (twice that where bfloat16 becomes float32); "
-        "8.0 GB of memory are free. It runs on cpu."
-    )
-
-
-@pytest.mark.parametrize(("free", "fits"), [(3_000_001, True), (3_000_000, True), (2_999_999, False)])
-def test_a_model_that_is_too_big_for_the_memory_is_told(model, memory, free, fits):
-    memory(free)
-    told = what_loading_takes({"model": model, "device": "cpu"})
-    assert told.endswith("It runs on cpu.") == fits
-    assert told.endswith("That may not fit: choose a smaller model.") != fits
-
-
-@pytest.mark.parametrize("device", [None, "auto", ""])
-def test_without_a_device_the_fastest_is_named_once_torch_is_there(model, memory, device, monkeypatch):
-    memory(10**10)
-    monkeypatch.setitem(sys.modules, "torch", None)
-    told = what_loading_takes({"model": model, "device": device})
-    assert told.endswith("It runs on the fastest device here.")
-    backends = SimpleNamespace(mps=SimpleNamespace(is_available=lambda: True))
-    cuda = SimpleNamespace(is_available=lambda: False)
-    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda, backends=backends))
-    assert what_loading_takes({"model": model}).endswith("It runs on mps.")
-
-
-def test_a_folder_without_safetensors_says_so(folder):
-    (folder / "config.json").write_text("{}")
-    assert what_loading_takes({"model": "."}) == "'.' has no safetensors, the only weights that are loaded."
-
-
-def test_a_model_in_the_hubs_cache_is_found_without_a_network(folder, memory, monkeypatch):
-    from huggingface_hub import constants
-
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder / "hub"))
-    snapshot = folder / "hub" / "models--some--model" / "snapshots" / "abc"
-    snapshot.mkdir(parents=True)
-    (snapshot.parents[1] / "refs").mkdir()
-    (snapshot.parents[1] / "refs" / "main").write_text("abc")
-    (snapshot / "config.json").write_text("{}")
-    (snapshot / "model.safetensors").write_bytes(b"\0" * 20_000_000)
-    memory(10**10)
-    assert what_loading_takes({"model": "some/model"}).startswith("Loading takes 0.02 GB")
-    told = what_loading_takes({"model": "some/other"})
-    assert told == "'some/other' is to be fetched from the model hub first: its size is not known here."
-
-
-@pytest.mark.parametrize(
-    "name", ["nothing-here", "", "a/b/c", "~nobody-here", "x" * 300, "y" * 5000, "\0", 5, None, ["a"]]
-)
-def test_a_name_that_is_no_model_here_is_told_and_raises_nothing(name):
-    assert what_loading_takes({"model": name}).endswith("is not on this machine: its size is not known here.")
-    assert "not known" in what_loading_takes({})

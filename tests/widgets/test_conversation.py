@@ -14,7 +14,7 @@ from openai.types.chat.chat_completion_message_function_tool_call import (
 )
 
 from kit import DummyModelClient, HuggingFaceModelClient
-from kit.chat import Conversation, Message, Usage
+from kit.widgets.conversation import Conversation, Message, Usage
 
 ENDLESS = "word " * 2000  # ten seconds of it, if nobody stops it
 

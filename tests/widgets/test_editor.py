@@ -6,9 +6,9 @@ import subprocess
 
 import pytest
 
-from kit.config_list import ConfigListError
-from kit.editor import EXTRA, ConfigListEditor
-from kit.fields import FIELDS, presets
+from kit.config_list.fields import FIELDS, presets
+from kit.config_list.lists import ConfigListError
+from kit.widgets.editor import EXTRA, ConfigListEditor
 
 pytestmark = pytest.mark.usefixtures("folder")
 FIELD = {field.name: field for field in FIELDS}

@@ -18,10 +18,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from kit.config_list import MASK, ConfigListError, check_config_list, masked, parse_config_list, to_json
-from kit.editor import ConfigListEditor, join, split
-from kit.fields import FIELDS, KEY, kind_of, presets, text_of, value_of
-from kit.repair import diff, repair
+from kit.config_list.fields import FIELDS, KEY, kind_of, presets, text_of, value_of
+from kit.config_list.lists import ConfigListError, check_config_list, parse_config_list, to_json
+from kit.config_list.repair import diff, repair
+from kit.config_list.secrets import MASK, masked
+from kit.widgets.editor import ConfigListEditor, join, split
 
 MANY = settings(max_examples=150, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 FEW = settings(MANY, max_examples=60, stateful_step_count=40)

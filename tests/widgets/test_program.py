@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from kit.editor import ConfigListEditor
-from kit.fields import FIELDS, presets
+from kit.config_list.fields import FIELDS, presets
+from kit.widgets.editor import ConfigListEditor
 
 pytestmark = pytest.mark.usefixtures("folder")
 CLASS = next(field for field in FIELDS if field.name == "model_client_cls")

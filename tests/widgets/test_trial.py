@@ -8,8 +8,8 @@ import openai
 import pytest
 
 from kit import DummyModelClient
-from kit.editor import ConfigListEditor
-from kit.trial import Trial, argument, served_models, try_entry
+from kit.widgets.editor import ConfigListEditor
+from kit.widgets.trial import Trial, argument, served_models, try_entry
 
 pytestmark = pytest.mark.usefixtures("folder")
 DUMMY = {"model": "dummy", "model_client_cls": "DummyModelClient", "params": {"replies": "Ahoy, captain!"}}

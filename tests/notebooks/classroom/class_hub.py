@@ -23,7 +23,7 @@ from typing import Any
 import httpx
 import psutil
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 CONFIG = ROOT / "notebooks" / "classroom" / "jupyterhub_config.py"
 PROXY = "configurable-http-proxy@5.3.0"
 PASSWORD, ADMIN_PASSWORD = "for the class", "for the teacher alone, and long enough"

@@ -26,9 +26,9 @@ import pytest
 import yaml
 
 import kit
-from kit.serve import NAME
+from kit.classroom.serve import NAME
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 FOLDER = ROOT / "notebooks" / "classroom"
 DOCKERFILE, CHART, VLLM, RAY, CLUSTER = (
     FOLDER / name

@@ -1,0 +1,1 @@
+"""Agents: what AutoGen keeps inside, and how classes get there."""

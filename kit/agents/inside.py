@@ -1,0 +1,189 @@
+"""What AutoGen keeps inside of its agents: the one file of the kit that knows AutoGen's private names.
+
+AutoGen has no public way to see which client stands in which place, or to replace one; what is here was
+read off autogen 0.14.1. Nothing here runs a client or a model.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+PROTOCOL = ("create", "message_retrieval", "cost", "get_usage")  # what a model client has (ModelClient)
+
+
+@dataclass(frozen=True)
+class Registration:
+    """What became of one entry: its place in the agent's list, and the client there now, if any."""
+
+    agent: str
+    entry: int
+    model: str
+    class_name: str
+    client: Any = None
+
+    def __str__(self) -> str:
+        state = "ready" if self.client is not None else "NOT registered: pass this class too, before the chat"
+        return f"{self.agent}, entry {self.entry} ({self.model}): {self.class_name} {state}"
+
+
+def has(subject: Any, *names: str) -> bool:
+    """Return whether an object has attributes, without running any of its code."""
+    return all(inspect.getattr_static(subject, name, None) is not None for name in names)
+
+
+def is_agent(subject: Any) -> bool:
+    """Return whether an object is an agent that could answer with a model."""
+    return has(subject, "generate_reply", "client", "_name")
+
+
+# An agent's entries and clients
+
+
+def clients_of(agent: Any) -> list[Any]:
+    """Return AutoGen's own list of an agent's clients, one for each entry: to replace one, set an item.
+
+    Where none is registered yet, there is a placeholder. An agent without a model has an empty list.
+    """
+    return getattr(getattr(agent, "client", None), "_clients", None) or []
+
+
+def entries_of(agent: Any) -> list[dict[str, Any]]:
+    return listed(getattr(agent, "llm_config", None))
+
+
+def listed(config: Any) -> list[dict[str, Any]]:
+    """Return the entries of an llm_config, none where it is False."""
+    return [plain(entry) for entry in (config.get("config_list") if has(config, "get") else None) or []]
+
+
+def plain(entry: Any) -> dict[str, Any]:
+    """Return an entry as a dict; in an LLMConfig it is a pydantic model."""
+    return entry.model_dump() if hasattr(entry, "model_dump") else dict(entry)
+
+
+def places_of(agent: Any) -> list[Registration]:
+    """Return the entries of an agent that name a class, each with the client in its place, if any."""
+    entries = entries_of(agent)
+    places = []
+    for index, client in enumerate(clients_of(agent)):
+        empty = type(client).__name__ == "PlaceHolderClient"
+        entry = client.config if empty else entries[index] if index < len(entries) else {}
+        if name := entry.get("model_client_cls"):
+            model = str(entry.get("model"))
+            places.append(Registration(agent.name, index, model, name, None if empty else client))
+    return places
+
+
+# Groups, and the hidden agent that selects the next speaker
+
+
+def group_of(agent: Any) -> Any:
+    """Return the group that a manager's chats are held in, None for an agent that is no manager."""
+    return next(iter([*_copies(agent), getattr(agent, "groupchat", None)]), None)
+
+
+def _copies(manager: Any) -> list[Any]:
+    """Return the copies of its group that a manager made for its reply functions: these hold the chat."""
+    group = getattr(manager, "groupchat", None)
+    configs = [reply["config"] for reply in _replies(manager)] if group else []
+    return [config for config in configs if isinstance(config, type(group))]
+
+
+def _replies(agent: Any) -> list[dict[str, Any]]:
+    return getattr(agent, "_reply_func_list", [])
+
+
+def everybody(agents: Iterable[Any]) -> list[Any]:
+    """Return the agents, with all who take part in their group chats and nested chats, managers last."""
+    found: list[Any] = []
+
+    def visit(agent: Any) -> None:
+        if any(agent is other for other in [*found, *on_the_way]):
+            return
+        on_the_way.append(agent)
+        group = group_of(agent)
+        for other in [*(group.agents if group else []), *_nested(agent)]:
+            visit(other)
+        found.append(agent)
+
+    on_the_way: list[Any] = []
+    for agent in agents:
+        visit(agent)
+    return found
+
+
+def _nested(agent: Any) -> list[Any]:
+    """Return the agents of the chats that `register_nested_chats` has hung on a reply."""
+    queues = []
+    for reply in _replies(agent):
+        function = reply["reply_func"]
+        names = getattr(getattr(function, "__code__", None), "co_freevars", ())
+        cells = dict(zip(names, getattr(function, "__closure__", None) or (), strict=False))
+        if "chat_queue" in cells:
+            queues += cells["chat_queue"].cell_contents
+    return [chat[role] for chat in queues for role in ("sender", "recipient") if chat.get(role)]
+
+
+def selector_config(manager: Any) -> Any:
+    """Return the llm_config of the agent that AutoGen makes anew each time a speaker is to be selected.
+
+    None where no model selects, or there is none to do it.
+    """
+    group = group_of(manager)
+    if not group or str(group.speaker_selection_method).lower() != "auto":
+        return None
+    return group.select_speaker_auto_llm_config or manager.llm_config or None
+
+
+def selector_classes(manager: Any) -> dict[str, type]:
+    """Return the classes that were given for that agent, by name."""
+    given = group_of(manager).select_speaker_auto_model_client_cls or []
+    return {cls.__name__: cls for cls in (given if isinstance(given, list) else [given])}
+
+
+def set_selector(manager: Any, config: Any, classes: Iterable[type]) -> None:
+    """Give that agent an llm_config and the classes that AutoGen is to register on it.
+
+    AutoGen passes them no constructor arguments, and ignores the classes where the config is not set.
+    """
+    for group in [manager.groupchat, *_copies(manager)]:
+        group.select_speaker_auto_llm_config = config
+        group.select_speaker_auto_model_client_cls = list(classes)
+
+
+def selector_places(manager: Any) -> list[Registration]:
+    """Return the entries of that agent that name a class, each with the class it will have, if any."""
+    config = selector_config(manager)
+    own = config is not None and group_of(manager).select_speaker_auto_llm_config
+    ready = selector_classes(manager) if own else {}
+    return [
+        Registration("speaker selection", index, str(entry.get("model")), name, ready.get(name))
+        for index, entry in enumerate(listed(config))
+        if (name := entry.get("model_client_cls"))
+    ]
+
+
+# How an agent answers
+
+
+def has_own_reply(agent: Any) -> bool:
+    """Return whether an agent answers with a function of one's own, too."""
+    return any(_is_ones_own(reply["reply_func"]) for reply in _replies(agent))
+
+
+def has_own_end(agent: Any) -> bool:
+    """Return whether an agent knows, by a function of one's own, when a chat is over."""
+    return _is_ones_own(getattr(agent, "_is_termination_msg", None))
+
+
+def runs_code(agent: Any) -> bool:
+    """Return whether an agent runs the code that it is sent."""
+    return bool(getattr(agent, "_code_execution_config", False))
+
+
+def _is_ones_own(function: Any) -> bool:
+    """Return whether a function is none of AutoGen's."""
+    return callable(function) and not str(getattr(function, "__module__", "")).startswith("autogen.")

@@ -1,0 +1,1 @@
+"""One model for a whole class, and a class without a network."""

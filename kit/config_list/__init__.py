@@ -1,0 +1,21 @@
+"""OAI_CONFIG_LIST: what is in it, what is wrong with it, and where its keys are."""
+
+from kit.config_list.lists import (
+    ConfigListError,
+    Problem,
+    check_config_list,
+    filter_config_list,
+    load_config_list,
+    parse_config_list,
+    save_config_list,
+)
+
+__all__ = [
+    "ConfigListError",
+    "Problem",
+    "check_config_list",
+    "filter_config_list",
+    "load_config_list",
+    "parse_config_list",
+    "save_config_list",
+]

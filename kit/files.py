@@ -1,0 +1,53 @@
+"""Files that are never half written, and texts that are read or refused in words."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from pathlib import Path
+
+TOO_LARGE = 1_000_000  # bytes from which on a file is none that a person wrote
+
+
+class Unreadable(ValueError):
+    """A file can't be read as text; the message says why, and what to do."""
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file that a person wrote.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        Unreadable: it is a folder, a device, too large, not UTF-8, or can't be opened.
+    """
+    try:
+        if not path.is_file() and path.exists():  # a device or a pipe may never end
+            raise Unreadable(f"can't be read: {str(path)!r} is a folder or a device. Name the file itself.")
+        if (size := path.stat().st_size) > TOO_LARGE:
+            raise Unreadable(f"{str(path)!r} is {size / 1e6:.0f} MB: too large. Name the right file.")
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise
+    except UnicodeDecodeError:
+        raise Unreadable("not UTF-8 text. Save it again with the encoding UTF-8.") from None
+    except Unreadable:
+        raise
+    except (OSError, ValueError) as error:  # a name with a zero byte is a ValueError
+        raise Unreadable(f"can't be read: {getattr(error, 'strerror', error)}.") from None
+
+
+def write_atomically(path: Path, content: str | bytes, *, private: bool = True) -> None:
+    """Write to a new file, readable by its owner alone if `private`, and put it in the old one's place.
+
+    Nobody ever sees half a file, and a link stays a link.
+    """
+    path, mode = path.resolve(), 0o600 if private else 0o666
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
