@@ -95,7 +95,7 @@ def environment(command: str, source: str = "") -> str:
             subprocess.run(model, check=bool(source), cwd=ROOT, env=settings)
     except subprocess.CalledProcessError as error:
         sys.exit(
-            f"Set-up stopped: {' '.join(map(str, error.cmd[1:4]))} failed, see above. Mend that and run this "
+            f"Set-up stopped: {' '.join(map(str, error.cmd[1:4]))} failed, see above. Fix that and run this "
             "again. (If it was `venv`: on Debian and Ubuntu, `sudo apt install python3-venv`.)"
         )
     except KeyboardInterrupt:

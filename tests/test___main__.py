@@ -101,7 +101,7 @@ def test_a_requirement_that_can_not_be_installed_is_told_and_tried_again_next_ti
     for _ in range(2):
         with pytest.raises(SystemExit) as caught:
             kit_main.environment("start")
-        assert str(caught.value).startswith("Set-up stopped: -m pip install failed, see above. Mend that")
+        assert str(caught.value).startswith("Set-up stopped: -m pip install failed, see above. Fix that")
 
 
 def test_an_environment_that_was_moved_along_with_its_folder_is_made_anew(project, monkeypatch):

@@ -45,7 +45,7 @@ MANY = 200  # entries of a list that are looked at
 
 
 def diagnose(subject: Any = None, *classes: Any, error: BaseException | str | None = None) -> Report:
-    """Return what is wrong, and how to mend it, what to mend first in front.
+    """Return what is wrong, and how to fix it, what to fix first in front.
 
     Args:
         subject: an agent, a list of them, a group-chat manager, a config list, an entry, the name of
@@ -319,7 +319,7 @@ def _model_folder(entry: dict[str, Any], name: str) -> Iterator[Finding]:
         looks_like_a_path = name.startswith((".", "/", "~")) or name.count("/") != 1 or "\\" in name
         if looks_like_a_path or folder.parent.is_dir() and folder.parent != Path():
             message = f"there is no folder {name!r} (looked from {Path.cwd().name!r})."
-            yield Finding("no-folder", message, 'Mend the path, or take "model": kit.local_model().', 2)
+            yield Finding("no-folder", message, 'Fix the path, or take "model": kit.local_model().', 2)
         return  # else a name on the model hub: only a network could tell
     fix = "Name the folder that holds config.json."
     if folder.is_file():
@@ -401,7 +401,7 @@ def _unregistered(
         twin = next((other for other in ready if other.agent == place.agent), None)
         if name in misnamed:
             message = f"{where} has no client yet: its name comes first."
-            fix = "Mend the name in the list, then register the class for this entry too."
+            fix = "Fix the name in the list, then register the class for this entry too."
             yield Finding("name-first", message, fix, 3, warning=True)
         elif twin:
             message = f"{where}: {name} was registered once, for entry {twin.entry}; one call fills one."

@@ -24,7 +24,7 @@ def _rules() -> list[dict[str, Any]]:
 
 
 def explain(error: BaseException | str) -> Finding:
-    """Return what an exception, or its text, means and how to mend it; where it can be told, with the place.
+    """Return what an exception, or its text, means and how to fix it; where it can be told, with the place.
 
     Of a group of exceptions it is the first; else the exception itself, or what caused it.
     """
@@ -45,7 +45,7 @@ def explain(error: BaseException | str) -> Finding:
                 return Finding(rule["code"], what, rule["fix"].format(*groups), rule["step"])
     name, text = type(error).__name__, " ".join(said(error).split())
     message = place + (text if isinstance(error, str) else f"{name}: {text or name}")
-    return Finding("error", message, "Mend what the message names, then try again.", 1 if place else 4)
+    return Finding("error", message, "Fix what the message names, then try again.", 1 if place else 4)
 
 
 def _chain(error: Any) -> Iterator[Any]:
@@ -114,7 +114,7 @@ def place_of(error: Any) -> str:
     """Return the line of a model client that an exception came from: "Mine.create, line 3, `...`: "."""
     for frame, line in frames_of(error):
         file = frame.f_code.co_filename
-        # AutoGen's own clients are no place to mend, nor are the kit's, whose messages say enough.
+        # AutoGen's own clients are no place to fix, nor are the kit's, whose messages say enough.
         if "site-packages" in file or Path(__file__).parents[1] / "clients" in Path(file).parents:
             continue
         if owner := _method_of(frame)[0]:

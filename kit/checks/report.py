@@ -1,4 +1,4 @@
-"""Report: what was checked, what was found, and how to mend it, as text and as a table."""
+"""Report: what was checked, what was found, and how to fix it, as text and as a table."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LONGEST = 500  # letters of a text in a report
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong: a `code` to search for, what is wrong here, how to mend it.
+    """One thing that is wrong: a `code` to search for, what is wrong here, how to fix it.
 
     `step` is the step of the blog post that it belongs to: 1 the class, 2 the config list, 3
     registering; 4 is the chat itself, 0 the packages before it all. A `warning` is probably a
@@ -34,7 +34,7 @@ class Finding:
 
 @dataclass
 class Report:
-    """What was checked, step by step, and what was found. `ok` says whether nothing is to be mended."""
+    """What was checked, step by step, and what was found. `ok` says whether nothing is to be fixed."""
 
     checks: list[tuple[int, str, list[Finding]]] = field(default_factory=list)
 
@@ -43,7 +43,7 @@ class Report:
 
     @property
     def findings(self) -> list[Finding]:
-        """All findings, what is to be mended first in front."""
+        """All findings, what is to be fixed first in front."""
         found = [finding for _, _, findings in self.checks for finding in findings]
         return sorted(found, key=lambda finding: finding.warning)
 
@@ -75,8 +75,8 @@ class Report:
         head = "".join(f'<th scope="col" style="text-align: left">{header}</th>' for header in HEADERS)
         rows = [[f'<td style="{style}">{escape(cell)}</td>' for cell in row] for row in self.rows()]
         body = "".join(f"<tr>{''.join(row)}</tr>" for row in rows)
-        to_mend = sum(not finding.warning for finding in self.findings)
-        caption = f"✖ {to_mend} to mend" if to_mend else "✔ Nothing to mend"
+        to_fix = sum(not finding.warning for finding in self.findings)
+        caption = f"✖ {to_fix} to fix" if to_fix else "✔ Nothing to fix"
         return (
             f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
         )

@@ -257,7 +257,7 @@ def main() -> None:
         sys.exit("Interrupted. Run this again to go on.")
     except (subprocess.CalledProcessError, OSError, RuntimeError) as error:
         why = "pip failed, see above" if isinstance(error, subprocess.CalledProcessError) else str(error)
-        sys.exit(f"✘ Gathering stopped: {why.rstrip('.')}. Mend that and run this again.")
+        sys.exit(f"✘ Gathering stopped: {why.rstrip('.')}. Fix that and run this again.")
 
 
 if __name__ == "__main__":

@@ -182,14 +182,14 @@ class RecordingModelClient:
 
     def _why_unknown(self, request: dict[str, Any], known: int) -> str:
         """Return what the message of a LookupError says: how the request differs from what is recorded."""
-        mend = "Register with client= to record it, or change the program back."
+        fix = "Register with client= to record it, or change the program back."
         if known:
-            return f"This request is recorded {known} time(s) in {self.path} and was asked once more. {mend}"
+            return f"This request is recorded {known} time(s) in {self.path} and was asked once more. {fix}"
         recorded = [other for other, _ in self._read()]
         if not recorded:
-            return f"There is no recording in {self.path} yet. {mend}"
+            return f"There is no recording in {self.path} yet. {fix}"
         nearest = max(recorded, key=lambda other: _alike(request, other))
-        return f"This request is not in {self.path}: {_difference(request, nearest)} {mend}"
+        return f"This request is not in {self.path}: {_difference(request, nearest)} {fix}"
 
 
 def _plain(value: Any) -> Any:

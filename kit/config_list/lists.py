@@ -1,7 +1,7 @@
 """OAI_CONFIG_LIST: parse, check, load and save the list of models that AutoGen's agents choose from.
 
 AutoGen's own validator is the judge of types and ranges; this module puts its verdicts, and what
-people really get wrong before AutoGen even looks, into words that say where and how to mend it.
+people really get wrong before AutoGen even looks, into words that say where and how to fix it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ OLD_NAMES = {"engine": "model", "api_base": "base_url", "request_timeout": "time
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong with a config list: where (`entry` index, `field`), what, and how to mend it."""
+    """One thing wrong with a config list: where (`entry` index, `field`), what, and how to fix it."""
 
     message: str
     entry: int | None = None
@@ -41,7 +41,7 @@ class Problem:
     warning: bool = False  # AutoGen takes it, but it is probably a mistake
     only_here: bool = False  # a variable or a package that this machine lacks: the list itself may be right
     # Name and value that would take the field's place; not for the eye: it may be a key.
-    mend: tuple[str, Any] | None = dataclasses.field(default=None, repr=False)
+    fix: tuple[str, Any] | None = dataclasses.field(default=None, repr=False)
 
     def __str__(self) -> str:
         if self.entry is None:
@@ -51,7 +51,7 @@ class Problem:
 
 
 class ConfigListError(ValueError):
-    """A config list can't be used; `problems` says where, what, and how to mend it."""
+    """A config list can't be used; `problems` says where, what, and how to fix it."""
 
     def __init__(self, source: str, problems: list[Problem]) -> None:
         self.problems = problems
@@ -359,9 +359,11 @@ def _translate(index: int, entry: dict[str, Any], detail: Any) -> Problem:
         field = "api_type"
         names = re.findall(r"\w+", detail["ctx"]["expected_tags"])
         guess = difflib.get_close_matches(str(entry.get(field)), names, 1)
-        mend = f"did you mean {guess[0]!r}?" if guess else "for a custom model client, leave it out."
+        what_to_do = f"did you mean {guess[0]!r}?" if guess else "for a custom model client, leave it out."
         better = (field, guess[0]) if guess else None
-        return Problem(f"AutoGen knows no {masked(entry.get(field))!r}: {mend}", index, field, mend=better)
+        return Problem(
+            f"AutoGen knows no {masked(entry.get(field))!r}: {what_to_do}", index, field, fix=better
+        )
     if detail["type"] == "missing":
         return Problem(f"missing. Add {field!r}: AutoGen needs it.", index, field)
     if field == "model" and entry.get("model") == "":
@@ -379,16 +381,16 @@ def _hints(index: int, entry: dict[str, Any]) -> list[Problem]:
             problems.append(Problem(f"the name {name!r} is no text: write it in quotes.", index))
         elif name in OLD_NAMES:
             message, guess = f"the name in older versions. Write {OLD_NAMES[name]!r}.", OLD_NAMES[name]
-            problems.append(Problem(message, index, name, warning=True, mend=(guess, entry[name])))
+            problems.append(Problem(message, index, name, warning=True, fix=(guess, entry[name])))
         elif name not in known and (close := difflib.get_close_matches(name, known, 3, 0.8)):
             guess = next((other for other in close if sorted(other) == sorted(name)), close[0])  # "modle"
             message = f"unknown field. Did you mean {guess!r}? It is passed on as it is."
-            problems.append(Problem(message, index, name, warning=True, mend=(guess, entry[name])))
+            problems.append(Problem(message, index, name, warning=True, fix=(guess, entry[name])))
     url, openai = entry.get("base_url"), entry.get("api_type", "openai") == "openai"
     if openai and "model_client_cls" not in entry and re.fullmatch(r"https?://[^/]+/?", str(url)):
         better = f"{str(url).rstrip('/')}/v1"
         message = f"no path in it. Most servers answer under /v1: {better}"
-        problems.append(Problem(message, index, "base_url", warning=True, mend=("base_url", better)))
+        problems.append(Problem(message, index, "base_url", warning=True, fix=("base_url", better)))
     return problems
 
 

@@ -1,4 +1,4 @@
-"""Mend the text of a config list that is not JSON: to be shown as a diff and taken only if wanted."""
+"""Fix the text of a config list that is not JSON: to be shown as a diff and taken only if wanted."""
 
 from __future__ import annotations
 

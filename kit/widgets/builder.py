@@ -62,7 +62,7 @@ class ConfigListBuilder(widgets.VBox):
                 Redo=self.editor.redo,
             ),
             self._status,
-            self._mend,
+            self._fix,
             self._question,
             *self._form(),
             self._tabs,
@@ -140,7 +140,7 @@ class ConfigListBuilder(widgets.VBox):
         self._preset = look.make(widgets.Dropdown, "Preset", options=list(presets()))
         self._list = look.make(widgets.Select, "Entries", rows=4)
         self._status = StatusLine()
-        self._mend = self._buttons(Mend=self._mend_it)
+        self._fix = self._buttons(Fix=self._fix_it)
         self._inputs = {field.name: look.choice(field.label) for field in FIELDS}
         self._under = {name: look.note() for name in [*self._inputs, KEY, EXTRA]}
         self._variable = look.text("Key's variable")
@@ -272,9 +272,9 @@ class ConfigListBuilder(widgets.VBox):
         self._files.children[0].focus()
         self.editor.answer(yes)
 
-    def _mend_it(self) -> None:
+    def _fix_it(self) -> None:
         self._inputs["model"].focus()
-        self.editor.mend()
+        self.editor.fix()
 
     def _remove_row(self, row: Row) -> None:
         self._new[0].focus()
@@ -332,7 +332,7 @@ class ConfigListBuilder(widgets.VBox):
             self._draw_rows()
             self._draw_tab()
             self._draw_question()
-            self._draw_mend()
+            self._draw_fix()
             self._status.text = _summary(self.editor, problems)
         finally:
             self._drawing = False
@@ -461,13 +461,13 @@ class ConfigListBuilder(widgets.VBox):
         elif EXTRA not in editor.unparsed:
             self._extra.value = editor.extra_text()
 
-    def _draw_mend(self) -> None:
-        problem = self.editor.mendable()
-        self._mend.layout = self._look.wrap if problem else self._look.hidden
-        if problem and problem.mend:
-            name, value = problem.mend
+    def _draw_fix(self) -> None:
+        problem = self.editor.fixable()
+        self._fix.layout = self._look.wrap if problem else self._look.hidden
+        if problem and problem.fix:
+            name, value = problem.fix
             better = name if name != problem.field else value
-            self._mend.children[0].description = f"Mend {problem.field}: make it {better}"
+            self._fix.children[0].description = f"Fix {problem.field}: make it {better}"
 
     def _draw_question(self) -> None:
         question = self.editor.question
@@ -551,7 +551,7 @@ def _summary(editor: ConfigListEditor, problems: list[Problem]) -> str:
     if not editor.entries:
         state = "The list is empty: choose a preset and press Add."
     elif errors:
-        state = f"✖ {len(errors)} to mend. First, {errors[0]}"
+        state = f"✖ {len(errors)} to fix. First, {errors[0]}"
     else:
         but = f" But {problems[0]}" if problems else ""
         state = f"✔ AutoGen accepts this list ({len(editor.entries)}).{but}"

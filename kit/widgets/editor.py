@@ -366,20 +366,20 @@ class ConfigListEditor:
             and not (name == EXTRA and str(problem.field).endswith("="))
         )
 
-    def mendable(self) -> Problem | None:
-        """Return the first problem of the selected entry that `mend` can mend."""
+    def fixable(self) -> Problem | None:
+        """Return the first problem of the selected entry that `fix` can fix."""
         for problem in self.problems():
-            if problem.entry == self.selected and problem.mend and self.entry is not None:
-                name, _ = problem.mend
+            if problem.entry == self.selected and problem.fix and self.entry is not None:
+                name, _ = problem.fix
                 if name == problem.field or name not in self.entry:
                     return problem
         return None
 
-    def mend(self) -> None:
-        """Put what the first mendable problem proposes in the place of the field."""
-        problem = self.mendable()
-        if problem and problem.mend and self.entry is not None:
-            name, value = problem.mend
+    def fix(self) -> None:
+        """Put what the first fixable problem proposes in the place of the field."""
+        problem = self.fixable()
+        if problem and problem.fix and self.entry is not None:
+            name, value = problem.fix
             with self._edit():
                 pairs = [(name, value) if old == problem.field else (old, v) for old, v in self.entry.items()]
                 self.entries[self.selected] = ConfigEntry(pairs)
@@ -458,20 +458,20 @@ class ConfigListEditor:
     def load(self, path: str | Path | None = None) -> None:
         """Replace the entries by those of a file or variable, whatever is wrong with their fields.
 
-        A text that is no JSON, but can be mended, becomes a `question`.
+        A text that is no JSON, but can be fixed, becomes a `question`.
 
         Raises:
-            ConfigListError: there is no such file or variable, or it holds nothing that can be mended.
+            ConfigListError: there is no such file or variable, or it holds nothing that can be fixed.
         """
         self.path = str(self.path if path is None else path)
         text, source, file = lists.read_source(self.path)
         self._take(text, source, lambda entries: self._loaded(entries, file, text))
 
     def paste(self, text: str) -> None:
-        """Replace the entries by those of a text, mended like a file's.
+        """Replace the entries by those of a text, fixed like a file's.
 
         Raises:
-            ConfigListError: it holds nothing that can be mended.
+            ConfigListError: it holds nothing that can be fixed.
         """
 
         def use(entries: ConfigList) -> None:
@@ -529,10 +529,10 @@ class ConfigListEditor:
         try:
             entries = lists.parse_config_list(text, source)
         except ConfigListError as error:
-            mended = repair(text)
-            if mended is None:
+            fixed = repair(text)
+            if fixed is None:
                 raise
-            self._ask(str(error), diff(text, mended), "Use the mended list", lambda: use(mended))
+            self._ask(str(error), diff(text, fixed), "Use the fixed list", lambda: use(fixed))
         else:
             self.question = None
             use(entries)
@@ -543,7 +543,7 @@ class ConfigListEditor:
             self.entries, self.selected, self.unparsed = entries, 0, {}
             try:
                 self._stored = _text(lists.parse_config_list(text))
-            except ConfigListError:  # mended: what is on disk is something else
+            except ConfigListError:  # fixed: what is on disk is something else
                 self._stored = text
             self.message = f"Loaded {_counted(entries)} from {self.path}."
 

@@ -25,8 +25,8 @@ def check_machine():
                 found = importlib.metadata.version(name).split("+")[0]
             except importlib.metadata.PackageNotFoundError:
                 found = "not installed"
-            mend = f"found {found}: close this and run the README's Start command again"
-            _line(found == wanted, f"{name} {wanted}", mend)
+            fix = f"found {found}: close this and run the README's Start command again"
+            _line(found == wanted, f"{name} {wanted}", fix)
     free = shutil.disk_usage(HERE).free / 1e9
     _line(
         free > 1,
@@ -35,8 +35,8 @@ def check_machine():
     )
 
 
-def _line(good, what, mend):
-    print(f"✔ {what}" if good else f"✘ {what}: {mend}")
+def _line(good, what, fix):
+    print(f"✔ {what}" if good else f"✘ {what}: {fix}")
 
 
 predicted_0_capital = prediction(

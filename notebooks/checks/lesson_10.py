@@ -269,7 +269,7 @@ def _wrong_key(ask_patiently):
     reply, error, calls, _ = _tried(ask_patiently, failures=MANY, tries=3, pause=0.01, failure=refused)
     if len(calls) > 1:
         return (
-            f"a wrong key was tried {len(calls)} times, and waiting does not mend it: "
+            f"a wrong key was tried {len(calls)} times, and waiting does not fix it: "
             "let `except` name openai.APIConnectionError, and nothing else."
         )
     if error is None:

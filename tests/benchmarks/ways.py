@@ -132,7 +132,7 @@ def how_long(tokens: int, temperature: float | None) -> dict[str, Any]:
 
 
 class Published(Reference):
-    """The published notebook's way, in our own words and mended for today's versions.
+    """The published notebook's way, in our own words and fixed for today's versions.
 
     In float32; each agent loads a copy of the weights in its constructor; each turn computes the whole
     prompt; each choice is a `generate` of its own. Unlike there, special tokens are left out of the text.

@@ -112,7 +112,7 @@ def test_a_list_is_made_with_the_mouse_and_an_agent_answers_from_it(lab):
     form.input("Temperature").fill("1.5")
     form.input("Max tokens").click()  # leaving an input is enough
     expect(form.box).to_contain_text("✖ 1.5 is not allowed. Input should be less than or equal to 1")
-    expect(form.status).to_contain_text("✖ 1 to mend. First, entry 0, 'temperature'")
+    expect(form.status).to_contain_text("✖ 1 to fix. First, entry 0, 'temperature'")
     expect(form.entries).to_have_text(["0: parrot (DummyModelClient) ✖"])
     form.input("Temperature").fill("0.5")
     form.input("Max tokens").click()
@@ -152,7 +152,7 @@ def test_a_list_is_made_by_keyboard_alone_and_the_focus_is_never_lost(lab):
     form.go(form.input("Temperature"))
     form.write("1.5")
     form.keys.press("Enter")
-    expect(form.status).to_contain_text("✖ 1 to mend. First, entry 0, 'temperature'")
+    expect(form.status).to_contain_text("✖ 1 to fix. First, entry 0, 'temperature'")
     expect(form.input("Temperature")).to_be_focused()
     form.write("0.5")
     form.keys.press("Enter")
@@ -237,7 +237,7 @@ def test_rows_tabs_and_questions_are_worked_by_keyboard_and_keep_the_focus(lab):
     expect(form.input("device")).to_have_value("cpu")
     form.has_focus()
 
-    for answer, model in [("No", "dummy"), ("Use the mended list", "a")]:
+    for answer, model in [("No", "dummy"), ("Use the fixed list", "a")]:
         form.go(form.input("File"), "Shift+Tab")
         form.write("broken.json")
         form.go(form.button("Load"))
@@ -253,15 +253,15 @@ def test_rows_tabs_and_questions_are_worked_by_keyboard_and_keep_the_focus(lab):
     assert lab.errors == lab.dialogs == []
 
 
-def test_broken_files_are_mended_as_a_diff_shows_and_an_agent_answers_from_them(lab):
-    def load_and_mend(text, told):
+def test_broken_files_are_fixed_as_a_diff_shows_and_an_agent_answers_from_them(lab):
+    def load_and_fix(text, told):
         file.write_text(text)
         form.press("Load")
         expect(form.box).to_contain_text(told)
         changes = form.box.get_by_role("region", name="changes")
         expect(changes).to_contain_text(f"-{text.splitlines()[1]}")
         expect(changes).to_contain_text('+    "model": "')
-        form.press("Use the mended list")
+        form.press("Use the fixed list")
         expect(changes).to_be_hidden()
         expect(form.status).to_contain_text("● Not saved yet.")
         assert file.read_text() == text
@@ -274,9 +274,9 @@ def test_broken_files_are_mended_as_a_diff_shows_and_an_agent_answers_from_them(
     file = lab.folder / "OAI_CONFIG_LIST"
     form = open_form(lab, CHAT)
     comma = '[\n{"model": "owl", "model_client_cls": "DummyModelClient",}\n]'
-    said = load_and_mend(comma, "a comma before the closing bracket")
+    said = load_and_fix(comma, "a comma before the closing bracket")
     assert said == ["owl This is a dummy reply."] * 2
-    said = load_and_mend(repr([{"model": "crow", **REST}]).replace("[", "[\n"), "this is Python, not JSON")
+    said = load_and_fix(repr([{"model": "crow", **REST}]).replace("[", "[\n"), "this is Python, not JSON")
     assert said == ["crow Caw!"] * 2
     assert lab.errors == lab.dialogs == []
 
@@ -350,7 +350,7 @@ def test_a_key_is_kept_nowhere_when_something_goes_wrong(lab):
     form.enter("File", "../elsewhere.json")
     form.press("Load")
     expect(form.box.get_by_role("region", name="changes")).to_contain_text("'api_key': '**********'")
-    form.press("Use the mended list")
+    form.press("Use the fixed list")
     expect(form.input("Model")).to_have_value("Tell-tale")
     form.enter("Tags", "")
     form.enter("File", "no such folder/list.json")
@@ -520,7 +520,7 @@ def test_axe_finds_nothing_serious_and_480_pixels_are_enough(lab):
             check()
         form.enter("File", "broken.json")
         form.press("Load")
-        expect(form.button("Use the mended list")).to_be_visible()
+        expect(form.button("Use the fixed list")).to_be_visible()
         check()
 
     lab.page.evaluate("window.jupyterapp.shell.collapseLeft()")

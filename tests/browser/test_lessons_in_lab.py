@@ -53,10 +53,10 @@ def test_lesson_02_the_forms_as_the_text_asks(lab):
     # Running all cells has answered the last form's question: here a click does.
     again = find("\nmended = ConfigListBuilder(")
     lab.run(again)
-    mended = lab.output(again).locator(".kit-form")
-    expect(mended).to_contain_text("this is Python, not JSON")
-    mended.get_by_role("button", name="Use the mended list").click()
-    expect(mended.get_by_label("Model", exact=True)).to_have_value("parrot")
-    lab.run(find("mended.save()"))
-    assert "'model': 'parrot'" in lab.text(find("mended.save()"))
+    fixed = lab.output(again).locator(".kit-form")
+    expect(fixed).to_contain_text("this is Python, not JSON")
+    fixed.get_by_role("button", name="Use the fixed list").click()
+    expect(fixed.get_by_label("Model", exact=True)).to_have_value("parrot")
+    lab.run(find("fixed.save()"))
+    assert "'model': 'parrot'" in lab.text(find("fixed.save()"))
     assert lab.errors == lab.dialogs == []

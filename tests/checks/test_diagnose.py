@@ -1146,7 +1146,7 @@ def test_the_hidden_agent_of_a_pattern_is_named():
     assert diagnose(agent_of(error), error=error).findings[0].code == "selector"
 
 
-def test_what_was_mended_is_not_told_again(shell):
+def test_what_was_fixed_is_not_told_again(shell):
     shell(FAILED_CELL)
     shell("helper.register_model_client(DummyModelClient)")
     assert shell("%diagnose").findings == []

@@ -32,7 +32,7 @@ def raised(action):
     return caught.value
 
 
-def test_what_is_to_be_mended_comes_before_warnings():
+def test_what_is_to_be_fixed_comes_before_warnings():
     report = Report()
     report.add(2, "first", [Finding("w", "a warning", "", 2, warning=True)])
     report.add(3, "second", [Finding("e", "an error", "", 3)])
@@ -111,10 +111,10 @@ def test_the_text_has_a_line_for_each_row_and_one_for_each_fix():
     )
 
 
-def test_the_table_counts_what_is_to_be_mended():
-    assert "<caption>✔ Nothing to mend</caption>" in diagnose([DUMMY])._repr_html_()
+def test_the_table_counts_what_is_to_be_fixed():
+    assert "<caption>✔ Nothing to fix</caption>" in diagnose([DUMMY])._repr_html_()
     report = diagnose([{**DUMMY, "temperature": 9, "temprature": 1}])
-    assert "<caption>✖ 1 to mend</caption>" in report._repr_html_()
+    assert "<caption>✖ 1 to fix</caption>" in report._repr_html_()
 
 
 def test_every_text_in_the_table_is_escaped():

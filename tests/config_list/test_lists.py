@@ -54,7 +54,7 @@ def refusal(call, *arguments, **options):
         ('[{"a": {"n": 1, "n": 2}}, {"a": 1}]', "'n' appears twice in one object: keep one."),
     ],
 )
-def test_a_text_that_is_no_list_of_objects_says_what_it_looks_like_and_how_to_mend_it(text, told):
+def test_a_text_that_is_no_list_of_objects_says_what_it_looks_like_and_how_to_fix_it(text, told):
     message = refusal(parse_config_list, text, "my_list.json")
     assert message.startswith("my_list.json: ")
     assert told in message

@@ -1,4 +1,4 @@
-"""Mending a text that is no JSON: what comes out, what is left alone, and what the diff shows."""
+"""Fixing a text that is no JSON: what comes out, what is left alone, and what the diff shows."""
 
 import json
 
@@ -58,8 +58,8 @@ def test_where_there_is_no_telling_nothing_is_made_up(text):
 
 
 def test_a_number_that_json_lacks_is_not_passed_on_as_one():
-    mended = repair("[{'model': 'a', 'temperature': 1e999}]") or []
-    assert not any(entry.get("temperature") == float("inf") for entry in mended)
+    fixed = repair("[{'model': 'a', 'temperature': 1e999}]") or []
+    assert not any(entry.get("temperature") == float("inf") for entry in fixed)
 
 
 def test_nothing_of_a_text_is_run(folder):
@@ -68,11 +68,11 @@ def test_nothing_of_a_text_is_run(folder):
     assert list(folder.iterdir()) == []
 
 
-def test_mended_entries_mask_their_secrets_and_keep_their_order():
-    mended = repair("[{'z': 1, 'api_key': 'hunter2', 'a': {'token': 'hunter2'}}]")
-    assert list(mended[0]) == ["z", "api_key", "a"]
-    assert isinstance(mended[0]["a"], ConfigEntry)
-    assert "hunter2" not in repr(mended)
+def test_fixed_entries_mask_their_secrets_and_keep_their_order():
+    fixed = repair("[{'z': 1, 'api_key': 'hunter2', 'a': {'token': 'hunter2'}}]")
+    assert list(fixed[0]) == ["z", "api_key", "a"]
+    assert isinstance(fixed[0]["a"], ConfigEntry)
+    assert "hunter2" not in repr(fixed)
 
 
 # The diff
@@ -104,7 +104,7 @@ def test_no_change_is_an_empty_diff():
     ],
 )
 @pytest.mark.parametrize("secret", ["sk-recognisable", "hunter2-recognisable", "hun ter2 recognisable"])
-def test_no_diff_of_a_mended_text_shows_a_secret(text, secret):
+def test_no_diff_of_a_fixed_text_shows_a_secret(text, secret):
     text = text.replace("%s", secret)
     shown = diff(text, repair(text))
     assert '"model": "a"' in shown

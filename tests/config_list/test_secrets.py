@@ -260,7 +260,7 @@ NEARLY = [
 
 @pytest.mark.parametrize("secret", [KEY, SECRET])
 @pytest.mark.parametrize("text", NEARLY)
-def test_pasting_and_mending_show_no_secret(editor, text, secret):
+def test_pasting_and_fixing_show_no_secret(editor, text, secret):
     text = text.replace("%s", secret).replace("}]", ",}]", 1)
     editor.paste(text)
     assert editor.question is not None
@@ -271,7 +271,7 @@ def test_pasting_and_mending_show_no_secret(editor, text, secret):
 
 
 @pytest.mark.parametrize("secret", [KEY, SECRET])
-def test_a_text_that_can_not_be_mended_is_refused_without_being_shown(editor, secret):
+def test_a_text_that_can_not_be_fixed_is_refused_without_being_shown(editor, secret):
     for text in (f"my key is {secret}", f"['{secret}']", f'"{secret}"', f"{secret}"):
         with pytest.raises(ConfigListError) as caught:
             editor.paste(text)

@@ -58,9 +58,9 @@ def ward(second="DummyModelClient"):
 def test_5b_takes_the_helper_as_well(capsys):
     assert verdict(capsys, "5b", ward("dummymodelclient")).startswith("○ 5b: not solved yet")
     assert "ward" in verdict(capsys, "5b", ward())
-    mended = ward()
-    register_model_clients(mended, DummyModelClient)
-    assert verdict(capsys, "5b", mended) == "✔ 5b: right!\n"
+    fixed = ward()
+    register_model_clients(fixed, DummyModelClient)
+    assert verdict(capsys, "5b", fixed) == "✔ 5b: right!\n"
     assert "it has 0" in verdict(capsys, "5b", object())
 
 
@@ -84,7 +84,7 @@ def test_5c_takes_one_letter_after_the_other(capsys, steps, told):
 
 
 def bird(returns=True, names=("Owl", "Owl"), calls=2):
-    """The program of 5d with some of its mistakes mended."""
+    """The program of 5d with some of its mistakes fixed."""
 
     class Owl(DummyModelClient):
         def create(self, params):
@@ -124,7 +124,7 @@ def test_5d_names_the_first_step_that_is_wrong(capsys, make_bird, told):
     assert told in verdict(capsys, "5d", make_bird)
 
 
-def test_5d_tells_one_mended_mistake_of_three_from_none(capsys):
+def test_5d_tells_one_fixed_mistake_of_three_from_none(capsys):
     class Owl(DummyModelClient):
         def create(self, params):
             super().create(params)

@@ -97,16 +97,16 @@ def test_10a_wants_a_dict_of_six(capsys, answer):
 
 # 10b ----------------------------------------------------------------------------------------------
 
-MENDED = {**lesson_10.ANNA, "model": "class-model"}
+FIXED = {**lesson_10.ANNA, "model": "class-model"}
 
 
 @pytest.mark.parametrize(
     "entries",
     [
-        (MENDED, MENDED, {**MENDED, "max_tokens": 100}),
-        [MENDED, {**MENDED, "temperature": 0}, MENDED],
-        (MENDED, {**MENDED, "base_url": "http://teacher:8000/v1/"}, {**MENDED, "max_completion_tokens": 100}),
-        {"anna": MENDED, "ben": {**MENDED, "temperature": None, "timeout": 60}, "cleo": MENDED},
+        (FIXED, FIXED, {**FIXED, "max_tokens": 100}),
+        [FIXED, {**FIXED, "temperature": 0}, FIXED],
+        (FIXED, {**FIXED, "base_url": "http://teacher:8000/v1/"}, {**FIXED, "max_completion_tokens": 100}),
+        {"anna": FIXED, "ben": {**FIXED, "temperature": None, "timeout": 60}, "cleo": FIXED},
     ],
 )
 def test_10b_accepts_every_entry_that_such_a_server_would(capsys, entries):
@@ -131,18 +131,18 @@ def test_10b_accepts_every_entry_that_such_a_server_would(capsys, entries):
     ],
 )
 def test_10b_says_what_the_server_would_say(capsys, anna, why):
-    out = verdict(capsys, "10b", ({**MENDED, **anna}, MENDED, MENDED))
+    out = verdict(capsys, "10b", ({**FIXED, **anna}, FIXED, FIXED))
     assert out.startswith("✘ 10b: anna: ") and why in out, out
 
 
 def test_10b_names_whose_entry_it_is_one_mistake_after_the_other(capsys):
     ben, cleo = lesson_10.BEN, lesson_10.CLEO
-    assert "ben: NotFoundError 404" in verdict(capsys, "10b", (MENDED, ben, cleo))
-    ben = {**ben, "base_url": MENDED["base_url"]}
-    assert 'ben: the server says: 400 "temperature"' in verdict(capsys, "10b", (MENDED, ben, cleo))
-    assert "cleo: TypeError" in verdict(capsys, "10b", (MENDED, MENDED, cleo))
-    assert "an entry is a dict" in verdict(capsys, "10b", (MENDED, [MENDED], cleo))
-    assert "hand over the three" in verdict(capsys, "10b", (MENDED, MENDED))
+    assert "ben: NotFoundError 404" in verdict(capsys, "10b", (FIXED, ben, cleo))
+    ben = {**ben, "base_url": FIXED["base_url"]}
+    assert 'ben: the server says: 400 "temperature"' in verdict(capsys, "10b", (FIXED, ben, cleo))
+    assert "cleo: TypeError" in verdict(capsys, "10b", (FIXED, FIXED, cleo))
+    assert "an entry is a dict" in verdict(capsys, "10b", (FIXED, [FIXED], cleo))
+    assert "hand over the three" in verdict(capsys, "10b", (FIXED, FIXED))
 
 
 # 10c ----------------------------------------------------------------------------------------------
@@ -401,7 +401,7 @@ def test_10d_names_what_is_wrong(capsys):
 
 def test_the_checks_are_instant():
     begin = time.perf_counter()
-    checks.check_10b((MENDED, MENDED, MENDED))
+    checks.check_10b((FIXED, FIXED, FIXED))
     checks.check_10c(with_map)
     checks.check_10d(loop)
     assert time.perf_counter() - begin < 2

@@ -103,14 +103,14 @@ def test_a_field_that_is_typed_shows_up_in_list_json_and_python(builder):
     assert "'max_tokens': 20" in builder._code.text
 
 
-def test_a_message_takes_the_place_of_the_explanation_until_it_is_mended(builder):
+def test_a_message_takes_the_place_of_the_explanation_until_it_is_fixed(builder):
     temperature = named(builder, "Temperature")
     assert below(builder, temperature) == "how much chance is in the answer; 0 to 1"
     temperature.value = "1.5"
     assert below(builder, temperature).startswith(
         "✖ 1.5 is not allowed. Input should be less than or equal to 1"
     )
-    assert "✖ 1 to mend. First, entry 0, 'temperature'" in status(builder)
+    assert "✖ 1 to fix. First, entry 0, 'temperature'" in status(builder)
     assert named(builder, "Entries").options == (("0: dummy (DummyModelClient) ✖", 0),)
     temperature.value = "warm"
     assert below(builder, temperature) == "✖ 'warm' is not used. This must be a number."
@@ -219,7 +219,7 @@ def test_an_existing_file_is_loaded_at_once():
     assert builder.config_list[1]["model"] == "second"
 
 
-def test_a_broken_file_is_offered_mended_and_left_alone_until_it_is_saved(folder):
+def test_a_broken_file_is_offered_fixed_and_left_alone_until_it_is_saved(folder):
     (folder / "OAI_CONFIG_LIST").write_text("[{'model': 'a', 'model_client_cls': 'A'},]")
     builder = ConfigListBuilder()
     assert "OAI_CONFIG_LIST: line 1, column 3: this is Python, not JSON" in builder._asked.text
@@ -227,7 +227,7 @@ def test_a_broken_file_is_offered_mended_and_left_alone_until_it_is_saved(folder
     assert '+    "model": "a"' in builder._changes.text
     assert builder._question.layout.display != "none"
     assert builder.editor.entries == []
-    click(builder, "Use the mended list")
+    click(builder, "Use the fixed list")
     assert builder._question.layout.display == "none"
     assert named(builder, "Model").value == "a"
     assert "● Not saved yet." in status(builder)
@@ -236,7 +236,7 @@ def test_a_broken_file_is_offered_mended_and_left_alone_until_it_is_saved(folder
     assert json.loads((folder / "OAI_CONFIG_LIST").read_text()) == builder.config_list
 
 
-def test_a_file_that_can_not_be_mended_is_told_and_left_alone(folder):
+def test_a_file_that_can_not_be_fixed_is_told_and_left_alone(folder):
     (folder / "OAI_CONFIG_LIST").write_text("my models: a, b")
     builder = ConfigListBuilder()
     assert "✖ OAI_CONFIG_LIST: line 1, column 1: not JSON" in status(builder)
@@ -276,7 +276,7 @@ def test_pasted_text_replaces_the_list_and_leaves_its_input(builder):
     open_tab(builder, "Paste")
     named(builder, "Text").value = "config_list = [{'model': 'pasted', 'model_client_cls': 'A'}]"
     assert named(builder, "Text").value == ""
-    click(builder, "Use the mended list")
+    click(builder, "Use the fixed list")
     assert builder.config_list == [{"model": "pasted", "model_client_cls": "A"}]
     click(builder, "Undo")
     assert builder.config_list[0]["model"] == "dummy"

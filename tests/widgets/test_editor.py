@@ -239,7 +239,7 @@ def test_what_was_saved_loads_again(editor, folder):
     assert "n" not in json.loads((folder / "OAI_CONFIG_LIST").read_text())[0]
 
 
-def test_a_list_with_faulty_fields_loads_so_that_they_can_be_mended_here(folder):
+def test_a_list_with_faulty_fields_loads_so_that_they_can_be_fixed_here(folder):
     (folder / "OAI_CONFIG_LIST").write_text('[{"model": "a", "model_client_cls": ["C"], "n": null}]')
     editor = ConfigListEditor()
     editor.load()
@@ -280,7 +280,7 @@ def test_a_key_in_the_list_is_told_when_it_is_saved_and_that_git_would_take_it(e
     assert editor.message == "Saved 3 entries to OAI_CONFIG_LIST."
 
 
-# Mending with one press
+# Fixing with one press
 
 
 @pytest.mark.parametrize(
@@ -292,18 +292,18 @@ def test_a_key_in_the_list_is_told_when_it_is_saved_and_that_git_would_take_it(e
         ({"api_type": "open_ai"}, {"api_type": "openai"}),
     ],
 )
-def test_a_field_with_a_known_remedy_is_mended_in_its_place(editor, wrong, right):
+def test_a_field_with_a_known_remedy_is_fixed_in_its_place(editor, wrong, right):
     editor.set(**wrong, n=2)
-    editor.mend()
+    editor.fix()
     assert editor.entry == {**editor.entries[0], "model": "b", **right, "n": 2}
     assert list(editor.entry)[-1] == "n"
-    assert editor.mendable() is None
+    assert editor.fixable() is None
 
 
 def test_an_address_without_a_path_gets_its_v1(editor):
     editor.add(SERVER)
     editor.set(base_url="http://localhost:8000/")
-    editor.mend()
+    editor.fix()
     assert editor.entry["base_url"] == "http://localhost:8000/v1"
 
 

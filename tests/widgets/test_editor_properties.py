@@ -195,8 +195,8 @@ class Editing(RuleBasedStateMachine):
         self.travel(self.editor.undo, self.past, self.future)
 
     @rule()
-    def mend(self):
-        self.do(self.editor.mend)
+    def fix(self):
+        self.do(self.editor.fix)
 
     @precondition(lambda self: self.past)
     @rule()
@@ -324,19 +324,19 @@ def test_a_list_comes_back_from_its_json_with_its_order(entries):
 
 @MANY
 @given(any_text)
-def test_what_is_mended_is_a_list_that_can_be_read_and_shown(text):
-    mended = repair(text)
-    entries = [] if mended is None else mended
+def test_what_is_fixed_is_a_list_that_can_be_read_and_shown(text):
+    fixed = repair(text)
+    entries = [] if fixed is None else fixed
     assert exact(parse_config_list(to_json(entries))) == exact(entries)
     assert isinstance(diff(text, entries), str)
 
 
 @settings(MANY, max_examples=80)
 @given(st.lists(sound, min_size=1, max_size=2), st.sampled_from([",]", "]"]))
-def test_python_and_a_comma_too_many_are_mended_without_a_loss(entries, end):
+def test_python_and_a_comma_too_many_are_fixed_without_a_loss(entries, end):
     entries = [entry for entry in entries if entry]
-    mended = repair(f"config_list = {entries!r}"[:-1] + end)
-    assert exact(mended) == exact(entries)
+    fixed = repair(f"config_list = {entries!r}"[:-1] + end)
+    assert exact(fixed) == exact(entries)
 
 
 # Checking, and the program
@@ -344,13 +344,13 @@ def test_python_and_a_comma_too_many_are_mended_without_a_loss(entries, end):
 
 @settings(MANY, max_examples=100)
 @given(lists)
-def test_every_list_can_be_checked_and_mended_by_pressing_mend(entries):
+def test_every_list_can_be_checked_and_fixed_by_pressing_fix(entries):
     assert isinstance(check_config_list(entries), list)
     editor = ConfigListEditor(namespace={})
     editor.paste(json.dumps(entries))
     presses = 0
-    while editor.mendable() is not None:
-        editor.mend()
+    while editor.fixable() is not None:
+        editor.fix()
         presses += 1
         assert presses < 20
     assert len(editor.entries) == len(entries)

@@ -143,7 +143,7 @@ def test_what_is_wrong_becomes_a_report_instead_of_an_exception(entry, arguments
 def test_a_server_that_is_not_there_is_told(closed):
     trial = try_entry({"model": "a", "base_url": closed, "api_key": "k", "max_retries": 0}, {}, {})
     assert codes(trial) == ["unreachable"]
-    assert "Start the server, or mend base_url" in str(trial)
+    assert "Start the server, or fix base_url" in str(trial)
 
 
 def test_a_server_answers(server):
