@@ -1,4 +1,6 @@
-"""`python -m kit start` opens the lessons in JupyterLab, `python -m kit test` runs every test.
+"""`python -m kit start` opens the lessons in JupyterLab, `python -m kit test` runs the tests.
+
+`test --all` runs also those that are slow by nature. What follows `test` is passed on to pytest.
 
 `serve` starts one model for a whole class. `gather FOLDER` fetches everything for a class without a network;
 `start --from FOLDER` and `serve --from FOLDER` install from there.
@@ -30,7 +32,8 @@ COMMANDS = {
     "start": ["-m", "jupyter", "lab", "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb"],
     "serve": ["-m", "kit.classroom.serve"],
     "gather": ["-m", "kit.classroom.gather"],
-    "test": ["-m", "pytest"],
+    # A notebook's cells belong together, and so do the tests of a file: each goes to one worker, in order.
+    "test": ["-m", "pytest", "-n", "auto", "--maxprocesses=4", "--dist=loadscope", "--no-loadscope-reorder"],
 }
 
 
@@ -52,6 +55,9 @@ def main() -> int:
     # Threads of torch that spin while they wait make a reply ten times slower beside a busy program; passive
     # ones cost up to 1.7 times on a machine that has nothing else to do (measured on 2 cores, Linux).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if command == "test":
+        os.environ.setdefault("OMP_NUM_THREADS", "1")  # the workers share the cores
+        arguments = [part for part in arguments if part != "--all"] + ["-m", ""] * ("--all" in arguments)
     program = subprocess.Popen([environment(command, source), *COMMANDS[command], *arguments], cwd=ROOT)
     while True:
         try:

@@ -12,7 +12,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from kit.config_list.lists import write_atomically
+from kit.files import write_atomically
 
 HERE = Path(__file__).parent
 CLIENTS = HERE.parent / "clients"

@@ -126,7 +126,8 @@ def main() -> int:
     parser.add_argument("--out", type=Path, help="a folder for results.json")
     options = parser.parse_args()
     names = [f"student{number:02}" for number in range(1, options.students + 1)]
-    install_proxy()
+    if why := install_proxy():
+        sys.exit(why)
     load = os.getloadavg()[0]
     with class_hub(one_user=options.one_user, STUDENTS=names) as hub:
         times, memory = measure(hub, names, options.every)

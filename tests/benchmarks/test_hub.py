@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,11 +9,14 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "notebooks" / "classroom"))
-from class_hub import can_hide, closed  # noqa: E402
+from class_hub import can_hide, closed, install_proxy  # noqa: E402
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
-@pytest.mark.skipif(shutil.which("npm") is None, reason="JupyterHub's proxy is installed with npm")
 def test_a_small_class_is_measured(local_model_folder, tmp_path):
+    if why := install_proxy():
+        pytest.skip(why)
     if os.geteuid() == 0 and not can_hide() and closed():
         pytest.skip(f"nobody can't pass through {closed()}")
     command = [sys.executable, str(Path(__file__).with_name("hub.py")), "--students", "2", "--one-user"]

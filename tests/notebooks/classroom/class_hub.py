@@ -48,10 +48,22 @@ exec "$@"
 """
 
 
-def install_proxy() -> None:
-    """Put the proxy where the configuration looks for it: npm adds it to the virtual environment, once."""
-    if not (Path(sys.prefix) / "node_modules" / ".bin" / "configurable-http-proxy").exists():
-        subprocess.run(["npm", "install", "--silent", "--prefix", sys.prefix, PROXY], check=True, timeout=300)
+def install_proxy() -> str:
+    """Put the proxy where the configuration looks for it: npm adds it to the virtual environment, once.
+
+    Return why that can't be done here, or nothing.
+    """
+    if (Path(sys.prefix) / "node_modules" / ".bin" / "configurable-http-proxy").exists():
+        return ""
+    if (npm := shutil.which("npm")) is None:
+        return "JupyterHub's proxy is installed with npm"
+    command = [npm, "install", "--silent", "--prefix", sys.prefix, PROXY]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    except subprocess.TimeoutExpired:
+        return "npm did not install JupyterHub's proxy within two minutes"
+    reason = " ".join((done.stderr or done.stdout).split())[-200:]
+    return f"npm can't install JupyterHub's proxy: {reason}" if done.returncode else ""
 
 
 def can_hide() -> bool:

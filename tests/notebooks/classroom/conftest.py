@@ -1,7 +1,6 @@
 """Running hubs for the tests of a class."""
 
 import os
-import shutil
 from functools import partial
 
 import class_hub
@@ -20,9 +19,8 @@ def proxy(local_model_folder):
     """JupyterHub's proxy, which is a program for Node."""
     if os.name == "nt":
         pytest.skip("JupyterHub does not run on Windows")
-    if shutil.which("npm") is None:
-        missing("JupyterHub's proxy is installed with npm")
-    class_hub.install_proxy()
+    if why := class_hub.install_proxy():
+        missing(why)
 
 
 @pytest.fixture(scope="module")

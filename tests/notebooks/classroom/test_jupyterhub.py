@@ -13,6 +13,9 @@ import psutil
 import pytest
 from class_hub import ADMIN_PASSWORD, CONFIG, LESSON, PASSWORD, ROOT, Refused
 
+# A hub with its students takes minutes. One npm install, and up to a minute for each server to start.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
 LISTEN = """
 import time, zmq
 context, heard = zmq.Context(), []
