@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 
 import pytest
 
@@ -49,17 +47,6 @@ def test_the_file_is_for_its_owner_alone_even_where_it_was_open_before(folder):
     file.chmod(0o644)
     save_config_list([{**DUMMY, "model": "new"}], overwrite=True)
     assert file.stat().st_mode & 0o777 == 0o600
-
-
-@POSIX
-def test_a_link_stays_a_link_and_its_target_is_replaced(folder):
-    (folder / "real.json").write_text(json.dumps([DUMMY]))
-    (folder / "OAI_CONFIG_LIST").symlink_to("real.json")
-    entries = load_config_list()
-    entries[0]["model"] = "new"
-    save_config_list(entries)
-    assert (folder / "OAI_CONFIG_LIST").is_symlink()
-    assert json.loads((folder / "real.json").read_text())[0]["model"] == "new"
 
 
 # Conflicts: what is on disk is only replaced by a list that was loaded from there
@@ -143,36 +130,6 @@ def test_a_folder_that_is_missing_or_in_the_way_is_told_by_its_name(folder, over
     with pytest.raises(ConfigListError, match="in the way: can't be written: "):
         save_config_list([DUMMY], "in the way", overwrite=overwrite)
     assert os.listdir(folder) == ["in the way"]
-
-
-# One process loads AutoGen, then forks a writer for each round and kills it in the middle of its work.
-KILLED_WRITERS = """
-import json, os, random, signal, sys, time
-from kit.config_list.lists import save_config_list
-
-lists = [[{"model": name, "model_client_cls": "C", "filling": name * 400_000}] for name in "ab"]
-save_config_list(lists[0], "list.json")
-for _ in range(200):
-    reading, writing = os.pipe()
-    if not (writer := os.fork()):
-        for turn in range(10_000):
-            save_config_list(lists[turn % 2], "list.json", overwrite=True)
-            os.write(writing, b".")
-        os._exit(1)
-    os.read(reading, 1)
-    time.sleep(random.uniform(0, 0.03))
-    os.kill(writer, signal.SIGKILL)
-    assert os.WIFSIGNALED(os.waitpid(writer, 0)[1]), "the writer ended before it was killed"
-    with open("list.json") as file:
-        assert json.load(file) in lists
-print("200 rounds")
-"""
-
-
-@POSIX
-def test_a_writer_killed_at_any_moment_leaves_the_old_list_or_the_new_one():
-    done = subprocess.run([sys.executable, "-c", KILLED_WRITERS], capture_output=True, text=True)
-    assert done.stdout == "200 rounds\n", done.stderr
 
 
 def test_saving_gives_back_entries_that_mask_their_secrets():
