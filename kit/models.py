@@ -244,7 +244,7 @@ def find_model(name: str) -> Path | None:
     """Return the folder of a model, its own or the one in the model hub's cache, None if there is none."""
     from huggingface_hub import try_to_load_from_cache
 
-    with suppress(OSError, RuntimeError, ValueError):  # what can be no path, or no name
+    with suppress(OSError, RuntimeError, ValueError):  # what can't be a path, or a name
         folder = Path(name).expanduser()
         if (folder / "config.json").is_file():
             return folder

@@ -81,7 +81,7 @@ def places_of(agent: Any) -> list[Registration]:
 
 
 def group_of(agent: Any) -> Any:
-    """Return the group that a manager's chats are held in, None for an agent that is no manager."""
+    """Return the group that a manager's chats are held in, None for an agent that isn't a manager."""
     return next(iter([*_copies(agent), getattr(agent, "groupchat", None)]), None)
 
 

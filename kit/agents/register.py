@@ -56,7 +56,7 @@ def register_model_clients(agent: Any, *clients: Any, **kwargs: Any) -> Registra
     for client in clients:
         missing = [name for name in PROTOCOL if not hasattr(client, name)]
         if missing:
-            raise TypeError(f"{client!r} is no model client: it has no method {', '.join(missing)}.")
+            raise TypeError(f"{client!r} isn't a model client: it has no method {', '.join(missing)}.")
         by_name[_class(client).__name__] = client
     group = group_of(agent)
     done = Registrations()

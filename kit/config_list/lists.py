@@ -73,7 +73,7 @@ def parse_config_list(text: str, source: str = "config list") -> ConfigList:
     """Return the entries of a JSON text, not yet checked for what is in them.
 
     Raises:
-        ConfigListError: the text is no JSON list of objects; the message says what it looks like.
+        ConfigListError: the text isn't a JSON list of objects; the message says what it looks like.
     """
 
     def entry(pairs: list[tuple[str, Any]]) -> ConfigEntry:
@@ -234,7 +234,7 @@ def read_source(env_or_file: str | Path) -> tuple[str, str, Path | None]:
     """Return the text, a name for it in messages, and its path if it came from a file.
 
     Raises:
-        ConfigListError: there is no such text, or what is there can be no config list.
+        ConfigListError: there is no such text, or what is there can't be a config list.
     """
     name = str(env_or_file)
     if not name.strip():
@@ -268,8 +268,8 @@ def _unset(value: Any, name: str = "") -> list[str]:
     return [found] if found and not os.environ.get(found) else []
 
 
-# What a text that is no JSON looks like, and how to fix it: the first that fits. Each is searched in the
-# parser's own message, then the text with \0 where the parser stopped.
+# What a text that isn't JSON looks like, and how to fix it; the first pattern that fits counts. It is searched
+# in the parser's own message, a line break, and the text with \0 where the parser stopped.
 BROKEN_JSON = [
     (r"\A[^\n]*\n\s*\0\s*\Z", "empty. Write a list: [{...}]."),
     (r"\n\0\ufeff", "starts with a byte order mark. Save it as UTF-8 without BOM."),
@@ -282,7 +282,7 @@ BROKEN_JSON = [
 
 
 def _why_no_json(text: str, error: json.JSONDecodeError) -> str:
-    """Return what a text that is no JSON looks like, where it goes wrong, and how to fix it."""
+    """Return what a text that isn't JSON looks like, where it goes wrong, and how to fix it."""
     where = f"line {error.lineno}, column {error.colno}"
     marked = f"{error.msg}\n{text[: error.pos]}\0{text[error.pos :]}"
     for looks, why in BROKEN_JSON:
@@ -301,7 +301,7 @@ def _why_no_json(text: str, error: json.JSONDecodeError) -> str:
 
 
 def _no_objects(entries: list[Any]) -> list[Problem]:
-    """Return a problem for each item that is no object; it may be a key, so it is not shown."""
+    """Return a problem for each item that isn't an object; it may be a key, so it isn't shown."""
     return [
         Problem(f'a {type(item).__name__} instead of an object: write {{"model": ...}}.', index)
         for index, item in enumerate(entries)
@@ -322,7 +322,7 @@ def _check_entry(index: int, entry: dict[str, Any]) -> list[Problem]:
         return [Problem('an empty entry: add at least a "model".', index)]
     name = entry.get("model_client_cls")
     if isinstance(name, str) and (not name.isidentifier() or keyword.iskeyword(name)):
-        message = f"{masked(name)!r} is no class name. Write the name after `class`: 'MyModelClient'."
+        message = f"{masked(name)!r} isn't a class name. Write the name after `class`: 'MyModelClient'."
         return [Problem(message, index, "model_client_cls")]
     if unset := _unset(entry):
         message = (
@@ -378,7 +378,7 @@ def _hints(index: int, entry: dict[str, Any]) -> list[Problem]:
     problems = []
     for name in entry:
         if not isinstance(name, str):
-            problems.append(Problem(f"the name {name!r} is no text: write it in quotes.", index))
+            problems.append(Problem(f"the name {name!r} isn't a text: write it in quotes.", index))
         elif name in OLD_NAMES:
             message, guess = f"the name in older versions. Write {OLD_NAMES[name]!r}.", OLD_NAMES[name]
             problems.append(Problem(message, index, name, warning=True, fix=(guess, entry[name])))

@@ -16,7 +16,7 @@ from kit.config_list.secrets import hide_secrets
 
 
 def repair(text: str) -> ConfigList | None:
-    """Return the entries that a text was probably meant to hold, None if there is no telling.
+    """Return the entries that a text was probably meant to hold, None if that can't be told.
 
     Python literals and assignments, missing or surplus commas and brackets, comments, curly quotes,
     entries without a list around them, and the field names of older versions.

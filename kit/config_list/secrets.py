@@ -94,8 +94,8 @@ def secrets_in(value: Any, shown: Any = None) -> set[str]:
 def hide_secrets(text: str, *entries: dict[str, Any]) -> str:
     """Return a text of somebody else's with every key in it replaced by stars.
 
-    Known are the keys in these entries, those in environment variables that are named like
-    secrets, values that stand beside such a name in quotes, and what looks like a key.
+    It knows the keys in these entries, those in environment variables that are named like secrets,
+    values that stand beside such a name in quotes, and what looks like a key.
     """
     known = {value for name, value in os.environ.items() if SECRET_NAME.search(name) and len(value) > 7}
     for entry in entries:

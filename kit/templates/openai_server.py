@@ -2,7 +2,7 @@
 
 An agent whose model a server offers over OpenAI's API: Ollama, vLLM, LM Studio,
 llama.cpp, transformers serve, or a provider. AutoGen's own client talks to it, so there
-is no class to write and none to register.
+is no class to write, and nothing to register.
 
 Install: pip install "autogen[openai]==0.14.1"
 """

@@ -176,7 +176,7 @@ def test_an_agent_without_a_model_is_refused_too():
 @pytest.mark.parametrize("thing", [str, "DummyModelClient", None, {"model": "m"}])
 def test_what_is_no_model_client_is_refused_by_what_it_lacks(thing):
     with pytest.raises(
-        TypeError, match="is no model client: it has no method create, message_retrieval, cost"
+        TypeError, match="isn't a model client: it has no method create, message_retrieval, cost"
     ):
         register_model_clients(agent_of("DummyModelClient"), thing)
 

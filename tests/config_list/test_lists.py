@@ -78,7 +78,7 @@ def test_a_file_with_a_byte_order_mark_is_recognised_on_disk_too(folder):
         ({"model": "", "model_client_cls": "C"}, "'model': empty. Name a model"),
         ({"model": 3, "model_client_cls": "C"}, "'model': 3 is not allowed. Input should be a valid string"),
         ({"model": "a", "model_client_cls": ["C"]}, "'model_client_cls': ['C'] is not allowed"),
-        ({"model": "a", "model_client_cls": "C()"}, "'model_client_cls': 'C()' is no class name."),
+        ({"model": "a", "model_client_cls": "C()"}, "'model_client_cls': 'C()' isn't a class name."),
         ({"model": "a", "model_client_cls": "my.C"}, "Write the name after `class`: 'MyModelClient'."),
         (
             {**DUMMY, "temperature": 1.7},
@@ -224,7 +224,7 @@ def test_an_empty_name_and_one_that_is_nearly_right_are_told():
 
 def test_a_name_that_is_no_text_is_told():
     problems = check_config_list([{"model": "a", "model_client_cls": "B", 5: "five"}])
-    assert str(problems[-1]) == "entry 0: the name 5 is no text: write it in quotes."
+    assert str(problems[-1]) == "entry 0: the name 5 isn't a text: write it in quotes."
 
 
 # filter_dict keeps what AutoGen's keeps
