@@ -268,8 +268,8 @@ def _unset(value: Any, name: str = "") -> list[str]:
     return [found] if found and not os.environ.get(found) else []
 
 
-# What a text that isn't JSON looks like, and how to fix it; the first pattern that fits counts. It is searched
-# in the parser's own message, a line break, and the text with \0 where the parser stopped.
+# What a text that isn't JSON looks like, and how to fix it; the first pattern that fits counts. It is
+# searched in the parser's own message, a line break, and the text with \0 where the parser stopped.
 BROKEN_JSON = [
     (r"\A[^\n]*\n\s*\0\s*\Z", "empty. Write a list: [{...}]."),
     (r"\n\0\ufeff", "starts with a byte order mark. Save it as UTF-8 without BOM."),
