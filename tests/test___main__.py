@@ -117,6 +117,20 @@ def test_an_environment_that_was_moved_along_with_its_folder_is_made_anew(projec
     assert str(moved) in (python.parents[1] / "pyvenv.cfg").read_text()
 
 
+@pytest.fixture
+def started(monkeypatch):
+    """What `python -m kit` asks of the environment, and which programs it starts in it."""
+    record = SimpleNamespace(asked=[], programs=[])
+
+    def popen(command, **options):
+        record.programs.append(command)
+        return SimpleNamespace(wait=int)
+
+    monkeypatch.setattr(kit_main, "environment", lambda *what: record.asked.append(what) or "python")
+    monkeypatch.setattr(subprocess, "Popen", popen)
+    return record
+
+
 @pytest.mark.parametrize(
     ("place", "source"),
     [
@@ -127,17 +141,28 @@ def test_an_environment_that_was_moved_along_with_its_folder_is_made_anew(projec
 )
 @pytest.mark.parametrize("command", ["start", "serve"])
 def test_from_is_for_the_set_up_and_whatever_else_is_given_for_the_program(
-    monkeypatch, command, place, source
+    monkeypatch, started, command, place, source
 ):
-    asked, started = [], []
-    monkeypatch.setattr(kit_main, "environment", lambda *what: asked.append(what) or "python")
-    monkeypatch.setattr(
-        subprocess, "Popen", lambda what, **how: started.append(what) or SimpleNamespace(wait=int)
-    )
     monkeypatch.setattr(sys, "argv", ["kit", command, *place])
     assert kit_main.main() == 0
-    assert asked == [(command, source)]
-    assert started == [["python", *kit_main.COMMANDS[command], *(place[:2] if "--port" in place else [])]]
+    assert started.asked == [(command, source)]
+    passed_on = place[:2] if "--port" in place else []
+    assert started.programs == [["python", *kit_main.COMMANDS[command], *passed_on]]
+
+
+@pytest.mark.parametrize(
+    ("typed", "passed_on"),
+    [
+        ([], []),
+        (["tests/test_kit.py", "-x"], ["tests/test_kit.py", "-x"]),
+        (["--all", "tests"], ["tests", "-m", ""]),  # the mark of pyproject.toml is lifted
+    ],
+)
+def test_what_follows_test_is_pytests_and_all_lifts_the_mark(monkeypatch, started, typed, passed_on):
+    monkeypatch.setattr(sys, "argv", ["kit", "test", *typed])
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert kit_main.main() == 0
+    assert started.programs == [["python", *kit_main.COMMANDS["test"], *passed_on]]
 
 
 def test_from_without_a_folder_says_how(monkeypatch, capsys):
