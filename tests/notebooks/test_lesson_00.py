@@ -22,6 +22,8 @@ ANSWERS = [
     ("0a", 5, "write a list of the three words"),
     ("0a", ["...", "...", "..."], "not started"),
     ("0b", "b", "right"),
+    ("0b", "B", "right"),
+    ("0b", " b ", "right"),
     ("0b", " B ", "right"),
     ("0b", "a", "no base class"),
     ("0b", "c", "no custom client is needed"),

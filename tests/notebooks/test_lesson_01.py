@@ -174,18 +174,10 @@ ANSWERS = [
     ("1d", Words, "right"),
     ("1d", counts(adds_to(answer(id="1"))), SAME_1D),
     ("1d", counts(adds_to(openai_answer("Hello!"))), SAME_1D),
-    (
-        "1d",
-        client(lambda p: answer(words(p), id="1")),
-        "has no method message_retrieval, cost, get_usage",
-    ),
+    ("1d", client(lambda p: answer(words(p), id="1")), "has no method message_retrieval, cost"),
     ("1d", NoConstructor, "has no __init__ that takes the config entry"),
     ("1d", counts(lambda p: answer(words(p))), "give the response an `id`"),
-    (
-        "1d",
-        counts(lambda p: answer(int(words(p)), id="1")),
-        "is an int: AutoGen wants text. Put `str(...)`",
-    ),
+    ("1d", counts(lambda p: answer(int(words(p)), id="1")), "is an int: AutoGen wants text"),
     ("1d", counts(lambda p: answer(str(len(last(p))), id="1")), "counts letters"),
     ("1d", counts(lambda p: answer(all_words(p), id="1")), "the words of all messages"),
     ("1d", counts(lambda p: answer(last(p), id="1")), "should be '2', it is 'hello there'"),
@@ -232,12 +224,13 @@ def test_1a_takes_exactly_the_orders_that_work_as_code(capsys):
         except Exception:
             return False
 
-    orders = ["".join(order) for order in itertools.permutations("ABCDEF")]
+    orders = list(itertools.permutations("ABCDEF"))
     for order in orders:
         checks.check_1a(order)
     verdicts = zip(orders, capsys.readouterr().out.splitlines(), strict=True)
-    assert {order for order, verdict in verdicts if verdict == "✔ 1a: right!"} == {"DFCEBA", "FDCEBA"}
-    assert works("DFCEBA") and works("FDCEBA")
+    accepted = {"".join(order) for order, verdict in verdicts if verdict == "✔ 1a: right!"}
+    assert accepted == {"DFCEBA", "FDCEBA"}
+    assert all(works(order) for order in accepted)
     assert not works("FCDEBA") and not works("DFCBEA") and not works("DFCEAB")
 
 

@@ -11,36 +11,18 @@ class Shouter(DummyModelClient):
         return [messages[-1]["content"].upper()] * n
 
 
-def with_blanks(names="Shouter", config=LLMConfig, registered=Shouter):
-    """The function of 3b with its blanks filled in."""
-
-    def make_shouter():
-        entry = {"model": "any name", "model_client_cls": names}
-        agent = AssistantAgent("shouter", llm_config=config(entry), system_message="Be loud.")
-        agent.register_model_client(registered)
-        return agent
-
-    return make_shouter
-
-
-def with_brackets():
-    agent = AssistantAgent("shouter", llm_config=LLMConfig({"model": "x", "model_client_cls": "Shouter"}))
-    agent.register_model_client(Shouter())
+def shouter(one='"Shouter"', two="LLMConfig(entry)", three="Shouter"):
+    """The function of 3b with its three blanks filled in."""
+    source = f"""
+def make_shouter():
+    entry = {{"model": "any name", "model_client_cls": {one}}}
+    agent = AssistantAgent("shouter", llm_config={two}, system_message="Be loud.")
+    agent.register_model_client({three})
     return agent
-
-
-def none_filled():
-    entry = {"model": "any name", "model_client_cls": ...}  # noqa: F841
-    agent = AssistantAgent("shouter", llm_config=..., system_message="Be loud.")
-    agent.register_model_client(...)
-    return agent
-
-
-def one_left():
-    entry = {"model": "any name", "model_client_cls": "Shouter"}
-    agent = AssistantAgent("shouter", llm_config=LLMConfig(entry), system_message="Be loud.")
-    agent.register_model_client(...)
-    return agent
+"""
+    names = {**globals()}
+    exec(source, names)
+    return names["make_shouter"]
 
 
 class Parrot(DummyModelClient):
@@ -77,23 +59,23 @@ ANSWERS = [
     ("3a", "BAC", "each of the letters"),
     ("3a", ["B", "A", "C", 4], "TypeError"),
     ("3a", 4, "each of the letters"),
-    ("3b", with_blanks(), "right"),
-    ("3b", with_blanks(names=Shouter.__name__), "right"),
-    ("3b", with_blanks(config=lambda entry: LLMConfig(*[entry])), "right"),
-    ("3b", with_blanks(config=lambda entry: {"config_list": [entry]}), "right"),
-    ("3b", one_left, "1 of the three blanks"),
-    ("3b", with_blanks(names=Shouter), "the entry names the class as text, in quotes"),
-    ("3b", with_blanks(names="shouter"), "blank 1 and the name of the class in blank 3 differ"),
-    ("3b", with_blanks(registered="Shouter"), "the class itself, Shouter, without quotes"),
-    ("3b", with_blanks(registered=Shouter({"model": "x"})), "without brackets"),
-    ("3b", with_brackets, "blank 3: the class itself, without brackets"),
-    ("3b", with_blanks(config=lambda entry: LLMConfig([entry])), "LLMConfig takes the entry as it is"),
-    ("3b", with_blanks(config=lambda entry: False), "calling make_shouter() raised"),
-    ("3b", with_blanks("DummyModelClient", registered=DummyModelClient), "another class than Shouter"),
+    ("3b", shouter(), "right"),
+    ("3b", shouter("Shouter.__name__"), "right"),
+    ("3b", shouter(two="LLMConfig(*[entry])"), "right"),
+    ("3b", shouter(two='{"config_list": [entry]}'), "right"),
+    ("3b", shouter(three="..."), "1 of the three blanks"),
+    ("3b", shouter("Shouter"), "the entry names the class as text, in quotes"),
+    ("3b", shouter("'shouter'"), "blank 1 and the name of the class in blank 3 differ"),
+    ("3b", shouter(three="'Shouter'"), "the class itself, Shouter, without quotes"),
+    ("3b", shouter(three="Shouter({'model': 'x'})"), "without brackets"),
+    ("3b", shouter(three="Shouter()"), "blank 3: the class itself, without brackets"),
+    ("3b", shouter(two="LLMConfig([entry])"), "LLMConfig takes the entry as it is"),
+    ("3b", shouter(two="False"), "calling make_shouter() raised"),
+    ("3b", shouter("'DummyModelClient'", three="DummyModelClient"), "another class than Shouter"),
     ("3b", lambda: None, "end it with `return agent`"),
     ("3b", lambda: AssistantAgent("shouter", llm_config=False), "the agent has no model"),
-    ("3b", with_blanks()(), "hand over the function itself"),
-    ("3b", none_filled, "not started"),
+    ("3b", shouter()(), "hand over the function itself"),
+    ("3b", shouter("...", "...", "..."), "not started"),
     ("3c", ["a", "b", "TERMINATE"], "right"),
     ("3c", ("a", "b", "TERMINATE"), "right"),
     ("3c", lambda messages: "TERMINATE" if len(messages) > 5 else "go on", "right"),

@@ -43,61 +43,37 @@ DUMMY = "DummyModelClient"
 STEPS = {"A": 3, "B": 1, "C": 2, "D": 1, "E": 2}
 
 
-def bird(returns=True, names=("Owl", "Owl"), calls=2, models=("owl", "old owl"), by_the_kit=False):
-    """The program of 5d with some of its mistakes fixed."""
-
-    class Owl(DummyModelClient):
-        def create(self, params):
-            response = super().create(params)
-            return response if returns else None
-
-    def make_bird():
-        entries = [
-            {"model": model, "model_client_cls": name} for model, name in zip(models, names, strict=True)
-        ]
-        agent = AssistantAgent("bird", llm_config=LLMConfig(*entries), system_message="Be wise.")
-        if by_the_kit:
-            register_model_clients(agent, Owl)
-            return agent
-        for _ in range(calls):
-            agent.register_model_client(Owl)
-        return agent
-
-    return make_bird
+ONCE = "bird.register_model_client(Owl)"
+TWICE = f"{ONCE}; {ONCE}"
+IN_A_LOOP = f"[{ONCE} for _ in config_list]"
+BY_THE_KIT = "register_model_clients(bird, Owl)"
 
 
+def bird(
+    create="super().create(params)", second="owl", register=ONCE, first="Owl", models=("owl", "old owl")
+):
+    """The program of 5d as the lesson has it, but for what is given."""
+    source = f"""
 class Owl(DummyModelClient):
     def create(self, params):
-        super().create(params)
+        {create}
 
-
-BIRDS = [{"model": "owl", "model_client_cls": "Owl"}, {"model": "old owl", "model_client_cls": "owl"}]
-
-
-def as_given():
-    bird = AssistantAgent("bird", llm_config=LLMConfig(*BIRDS), system_message="Be wise.")
-    bird.register_model_client(Owl)
+def make_bird():
+    config_list = [
+        {{"model": model, "model_client_cls": name}} for model, name in zip({models}, {first, second})
+    ]
+    bird = AssistantAgent("bird", llm_config=LLMConfig(*config_list), system_message="Be wise.")
+    {register}
     return bird
+"""
+    names = {**globals()}
+    exec(source, names)
+    return names["make_bird"]
 
 
-def second_call():
-    bird = AssistantAgent("bird", llm_config=LLMConfig(*BIRDS), system_message="Be wise.")
-    bird.register_model_client(Owl)
-    bird.register_model_client(Owl)
-    return bird
-
-
-def in_a_loop():
-    bird = AssistantAgent("bird", llm_config=LLMConfig(*BIRDS), system_message="Be wise.")
-    for _ in BIRDS:
-        bird.register_model_client(Owl)
-    return bird
-
-
-def by_the_kit():
-    bird = AssistantAgent("bird", llm_config=LLMConfig(*BIRDS), system_message="Be wise.")
-    register_model_clients(bird, Owl)
-    return bird
+def without_first(**changes):
+    """The same, its first mistake fixed."""
+    return bird("return super().create(params)", **changes)
 
 
 STEP_1 = "step 1, the class: create returned nothing"
@@ -125,23 +101,22 @@ ANSWERS = [
     ("5c", {"A": 3}, "Still to go: B, C, D, E."),
     ("5c", [3, 1, 2, 1, 2], "write a dict"),
     ("5c", dict.fromkeys(STEPS, ...), "not started"),
-    ("5d", as_given, "not started"),
-    ("5d", second_call, STEP_1),
-    ("5d", in_a_loop, STEP_1),
-    ("5d", by_the_kit, STEP_1),
-    ("5d", bird(False, ("Owl", "owl"), 2), STEP_1),
-    ("5d", bird(False, calls=1), STEP_1),
-    ("5d", bird(False), "Test: check_model_client(Owl)"),
-    ("5d", bird(True, ("Owl", "owl"), 1), "step 2, the list: entry 1 names 'owl'"),
-    ("5d", bird(True, ("Owl", "owl"), 2), "step 2, the list: "),
-    ("5d", bird(calls=1), "step 3: bird, entry 1 (old owl): Owl was registered once"),
-    ("5d", bird(calls=0), "step 3: "),
-    ("5d", bird(True, ("owl", "owl"), 1), "make_bird() raised ValueError"),
-    ("5d", bird(names=("Owl",), models=("owl",), by_the_kit=True), "keep its two entries"),
+    ("5d", bird(), "not started"),
+    ("5d", bird(register=TWICE), STEP_1),
+    ("5d", bird(register=IN_A_LOOP), STEP_1),
+    ("5d", bird(register=BY_THE_KIT), STEP_1),
+    ("5d", bird(second="Owl"), STEP_1),
+    ("5d", bird(second="Owl", register=TWICE), "Test: check_model_client(Owl)"),
+    ("5d", without_first(), "step 2, the list: entry 1 names 'owl'"),
+    ("5d", without_first(register=IN_A_LOOP), "step 2, the list: "),
+    ("5d", without_first(second="Owl"), "step 3: bird, entry 1 (old owl): Owl was registered once"),
+    ("5d", without_first(second="Owl", register=""), "step 3: "),
+    ("5d", without_first(first="owl"), "make_bird() raised ValueError"),
+    ("5d", without_first(models=("owl",), register=BY_THE_KIT), "keep its two entries"),
     ("5d", lambda: None, "end it with `return bird`"),
-    ("5d", bird()(), "hand over the function itself"),
-    ("5d", bird(), "right"),
-    ("5d", bird(by_the_kit=True), "right"),
+    ("5d", without_first(second="Owl", register=TWICE)(), "hand over the function itself"),
+    ("5d", without_first(second="Owl", register=TWICE), "right"),
+    ("5d", without_first(second="Owl", register=BY_THE_KIT), "right"),
 ]
 
 

@@ -217,11 +217,7 @@ ANSWERS = [
     ("6c", quiz(order=("ben", "host", "anna", "host")), "speaker 2 was ben, it should be anna"),
     ("6c", quiz(host=("TERMINATE",)), "ended after 3 messages (host, anna, host)"),
     ("6c", quiz(host=("Ben?", "The end.")), "before anybody had said exactly 'TERMINATE'"),
-    (
-        "6c",
-        quiz(host=("Begin.", "Ben?", "TERMINATE")),
-        "host, anna, host, ben, host. The host's last text: 'Ben?'",
-    ),
+    ("6c", quiz(host=("Begin.", "Ben?", "TERMINATE")), "ben, host. The host's last text: 'Ben?'"),
     ("6c", quiz(host="Go on.", order=ORDER * 5), "went on, until max_round"),
     ("6c", quiz(order=["nobody"] * 60, host=["x"] * 9), "speaker 3 was ben, it should be host"),
     ("6c", "make_quiz", "raised TypeError"),

@@ -81,16 +81,12 @@ ANSWERS = [
     ("7b", retrieves(lambda c: c.message), "should give its text"),
     ("7b", retrieves(lambda c: c.message.content or c.message), "a text *and* a call"),
     ("7b", retrieves(lambda c: c.message.tool_calls or c.message.content), "the calls alone"),
-    (
-        "7b",
-        retrieves(lambda c: [c.message] if c.message.tool_calls else "Hello!"),
-        "append choice.message itself",
-    ),
+    ("7b", retrieves(lambda c: [c.message] if c.message.tool_calls else "Hello!"), "append choice.message"),
     ("7b", retrieves(lambda c: c if c.message.tool_calls else c.message.content), "the whole choice"),
     (
         "7b",
         retrieves(lambda c: c.message.content or "" if c.message.tool_calls else c.message),
-        "look at the condition",
+        "the condition",
     ),
     ("7b", type("Nothing", (DummyModelClient,), {"message_retrieval": lambda *a: None}), "`return`"),
     ("7b", DummyModelClient({"model": "dummy"}), "hand over the class"),

@@ -21,6 +21,7 @@ REQUEST = httpx.Request("POST", "http://localhost")
 # Answers to 8c: tests of `sort_all`
 
 TICKETS = ["It crashes.", "It hangs.", "How do I print?"]
+KINDS = ["bug", "unsure", "question"]
 SCRIPT = ["bug", TimeoutError(), "question"]
 
 
@@ -31,72 +32,24 @@ def sorter(replies=SCRIPT):
     return agent
 
 
-def whole(sort_all):
-    assert sort_all(sorter(), TICKETS) == dict(zip(TICKETS, ["bug", "unsure", "question"], strict=True))
+def fails_once(messages):
+    return TimeoutError() if "crashes" in messages[-1]["content"] else "bug"
 
 
-def one_ticket(sort_all):
-    kinds = sort_all(sorter(), TICKETS)
-    if kinds[TICKETS[2]] != "question":
-        raise AssertionError
+def my_test(*lines):
+    """The function of 8c, with these lines."""
+    names = {**globals()}
+    exec("\n    ".join(["def my_test(sort_all):", *lines]), names)
+    return names["my_test"]
 
 
-def calls(sort_all):
-    bot = sorter()
-    sort_all(bot, TICKETS)
-    assert len(bot.client._clients[0].calls) == 3
-
-
-def by_function(sort_all, tickets=("slow", "It crashes.")):
-    def reply(messages):
-        return TimeoutError() if "slow" in messages[-1]["content"] else "bug"
-
-    assert len(sort_all(sorter(reply), list(tickets))) == 2
-
-
-def two_useless_replies(sort_all):
-    assert len(sort_all(sorter(["Hm.", "Hm.", "bug"]), TICKETS[:2])) == 2
+WHOLE = my_test("assert list(sort_all(sorter(), TICKETS).items()) == list(zip(TICKETS, KINDS))")
+TWO_LEFT = "assert len(sort_all(sorter({}), TICKETS[:2])) == 2"
 
 
 class Callable:
     def __call__(self, sort_all):
-        whole(sort_all)
-
-
-def never_called(sort_all):
-    assert sorter()
-
-
-def happy(sort_all):
-    assert list(sort_all(sorter(["bug", "question"]), TICKETS[:2]).values()) == ["bug", "question"]
-
-
-def failure_last(sort_all):
-    assert len(sort_all(sorter(["bug", TimeoutError()]), TICKETS[:2])) == 2
-
-
-def looks_too_early(sort_all):
-    assert sort_all(sorter(), TICKETS)["It hangs."] == "unsure"
-
-
-def no_assert(sort_all):
-    sort_all(sorter(), TICKETS)
-
-
-def returns(sort_all):
-    return len(sort_all(sorter(), TICKETS)) == 3
-
-
-def wrong_expectation(sort_all):
-    assert list(sort_all(sorter(), TICKETS).values()) == ["bug", "question", "question"]
-
-
-def short_script(sort_all):
-    assert sort_all(sorter(["bug", "Hm."]), TICKETS)
-
-
-def unexpected(sort_all):
-    sort_all(sorter(["bug", ValueError("oh"), "bug"]), TICKETS)
+        WHOLE(sort_all)
 
 
 ANSWERS = [
@@ -142,23 +95,48 @@ ANSWERS = [
     ("8b", ([..., ...], ...), "not started"),
     ("8b", (["Hm.", ...], 2), "not started"),
     ("8b", (["Hm.", TimeoutError()], ...), "not started"),
-    ("8c", whole, "right"),
-    ("8c", one_ticket, "right"),
-    ("8c", calls, "right"),
-    ("8c", by_function, "right"),
-    ("8c", two_useless_replies, "right"),
+    ("8c", WHOLE, "right"),
     ("8c", Callable(), "right"),
-    ("8c", lambda it: whole(it), "right"),
-    ("8c", never_called, "never calls the `sort_all`"),
-    ("8c", happy, "nothing ever fails in your script"),
-    ("8c", failure_last, "the failure comes last"),
-    ("8c", looks_too_early, "look at the tickets after the failure"),
-    ("8c", no_assert, "look at the tickets after the failure"),
-    ("8c", returns, "the test returns True: pytest does not look at that. Write `assert`"),
-    ("8c", wrong_expectation, "fails for the good version too: AssertionError"),
-    ("8c", short_script, "fails for the good version too: The script has 2 replies"),
-    ("8c", short_script, "asks twice after a useless reply"),
-    ("8c", unexpected, "fails for the good version too: ValueError: oh"),
+    ("8c", lambda it: WHOLE(it), "right"),
+    ("8c", lambda sort_all, tickets=TICKETS: WHOLE(sort_all), "right"),
+    (
+        "8c",
+        my_test("if sort_all(sorter(), TICKETS)[TICKETS[2]] != 'question': raise AssertionError"),
+        "right",
+    ),
+    (
+        "8c",
+        my_test(
+            "bot = sorter()",
+            "sort_all(bot, TICKETS)",
+            "assert len(bot.client._clients[0].calls) == 3",
+        ),
+        "right",
+    ),
+    ("8c", my_test(TWO_LEFT.format("fails_once")), "right"),
+    ("8c", my_test(TWO_LEFT.format(["Hm.", "Hm.", "bug"])), "right"),
+    ("8c", my_test("assert sorter()"), "never calls the `sort_all`"),
+    ("8c", my_test(TWO_LEFT.format(["bug", "question"])), "nothing ever fails in your script"),
+    ("8c", my_test(TWO_LEFT.format("['bug', TimeoutError()]")), "the failure comes last"),
+    (
+        "8c",
+        my_test("assert sort_all(sorter(), TICKETS)['It hangs.'] == 'unsure'"),
+        "tickets after the failure",
+    ),
+    ("8c", my_test("sort_all(sorter(), TICKETS)"), "look at the tickets after the failure"),
+    ("8c", my_test("return len(sort_all(sorter(), TICKETS)) == 3"), "the test returns True"),
+    (
+        "8c",
+        my_test("assert list(sort_all(sorter(), TICKETS).values()) == ['bug', 'question', 'question']"),
+        "fails for the good version too: AssertionError",
+    ),
+    ("8c", my_test("sort_all(sorter(['bug', 'Hm.']), TICKETS)"), "good version too: The script has"),
+    ("8c", my_test("sort_all(sorter(['bug', 'Hm.']), TICKETS)"), "asks twice after a useless reply"),
+    (
+        "8c",
+        my_test("sort_all(sorter(['bug', ValueError('oh')]), TICKETS)"),
+        "the good version too: ValueError",
+    ),
     ("8c", lambda: None, "takes one argument"),
     ("8c", lambda sort_all, agent: None, "takes one argument"),
     ("8c", "def my_test(): ...", "write a function"),
@@ -184,5 +162,5 @@ def test_the_checks_know_the_program_of_the_lesson():
 def test_the_checks_are_instant():
     begin = time.process_time()
     checks.check_8b((["Hm.", TimeoutError()], 2))
-    checks.check_8c(two_useless_replies)
+    checks.check_8c(WHOLE)
     assert time.process_time() - begin < 1

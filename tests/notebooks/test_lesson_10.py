@@ -1,5 +1,6 @@
 """Lesson 10: its checks accept every right answer, and name each misconception."""
 
+import contextlib
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -42,14 +43,13 @@ def with_threads(agents, question):
     return replies
 
 
-def with_futures(agents, question):
-    with ThreadPoolExecutor(20) as pool:
-        return [future.result() for future in [pool.submit(ask, agent, question) for agent in agents]]
+def mapped(agents, question, threads=3):
+    return ThreadPoolExecutor(threads).map(ask, agents, [question] * len(agents))
 
 
-def with_map(agents, question):
-    with ThreadPoolExecutor(len(agents)) as pool:
-        return tuple(pool.map(lambda agent: ask(agent, question), agents))
+def submitted(agents, question):
+    pool = ThreadPoolExecutor(20)
+    return [pool.submit(ask, agent, question) for agent in agents]
 
 
 def three_blanks(agents, question):
@@ -65,31 +65,6 @@ def three_blanks(agents, question):
 def one_blank(agents, question):
     with ThreadPoolExecutor(max_workers=...) as pool:
         return list(pool.map(ask, agents))
-
-
-def two_threads(agents, question):
-    with ThreadPoolExecutor(2) as pool:
-        return list(pool.map(ask, agents, [question] * len(agents)))
-
-
-def as_they_come(agents, question):
-    with ThreadPoolExecutor(3) as pool:
-        done = as_completed([pool.submit(ask, agent, question) for agent in agents])
-        return [future.result() for future in done]
-
-
-def generator(agents, question):
-    with ThreadPoolExecutor(3) as pool:
-        return pool.map(ask, agents, [question] * len(agents))
-
-
-def futures(agents, question):
-    with ThreadPoolExecutor(3) as pool:
-        return [pool.submit(ask, agent, question) for agent in agents]
-
-
-def by_name(agents, question):
-    return dict(zip([agent.name for agent in agents], with_map(agents, question), strict=True))
 
 
 # Answers to 10d
@@ -152,10 +127,8 @@ def for_ever(agent, question, tries=5, pause=2.0):
 
 
 def silent(agent, question, tries=5, pause=2.0):
-    try:
+    with contextlib.suppress(RuntimeError):
         return loop(agent, question, tries, pause)
-    except RuntimeError:
-        return None
 
 
 def vague(agent, question, tries=5, pause=2.0):
@@ -181,6 +154,14 @@ def swallowed(agent, question, tries=5, pause=2.0):
         return loop(agent, question, tries, pause)
     except openai.AuthenticationError:
         return "no"
+
+
+def everything(agent, question, tries=5, pause=2.0):
+    return loop(agent, question, tries, pause, Exception)
+
+
+def asks_on(agent, question, tries=5, pause=2.0):
+    return [ask(agent, question) for _ in range(tries)][-1]
 
 
 def no_reply(agent, question, tries=5, pause=2.0):
@@ -212,16 +193,8 @@ ANSWERS = [
     ),
     ("10b", {"anna": FIXED, "ben": {**FIXED, "temperature": None, "timeout": 60}, "cleo": FIXED}, "right"),
     ("10b", with_anna(model="SmolLM2"), "anna: the server says: 404 There is no model 'SmolLM2' here"),
-    (
-        "10b",
-        with_anna(base_url="http://teacher:8000"),
-        'anna: NotFoundError 404: "base_url" has to end in /v1',
-    ),
-    (
-        "10b",
-        with_anna(base_url="http://teacher:8000/v2"),
-        'anna: NotFoundError 404: "base_url" has to end in',
-    ),
+    ("10b", with_anna(base_url="http://teacher:8000"), 'anna: NotFoundError 404: "base_url"'),
+    ("10b", with_anna(base_url="http://teacher:8000/v2"), 'anna: NotFoundError 404: "base_url"'),
     ("10b", with_anna(base_url="http://localhost:8000/v1"), "anna: APIConnectionError: Connection error."),
     ("10b", with_anna(temperature=0.7), 'anna: the server says: 400 "temperature" is 0 for everybody here'),
     ("10b", with_anna(max_tokens=1000), '"max_tokens" has to be a whole number from 1 to 256'),
@@ -239,70 +212,50 @@ ANSWERS = [
     ("10b", (FIXED, FIXED), "hand over the three"),
     ("10b", (ANNA, BEN, CLEO), "not started"),
     ("10c", with_threads, "right"),
-    ("10c", with_futures, "right"),
-    ("10c", with_map, "right"),
+    ("10c", lambda agents, question: [future.result() for future in submitted(agents, question)], "right"),
+    ("10c", lambda agents, question: tuple(mapped(agents, question)), "right"),
     ("10c", lambda agents, question: [ask(agent, question) for agent in agents], "did not answer at once"),
-    ("10c", two_threads, "one thread for each is needed"),
-    ("10c", as_they_come, "it begins with 'cleo says Paris.'. `pool.map` keeps it"),
-    ("10c", generator, "a generator came back, not a list"),
-    ("10c", futures, "those are futures"),
-    ("10c", lambda agents, question: with_map(agents, question) and None, "it returns nothing"),
-    ("10c", by_name, "a dict came back"),
-    ("10c", lambda agents, question: with_map(agents, "Hello!"), "were asked 'Hello!', not the question"),
+    ("10c", lambda agents, question: list(mapped(agents, question, 2)), "one thread for each is needed"),
+    (
+        "10c",
+        lambda agents, question: [future.result() for future in as_completed(submitted(agents, question))],
+        "it begins with 'cleo says Paris.'. `pool.map` keeps it",
+    ),
+    ("10c", mapped, "a generator came back, not a list"),
+    ("10c", submitted, "those are futures"),
+    ("10c", lambda agents, question: list(mapped(agents, question)) and None, "it returns nothing"),
+    (
+        "10c",
+        lambda agents, question: dict(zip("abc", mapped(agents, question), strict=True)),
+        "a dict came back",
+    ),
+    ("10c", lambda agents, question: list(mapped(agents, "Hello!")), "were asked 'Hello!', not the question"),
     ("10c", lambda agents, question: [agent.name for agent in agents], "0 of the 3 agents were asked"),
     ("10c", lambda agents, question: [agent.generate_reply for agent in agents], "those are functions"),
-    ("10c", lambda agents, question: [*with_map(agents, question), "Bye."], "the replies should be"),
+    ("10c", lambda agents, question: [*mapped(agents, question), "Bye."], "the replies should be"),
     ("10c", one_blank, "1 of the three blanks still to go"),
     ("10c", ["Paris."], "hand over the function itself"),
     ("10c", three_blanks, "not started"),
     ("10d", loop, "right"),
     ("10d", counting, "right"),
     ("10d", recursive, "right"),
-    ("10d", lambda agent, question, tries, pause: ask(agent, question), "the first failure comes out of it"),
+    ("10d", lambda agent, question, tries, pause: ask(agent, question), "the first failure comes out"),
     ("10d", two_tries_only, "the third try had an answer, but try 2 ended in APIConnectionError"),
     ("10d", no_import, "try 1 ended in NameError: name 'nowhere' is not defined"),
     ("10d", for_ever, "after 20 tries it still goes on"),
-    (
-        "10d",
-        lambda agent, question, tries, pause: loop(agent, question, tries, 0),
-        "wait `pause` seconds after",
-    ),
-    (
-        "10d",
-        lambda agent, question, tries, pause: loop(agent, question, tries, 0.6),
-        "as long as `pause` says",
-    ),
-    (
-        "10d",
-        lambda agent, question, tries, pause: loop(agent, question, tries + 1, pause),
-        "it was asked 5 times",
-    ),
-    ("10d", lambda agent, question, tries, pause: loop(agent, question, 5, pause), "it was asked 5 times"),
+    ("10d", lambda agent, question, tries, pause: loop(agent, question, tries, 0), "wait `pause` seconds"),
+    ("10d", lambda agent, question, tries, pause: loop(agent, question, tries, 0.6), "as `pause` says"),
+    ("10d", lambda agent, question, tries, pause: loop(agent, question, tries + 1, 0.05), "asked 5 times"),
+    ("10d", lambda agent, question, tries, pause: loop(agent, question, 5, pause), "asked 5 times"),
     ("10d", silent, "None came back, as if all was well"),
     ("10d", vague, "how often it was tried. Yours: RuntimeError: The server is down."),
     ("10d", last_error, "in the end it raises APIConnectionError: Connection error."),
-    (
-        "10d",
-        lambda agent, question, tries, pause: loop(agent, question, tries, pause, Exception),
-        "a wrong key was tried 3 times",
-    ),
+    ("10d", everything, "a wrong key was tried 3 times"),
     ("10d", swallowed, "refused the key, and 'no' came back"),
-    (
-        "10d",
-        lambda agent, question, tries, pause: [ask(agent, question) for _ in range(tries)][-1],
-        "asked 3 times: return its reply",
-    ),
+    ("10d", asks_on, "asked 3 times: return its reply"),
     ("10d", no_reply, "the agent said 'Paris.', and None came back"),
-    (
-        "10d",
-        lambda agent, question, tries, pause: loop(agent, "Hello!", tries, pause),
-        "asked 'Hello!', not the question",
-    ),
-    (
-        "10d",
-        lambda agent, question, tries, pause: agent.ask(question),
-        "the server is up, and still it raises AttributeError",
-    ),
+    ("10d", lambda agent, question, tries, pause: loop(agent, "Hello!"), "asked 'Hello!', not the question"),
+    ("10d", lambda agent, question, tries, pause: agent.ask(), "and still it raises AttributeError"),
     ("10d", lambda agent, question, tries, pause: "Paris.", "the agent was never asked"),
     ("10d", lambda agent, question: "Paris.", "it takes four arguments"),
     ("10d", "ask_patiently", "write a function"),
@@ -327,6 +280,6 @@ def test_the_stubs_are_those_of_the_lesson(check_says):
 def test_the_checks_are_instant():
     begin = time.perf_counter()
     checks.check_10b((FIXED, FIXED, FIXED))
-    checks.check_10c(with_map)
+    checks.check_10c(with_threads)
     checks.check_10d(loop)
     assert time.perf_counter() - begin < 2
