@@ -59,7 +59,7 @@ SCRIPT = [CALL, "It is 8."]
 
 ANSWERS = [
     ("7a", RIGHT, "right"),
-    ("7a", {**RIGHT, "A": 2}, "A is not 2: its arguments are no string at all"),
+    ("7a", {**RIGHT, "A": 2}, "A is not 2: its arguments are not a string at all"),
     ("7a", {**RIGHT, "A": 5}, "A is not 5: something is wrong with it. Look at the value"),
     ("7a", {**RIGHT, "B": 1}, "B is not 1: its arguments are a string already"),
     ("7a", {**RIGHT, "C": 4}, "C is not 4: the tool is named weather"),
@@ -114,7 +114,7 @@ ANSWERS = [
     ("7c", (double, [CALL, "It is 18."]), "the tool returned '8'"),
     ("7c", (double, [tool_call("duoble", number=4), "It is 8."]), "calls 'duoble', and the tool's name"),
     ("7c", (double, [tool_call("double", n=4), "It is 8."]), "Field required"),
-    ("7c", (double, [raw("double", "{number: 4}"), "It is 8."]), "the arguments are no JSON"),
+    ("7c", (double, [raw("double", "{number: 4}"), "It is 8."]), "the arguments are not valid JSON"),
     ("7c", (broken, [tool_call("broken", number=4), "It is 8."]), "out of order"),
     ("7c", (untyped, [tool_call("untyped", number=4), "It is 4."]), "annotated"),
     ("7c", (..., ...), "not started"),

@@ -148,7 +148,7 @@ ANSWERS = [
     ("9b", adapter("message.contents"), "blank 1: a content is a text, and yours is a list."),
     ("9b", adapter("message.content"), "blank 1: AttributeError: 'Message' object"),
     ("9b", adapter("message['content']"), "blank 1: TypeError"),
-    ("9b", adapter("message.text()"), "blank 1: the text is an attribute of the message, and no method"),
+    ("9b", adapter("message.text()"), "blank 1: the text is an attribute of the message, not a method"),
     ("9b", adapter("messages[-1].text"), "they are ['Who am I?', 'Who am I?', 'Who am I?']"),
     ("9b", adapter("str(message)"), "they are ['<agent_framework._types.Message object>', "),
     ("9b", adapter("'Hi'"), "blank 1: after the system message, the contents should be ['Good morning', "),
