@@ -98,9 +98,9 @@ def check_3c(replies):
         user.initiate_chat(agent, message="Hello!", silent=True, max_turns=10)
     except RuntimeError:
         return "the chat did not end: the last reply must be exactly 'TERMINATE', nothing else."
-    said = len(agent.client._clients[0].calls)
-    times = "once" if said == 1 else f"{said} times"
-    return None if said == 3 else f"the assistant should speak 3 times, it spoke {times}."
+    calls = len(agent.client._clients[0].calls)
+    times = "once" if calls == 1 else f"{calls} times"
+    return None if calls == 3 else f"the assistant should speak 3 times, it spoke {times}."
 
 
 @exercise("3d")

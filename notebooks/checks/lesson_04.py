@@ -102,11 +102,11 @@ def check_4d(with_time):
     prompts = []
     for messages in (chat, longer):
         now = f"{uuid.uuid4().hex[:8]} o'clock"  # a time that no earlier run of this check has used
-        given = copy.deepcopy(messages)
-        timed = with_time(given, now)
+        copied = copy.deepcopy(messages)
+        timed = with_time(copied, now)
         if timed is None or timed is ...:
             return ... if timed is ... else "`with_time` returns nothing: it has to return the list."
-        if given != messages:
+        if copied != messages:
             return "it changed `chat` itself, so an agent would keep every old time: make a new list."
         texts = [str(message["content"]) for message in timed]
         if now not in " ".join(texts):

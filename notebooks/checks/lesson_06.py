@@ -70,8 +70,8 @@ CHATS = {  # who spoke so far, and who should be next
 def check_6b(cls):
     if not isinstance(cls, type):
         return "pass the class itself, without brackets behind its name."
-    for said, (right, why) in CHATS.items():
-        answer = _choice(cls, said)
+    for speakers, (right, why) in CHATS.items():
+        answer = _choice(cls, speakers)
         if answer is ...:
             return ...
         if hasattr(answer, "name"):
@@ -79,7 +79,7 @@ def check_6b(cls):
         named = [name for name in ("moderator", *EXPERTS) if re.search(rf"(?<!\w){name}(?!\w)", answer)]
         if named == [right]:
             continue
-        so_far = ", ".join(said)
+        so_far = ", ".join(speakers)
         if len(answer) == 1:
             return f"it answered {answer!r}, one letter: `_answers` returns a list of texts, [name] * n."
         if not named and answer.lower() in ("moderator", *EXPERTS):
@@ -149,8 +149,8 @@ def check_6c(make):
         result = members["host"].initiate_chat(manager, message="Begin.", silent=True)
     except Exception as error:
         return _why(error, group.messages)
-    said = [message["name"] for message in result.chat_history]
-    return _order(said, group.max_round)
+    speakers = [message["name"] for message in result.chat_history]
+    return _order(speakers, group.max_round)
 
 
 def _no_dummy(members):
@@ -189,26 +189,26 @@ def _why(error, messages):
     return f"the chat raised {type(error).__name__}: {text}"
 
 
-def _order(said, limit):
+def _order(speakers, limit):
     """Say what is wrong with the speakers of a quiz."""
-    right = [*QUIZ[: len(said)], *["nobody"] * (len(said) - len(QUIZ))]
+    right = [*QUIZ[: len(speakers)], *["nobody"] * (len(speakers) - len(QUIZ))]
     wrong = next(
-        (place for place, (one, other) in enumerate(zip(said, right, strict=True)) if one != other), None
+        (place for place, (one, other) in enumerate(zip(speakers, right, strict=True)) if one != other), None
     )
     if wrong is None:
-        if len(said) < len(QUIZ):
+        if len(speakers) < len(QUIZ):
             return (
-                f"the chat ended after {len(said)} messages ({', '.join(said)}): five were wanted. Did "
-                "somebody say TERMINATE too early?"
+                f"the chat ended after {len(speakers)} messages ({', '.join(speakers)}): five were wanted. "
+                "Did somebody say TERMINATE too early?"
             )
         return None
     if wrong == len(QUIZ):
-        tail = ", until max_round" if len(said) == limit else ""
+        tail = ", until max_round" if len(speakers) == limit else ""
         return (
             f"the five speakers are right, but then the chat went on{tail}: the host's last text must be "
             "exactly 'TERMINATE'."
         )
     return (
-        f"speaker {wrong + 1} was {said[wrong]}, it should be {QUIZ[wrong]}. The order was: "
-        f"{', '.join(said[:6])}{' ...' if len(said) > 6 else ''}."
+        f"speaker {wrong + 1} was {speakers[wrong]}, it should be {QUIZ[wrong]}. The order was: "
+        f"{', '.join(speakers[:6])}{' ...' if len(speakers) > 6 else ''}."
     )

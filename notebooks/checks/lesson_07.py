@@ -37,7 +37,7 @@ WRONG_WITH_CALLS = {  # the right choice, and why the others are not
 }
 NOT_SO = {
     (1, "*"): "its arguments are a string already.",
-    (2, "A"): "its arguments are no string at all, JSON or not: that comes first.",
+    (2, "A"): "its arguments are not a string at all, JSON or not: that comes first.",
     (2, "*"): "json.loads reads its arguments without an error.",
     (3, "*"): "it has an 'id', so its result can be told apart from others.",
     (4, "*"): "the tool is named weather, and that is the name it calls.",
@@ -137,7 +137,7 @@ def check_7c(answer):
 
 
 def _parts(text):
-    """Return the texts and numbers in a result, in lower case; one that is no list or dict is itself one."""
+    """Return the texts and numbers in a result, in lower case: of a list or dict its items, else itself."""
     value = text
     for read in (ast.literal_eval, json.loads):  # AutoGen writes some types as Python, others as JSON
         with contextlib.suppress(ValueError, SyntaxError):
@@ -178,6 +178,6 @@ def _why_not_run(name, call, replies):
     try:
         json.loads(call["arguments"])
     except (TypeError, ValueError):
-        return f"the arguments are no JSON: {call['arguments']!r}. tool_call(...) writes them for you."
-    said = " ".join(reply["content"] for reply in replies).split("For further information")[0]
-    return f"the call was made, and the tool did not return: {said.strip()}"
+        return f"the arguments are not valid JSON: {call['arguments']!r}. tool_call(...) writes them for you."
+    results = " ".join(reply["content"] for reply in replies).split("For further information")[0]
+    return f"the call was made, and the tool did not return: {results.strip()}"

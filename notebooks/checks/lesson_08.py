@@ -171,7 +171,7 @@ def check_8c(test):
     if error is None and value is None and not returned:
         return "the test never calls the `sort_all` that it is given."
     if error is not None:
-        return f"the test fails for the good version too: {_told(error)}"
+        return f"the test fails for the good version too: {_as_text(error)}"
     if value is not None:
         return f"the test returns {value!r}: pytest does not look at that. Write `assert` instead."
     if _outcome(test, broken)[1] is not None:
@@ -192,7 +192,7 @@ def _outcome(test, function):
         return None, error
 
 
-def _told(error):
+def _as_text(error):
     text = str(error).split("\n")[0] or "an assert does not hold."
     if isinstance(error, RuntimeError) and "script" in text:
         return f"{text} Remember that the program asks twice after a useless reply."

@@ -82,12 +82,12 @@ def check_9b(cls):
     client = Shouter()
     agent = agent_framework.Agent(cls(client), instructions="Be brief.")
     try:
-        text = _run(agent.run, [agent_framework.Message(role, [said]) for role, said in TALK]).text
+        text = _run(agent.run, [agent_framework.Message(role, [text]) for role, text in TALK]).text
     except Exception as error:
         return _why_9b(error, _names_in(cls.answer, error), client)
     if not hasattr(client, "asked"):
         return "blank 2: your client was not asked. It is `self.client`, and its method is `create`."
-    wanted, got = [said for _, said in TALK], [message.get("content") for message in client.asked[1:]]
+    wanted, got = [text for _, text in TALK], [message.get("content") for message in client.asked[1:]]
     for content in got:
         if not isinstance(content, str):
             return f"blank 1: a content is a text, and yours is a {type(content).__name__}."
@@ -111,7 +111,7 @@ def _why_9b(error, names, client):
     was_asked = hasattr(client, "asked")
     if "response" not in names and len(names.get("history", ())) <= len(TALK):
         if "not callable" in what:
-            return "blank 1: the text is an attribute of the message, and no method: no brackets behind it."
+            return "blank 1: the text is an attribute of the message, not a method: no brackets behind it."
         return f"blank 1: {what}. Which attribute of a response held its text, under Agent Framework?"
     if "response" not in names:
         if was_asked or "missing 1 required positional argument: 'params'" in what:
@@ -173,7 +173,7 @@ def check_9c(forecast):
     if not client.calls:
         return "the client was not asked: put an adapter around the `client` that your function gets."
     first, last = client.calls[0], client.calls[-1]
-    contents = [said["content"] for said in first["messages"]]
+    contents = [message["content"] for message in first["messages"]]
     if contents[-1] != question:
         return f"the client should be asked {question!r}, it was asked {contents[-1]!r}."
     if "You know the weather." not in contents[:1]:

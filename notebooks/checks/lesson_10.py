@@ -55,7 +55,7 @@ def check_10a(choices):
         if choice not in CASES:
             return f'{letter} is {choices[letter]!r}: choose "entry" or "client".'
         if choice != right:
-            return f"{letter} is no case for {CASES[choice]}: {WRONG[letter]}"
+            return f"{letter} is not a case for {CASES[choice]}: {WRONG[letter]}"
     return None
 
 

@@ -1,10 +1,10 @@
 """What all checks share: one line each, and nothing of what happens meanwhile."""
 
-import sys
-from pathlib import Path
+import re
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "notebooks"))
-from checks.exercise import exercise, prediction  # noqa: E402
+import checks
+import pytest
+from checks.exercise import exercise, prediction
 
 
 @exercise("9z")
@@ -43,6 +43,19 @@ def test_a_chat_after_a_check_is_reported_as_before():
     check(lambda: during.append(IOStream.get_default()))
     assert IOStream.get_default() is before
     assert during[0] is not before
+
+
+EXERCISES = [name.removeprefix("check_") for name in vars(checks) if re.match(r"check_\d", name)]
+
+
+def test_the_exercises_of_all_lessons_are_here():
+    assert {int(number[:-1]) for number in EXERCISES} == set(range(11))
+
+
+@pytest.mark.parametrize("answer", [..., None], ids=str)
+@pytest.mark.parametrize("number", EXERCISES)
+def test_an_exercise_that_was_not_started_is_no_mistake(check_says, number, answer):
+    check_says(number, answer, "not started")
 
 
 def test_a_prediction_is_held_against_what_happened(capsys):

@@ -1,20 +1,10 @@
-"""Lesson 05: its predictions and checks follow a learner from the first mistake to the last."""
+"""Lesson 05: its checks follow a learner from the first mistake to the last."""
 
-import sys
-from pathlib import Path
-
+import checks
 import pytest
 from autogen import AssistantAgent, LLMConfig
 
 from kit import DummyModelClient, register_model_clients
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "notebooks"))
-import checks  # noqa: E402
-
-
-def verdict(capsys, number, answer):
-    getattr(checks, f"check_{number}")(answer)
-    return capsys.readouterr().out
 
 
 class AsGiven(DummyModelClient):
@@ -38,146 +28,107 @@ class CostLeftOut(DummyModelClient):
     message_retrieval = AsGiven.message_retrieval
 
 
-def test_5a_goes_from_mistake_to_mistake_in_either_order(capsys):
-    assert verdict(capsys, "5a", AsGiven).startswith("○ 5a: not solved yet")
-    assert "cost returned 'free'" in verdict(capsys, "5a", Retrieves)
-    for half in (Costs, CostLeftOut):
-        assert "message_retrieval returned a NoneType" in verdict(capsys, "5a", half)
-    assert "hand over the class itself" in verdict(capsys, "5a", DummyModelClient({"model": "x"}))
-    assert verdict(capsys, "5a", DummyModelClient) == "✔ 5a: right!\n"
+def ward(*names, calls=0, by_the_kit=False):
+    """The agent of 5b: an entry for each name of a class, the class registered so many times."""
+    entries = [{"model": f"bed {index}", "model_client_cls": name} for index, name in enumerate(names)]
+    agent = AssistantAgent("ward", llm_config=LLMConfig(*entries), system_message="Be brief.")
+    for _ in range(calls):
+        agent.register_model_client(DummyModelClient)
+    if by_the_kit:
+        register_model_clients(agent, DummyModelClient)
+    return agent
 
 
-def ward(second="DummyModelClient"):
-    entries = [
-        {"model": f"bed {name}", "model_client_cls": cls}
-        for name, cls in (("one", "DummyModelClient"), ("two", second))
-    ]
-    return AssistantAgent("ward", llm_config=LLMConfig(*entries), system_message="Be brief.")
+DUMMY = "DummyModelClient"
+STEPS = {"A": 3, "B": 1, "C": 2, "D": 1, "E": 2}
 
 
-def test_5b_takes_the_helper_as_well(capsys):
-    assert verdict(capsys, "5b", ward("dummymodelclient")).startswith("○ 5b: not solved yet")
-    assert "ward" in verdict(capsys, "5b", ward())
-    fixed = ward()
-    register_model_clients(fixed, DummyModelClient)
-    assert verdict(capsys, "5b", fixed) == "✔ 5b: right!\n"
-    assert "it has 0" in verdict(capsys, "5b", object())
+ONCE = "bird.register_model_client(Owl)"
+TWICE = f"{ONCE}; {ONCE}"
+IN_A_LOOP = f"[{ONCE} for _ in config_list]"
+BY_THE_KIT = "register_model_clients(bird, Owl)"
 
 
-RIGHT = {"A": 3, "B": 1, "C": 2, "D": 1, "E": 2}
+def bird(
+    create="super().create(params)", second="owl", register=ONCE, first="Owl", models=("owl", "old owl")
+):
+    """The program of 5d as the lesson has it, but for what is given."""
+    source = f"""
+class Owl(DummyModelClient):
+    def create(self, params):
+        {create}
 
-
-@pytest.mark.parametrize(
-    ("steps", "told"),
-    [
-        (RIGHT, "✔ 5c: right!"),
-        ({letter: str(step) for letter, step in RIGHT.items()}, "✔ 5c: right!"),
-        ({**RIGHT, "B": ..., "E": ...}, "right so far. Still to go: B, E."),
-        ({**RIGHT, "A": 2, "E": ...}, "A is not step 2. Ask: the class is there."),
-        ({"A": 3}, "Still to go: B, C, D, E."),
-        ([3, 1, 2, 1, 2], "write a dict"),
-        (dict.fromkeys(RIGHT, ...), "○ 5c: not solved yet"),
-    ],
-)
-def test_5c_takes_one_letter_after_the_other(capsys, steps, told):
-    assert told in verdict(capsys, "5c", steps)
-
-
-def bird(returns=True, names=("Owl", "Owl"), calls=2):
-    """The program of 5d with some of its mistakes fixed."""
-
-    class Owl(DummyModelClient):
-        def create(self, params):
-            response = super().create(params)
-            return response if returns else None
-
-    def make_bird():
-        entries = [
-            {"model": model, "model_client_cls": name}
-            for model, name in zip(("owl", "old owl"), names, strict=True)
-        ]
-        agent = AssistantAgent("bird", llm_config=LLMConfig(*entries), system_message="Be wise.")
-        for _ in range(calls):
-            agent.register_model_client(Owl)
-        return agent
-
-    return make_bird
-
-
-@pytest.mark.parametrize(
-    ("make_bird", "told"),
-    [
-        (bird(False, ("Owl", "owl"), 2), "step 1, the class: create returned nothing"),
-        (bird(True, ("Owl", "owl"), 1), "step 2, the list: entry 1 names 'owl'"),
-        (bird(False, calls=1), "step 1, the class: create returned nothing"),
-        (bird(False), "Test: check_model_client(Owl)"),
-        (bird(calls=1), "step 3: bird, entry 1 (old owl): Owl was registered once"),
-        (bird(calls=0), "step 3: "),
-        (bird(True, ("Owl", "owl"), 2), "step 2, the list: "),
-        (bird(True, ("owl", "owl"), 1), "make_bird() raised ValueError"),
-        (lambda: None, "end it with `return bird`"),
-        (bird()(), "hand over the function itself"),
-        (bird(), "✔ 5d: right!"),
-    ],
-)
-def test_5d_names_the_first_step_that_is_wrong(capsys, make_bird, told):
-    assert told in verdict(capsys, "5d", make_bird)
-
-
-def test_5d_tells_one_fixed_mistake_of_three_from_none(capsys):
-    class Owl(DummyModelClient):
-        def create(self, params):
-            super().create(params)
-
+def make_bird():
     config_list = [
-        {"model": "owl", "model_client_cls": "Owl"},
-        {"model": "old owl", "model_client_cls": "owl"},
+        {{"model": model, "model_client_cls": name}} for model, name in zip({models}, {first, second})
     ]
-
-    def as_given():
-        bird = AssistantAgent("bird", llm_config=LLMConfig(*config_list), system_message="Be wise.")
-        bird.register_model_client(Owl)
-        return bird
-
-    def second_call():
-        bird = AssistantAgent("bird", llm_config=LLMConfig(*config_list), system_message="Be wise.")
-        bird.register_model_client(Owl)
-        bird.register_model_client(Owl)
-        return bird
-
-    def in_a_loop():
-        bird = AssistantAgent("bird", llm_config=LLMConfig(*config_list), system_message="Be wise.")
-        for _ in config_list:
-            bird.register_model_client(Owl)
-        return bird
-
-    def by_the_helper():
-        bird = AssistantAgent("bird", llm_config=LLMConfig(*config_list), system_message="Be wise.")
-        register_model_clients(bird, Owl)
-        return bird
-
-    assert verdict(capsys, "5d", as_given).startswith("○ 5d: not solved yet")
-    for begun in (second_call, in_a_loop, by_the_helper):
-        assert "step 1, the class: create returned nothing" in verdict(capsys, "5d", begun)
+    bird = AssistantAgent("bird", llm_config=LLMConfig(*config_list), system_message="Be wise.")
+    {register}
+    return bird
+"""
+    names = {**globals()}
+    exec(source, names)
+    return names["make_bird"]
 
 
-@pytest.mark.parametrize("letter", "ABCDE")
+def without_first(**changes):
+    """The same, its first mistake fixed."""
+    return bird("return super().create(params)", **changes)
+
+
+STEP_1 = "step 1, the class: create returned nothing"
+
+ANSWERS = [
+    ("5a", AsGiven, "not started"),
+    ("5a", Retrieves, "cost returned 'free' instead of a number. Fix: return 0"),
+    ("5a", Costs, "message_retrieval returned a NoneType instead of a list"),
+    ("5a", CostLeftOut, "message_retrieval returned a NoneType instead of a list"),
+    ("5a", DummyModelClient({"model": "x"}), "hand over the class itself"),
+    ("5a", DummyModelClient, "right"),
+    ("5b", ward(DUMMY, DUMMY.lower()), "not started"),
+    ("5b", ward(DUMMY, DUMMY.lower(), calls=1), "entry 1 names 'dummymodelclient'"),
+    ("5b", ward(DUMMY, DUMMY), "ward, entry 0 (bed 0): DummyModelClient is not registered"),
+    ("5b", ward(DUMMY, DUMMY, calls=1), "one call fills one"),
+    ("5b", ward(DUMMY, calls=1), "should keep its two entries, it has 1"),
+    ("5b", object(), "it has 0"),
+    ("5b", ward(DUMMY, DUMMY, calls=2), "right"),
+    ("5b", ward(DUMMY, DUMMY, by_the_kit=True), "right"),
+    ("5c", STEPS, "right"),
+    ("5c", {letter: str(step) for letter, step in STEPS.items()}, "right"),
+    ("5c", {**STEPS, "B": ..., "E": ...}, "right so far. Still to go: B, E."),
+    ("5c", {**STEPS, "A": 2, "E": ...}, "A is not step 2. Ask: the class is there."),
+    ("5c", {**STEPS, "D": 2}, "D is not step 2. Ask: where does the number come from"),
+    ("5c", {"A": 3}, "Still to go: B, C, D, E."),
+    ("5c", [3, 1, 2, 1, 2], "write a dict"),
+    ("5c", dict.fromkeys(STEPS, ...), "not started"),
+    ("5d", bird(), "not started"),
+    ("5d", bird(register=TWICE), STEP_1),
+    ("5d", bird(register=IN_A_LOOP), STEP_1),
+    ("5d", bird(register=BY_THE_KIT), STEP_1),
+    ("5d", bird(second="Owl"), STEP_1),
+    ("5d", bird(second="Owl", register=TWICE), "Test: check_model_client(Owl)"),
+    ("5d", without_first(), "step 2, the list: entry 1 names 'owl'"),
+    ("5d", without_first(register=IN_A_LOOP), "step 2, the list: "),
+    ("5d", without_first(second="Owl"), "step 3: bird, entry 1 (old owl): Owl was registered once"),
+    ("5d", without_first(second="Owl", register=""), "step 3: "),
+    ("5d", without_first(first="owl"), "make_bird() raised ValueError"),
+    ("5d", without_first(models=("owl",), register=BY_THE_KIT), "keep its two entries"),
+    ("5d", lambda: None, "end it with `return bird`"),
+    ("5d", without_first(second="Owl", register=TWICE)(), "hand over the function itself"),
+    ("5d", without_first(second="Owl", register=TWICE), "right"),
+    ("5d", without_first(second="Owl", register=BY_THE_KIT), "right"),
+]
+
+
+@pytest.mark.parametrize(("exercise", "answer", "expected"), ANSWERS)
+def test_each_answer_gets_its_verdict(check_says, exercise, answer, expected):
+    check_says(exercise, answer, expected)
+
+
+@pytest.mark.parametrize("letter", STEPS)
 def test_5c_does_not_give_the_step_away(capsys, letter):
-    for wrong in {1, 2, 3} - {RIGHT[letter]}:
-        told = verdict(capsys, "5c", {**RIGHT, letter: wrong})
-        assert told.startswith(f"✘ 5c: {letter} is not step {wrong}. Ask: ")
-        assert str(RIGHT[letter]) not in told.removeprefix("✘ 5c")
-
-
-def test_5d_keeps_both_entries_and_any_way_to_register(capsys):
-    class Owl(DummyModelClient):
-        pass
-
-    def make_bird(*models):
-        entries = [{"model": model, "model_client_cls": "Owl"} for model in models or ("owl", "old owl")]
-        agent = AssistantAgent("bird", llm_config=LLMConfig(*entries), system_message="Be wise.")
-        register_model_clients(agent, Owl)
-        return agent
-
-    assert verdict(capsys, "5d", make_bird) == "✔ 5d: right!\n"
-    assert "keep its two entries" in verdict(capsys, "5d", lambda: make_bird("owl"))
+    for wrong in {1, 2, 3} - {STEPS[letter]}:
+        checks.check_5c({**STEPS, letter: wrong})
+        printed = capsys.readouterr().out
+        assert printed.startswith(f"✘ 5c: {letter} is not step {wrong}. Ask: ")
+        assert str(STEPS[letter]) not in printed.removeprefix("✘ 5c")

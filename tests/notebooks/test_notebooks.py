@@ -10,11 +10,25 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").rglob("*.ipynb"))
 NOTEBOOKS = [path for path in NOTEBOOKS if ".ipynb_checkpoints" not in path.parts]
+GUIDES = [ROOT / "notebooks" / "GLOSSARY.md", ROOT / "notebooks" / "INSTRUCTOR.md"]
 LESSONS = [path for path in NOTEBOOKS if path.parent.name == "notebooks" and path.name[0].isdigit()]
 
 
 def read(path):
     return nbformat.read(path, as_version=4)
+
+
+def text_of(path):
+    """Return the text of a notebook without its code, or that of a page."""
+    if path.suffix == ".md":
+        return path.read_text(encoding="utf-8")
+    return "\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
+
+
+def anchors(text):
+    """Return the anchors of the headings, as GitHub and JupyterLab make them."""
+    headings = re.findall(r"^#+ (.+)", text, re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def code_cells(path):
@@ -63,7 +77,7 @@ def test_a_cell_that_is_not_compared_says_why_and_a_cell_after_it_checks_what_ma
 
 @pytest.mark.parametrize("path", LESSONS, ids=name)
 def test_a_lesson_says_what_one_can_do_after_it_and_how_long_it_takes(path):
-    text = "\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
+    text = text_of(path)
     assert re.search(r"\*[^\n]*\b\d+ minutes", text)
     assert "you can**" in text and "**Key points**" in text
     prose = re.sub(r"```.*?```", "", text, flags=re.S)
@@ -82,11 +96,15 @@ def test_each_exercise_has_a_stub_a_check_a_hint_and_a_solution_that_passes(path
         assert f"✔ {number}: right!" in solved
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=name)
-def test_links_to_files_of_the_kit_lead_somewhere(path):
-    text = "\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
-    for target in re.findall(r"\]\((?!http)([^)#]+)", text):
-        assert (path.parent / target).exists(), target
+@pytest.mark.parametrize("path", [*GUIDES, *NOTEBOOKS], ids=name)
+def test_links_to_files_of_the_kit_and_to_headings_lead_somewhere(path):
+    links = re.findall(r"\]\((?!http)([^)]+)\)", text_of(path))
+    assert links or path not in GUIDES
+    for link in links:
+        file, _, anchor = link.partition("#")
+        target = path.parent / file if file else path
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(text_of(target)), link
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=name)
