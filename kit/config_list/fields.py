@@ -162,10 +162,10 @@ def _json(text: str) -> Any:
 
 
 def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
-# Each raises ValueError or KeyError for a text that is no such value.
+# Each raises ValueError or KeyError for a text that does not fit.
 VALUES: dict[str, Callable[[str], Any]] = {
     "text": str,
     "whole number": int,
@@ -180,7 +180,7 @@ def value_of(kind: str, text: str) -> Any:
     """Return the value that a text stands for.
 
     Raises:
-        ValueError: the text is no such value; the message says what is needed.
+        ValueError: the text does not fit; the message says what is needed.
     """
     try:
         return VALUES[kind](text if kind == "text" else text.strip())
@@ -195,22 +195,3 @@ def text_of(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=repr)
-
-
-def kind_of(value: Any) -> str:
-    """Return the kind of a value that has no field of its own."""
-    if isinstance(value, bool):
-        return "yes or no"
-    if isinstance(value, str):
-        return "text"
-    if isinstance(value, int):
-        return "whole number"
-    return "number" if isinstance(value, float) else "JSON"
-
-
-def guess(text: str) -> str:
-    """Return the kind that a text looks like."""
-    try:
-        return kind_of(_json(text.strip()))
-    except (ValueError, RecursionError):
-        return "text"

@@ -16,14 +16,16 @@ from ipywidgets.widgets.widget_description import DescriptionStyle
 from ipywidgets.widgets.widget_selection import _Selection
 from ipywidgets.widgets.widget_string import LabelStyle, TextStyle
 
-from kit.config_list.fields import CUSTOM, FIELDS, KEY, VALUES, Field, guess, kind_of_entry, limits, presets
+from kit.config_list.fields import CUSTOM, FIELDS, KEY, Field, kind_of_entry, limits, presets
 from kit.config_list.lists import ConfigList, ConfigListError, Problem
 from kit.config_list.secrets import MASK, hide_secrets, masked, resolved
-from kit.widgets.editor import EXTRA, ConfigListEditor, Row
+from kit.widgets.editor import EXTRA, ConfigListEditor
 from kit.widgets.parts import CopyableText, StatusLine, close_all
 from kit.widgets.trial import QUESTION
 
-MORE = "More fields"
+MORE, OTHER = "More fields", "Other fields (JSON)"
+OTHER_HELP = "what else your class or the server reads, as one JSON object"
+OTHER_EXAMPLE = '{"params": {"max_length": 100}}'
 # A key that its name tells, without quotes: my_key = ...
 NAMED = re.compile(r"(?i)([\w-]*(?:key|secret|password|credential)s?\s*[:=]\s*)([^\s\"'{\[,$*]+)")
 
@@ -146,22 +148,19 @@ class ConfigListBuilder(widgets.VBox):
         self._variable = look.text("Key's variable")
         self._key = look.make(widgets.Password, "Key", continuous_update=False)
         self._more = widgets.ToggleButton(description=MORE, tooltip=MORE, layout=look.button)
+        self._extra = look.make(
+            widgets.Textarea, OTHER, rows=4, continuous_update=False, placeholder=OTHER_EXAMPLE
+        )
         self._find = self._buttons(Find_my_classes=self._draw, Ask_the_server_for_models=self._ask_server)
         self._passed = look.note()
-        self._rows = widgets.VBox(layout=look.plain)
-        self._drawn_rows: dict[tuple[str, ...], widgets.HBox] = {}  # by path
-        self._drawn_entry: tuple[int, int] | None = None
-        self._emptied: set[tuple[str, ...]] = set()  # rows that stay, so that the focus has its place
         self._arguments = widgets.VBox(layout=look.plain)
         self._drawn_arguments: list[str] | None = None
-        self._new = [look.value("New field"), look.kind(), look.value("Value")]
         self._json, self._code = CopyableText("JSON"), CopyableText("Python")
         self._message = look.text("Message", value=QUESTION)
         self._takes, self._reply = StatusLine(), CopyableText("reply")
         self._pasted = look.make(widgets.Textarea, "Text", rows=5, continuous_update=False)
         self._filter = look.text("Filter (JSON)", placeholder='{"tags": ["small"]}')
         self._kept, self._registered = StatusLine(), StatusLine()
-        self._extra = look.make(widgets.Textarea, EXTRA.capitalize(), rows=6, continuous_update=False)
         self._tabs = widgets.Tab(layout=look.shown)
         self._tabs.add_class("kit-tabs")
         self._tabs.children = [
@@ -171,21 +170,19 @@ class ConfigListBuilder(widgets.VBox):
             self._box(self._pasted, self._buttons(Use_this_text=self._draw)),
             self._box(self._filter, self._kept),
             self._box(self._registered, self._buttons(Look_again=self._draw)),
-            self._box(self._extra),
         ]
-        self._tabs.titles = ["JSON", "Python", "Try it", "Paste", "Filter", "Agent", "Other fields"]
+        self._tabs.titles = ["JSON", "Python", "Try it", "Paste", "Filter", "Agent"]
         self._asked, self._changes = StatusLine(), CopyableText("changes")
         self._yes = self._buttons(Yes=lambda: self._answer(True), No=lambda: self._answer(False))
         self._question = self._box(self._asked, self._changes, self._yes)
         self._watch()
 
     def _form(self) -> list[Any]:
-        """Return the fields of one entry: what every entry has first, the rest below "More fields"."""
+        """Return the fields of one entry: what every entry has first, then what only some have."""
         basic: list[Any] = []
         more: list[Any] = []
         for field in FIELDS:
             (basic if field.basic else more).extend([self._inputs[field.name], self._under[field.name]])
-        new = self._row(*self._new, self._buttons(Add_field=self._add_field))
         # After the class come buttons that are always there: what the class decides is shown or hidden
         # while Tab leaves it, and the focus needs a place to go to.
         return [
@@ -197,11 +194,10 @@ class ConfigListBuilder(widgets.VBox):
             self._under[KEY],
             self._more,
             *more,
+            self._extra,
+            self._under[EXTRA],
             self._passed,
             self._arguments,
-            self._rows,
-            new,
-            self._under[EXTRA],
         ]
 
     def _watch(self) -> None:
@@ -216,8 +212,7 @@ class ConfigListBuilder(widgets.VBox):
         self._on(self._key, self._take_key)
         self._on(self._more, lambda _: self._draw())
         self._on(self._filter, lambda _: self._draw())
-        for widget in (self._message, self._new[0], self._new[2]):
-            self._on(widget, lambda _: None)  # for what `_on` does about keys
+        self._on(self._message, lambda _: None)  # for what `_on` does about keys
         self._on(self._tabs, lambda _: self._draw(), "selected_index")
 
     def _on(self, widget: Any, action: Callable[[Any], Any], trait: str = "value") -> None:
@@ -276,10 +271,6 @@ class ConfigListBuilder(widgets.VBox):
         self._inputs["model"].focus()
         self.editor.fix()
 
-    def _remove_row(self, row: Row) -> None:
-        self._new[0].focus()
-        self.editor.set_row(row.path, "text", "")
-
     def _take_key(self, key: str) -> None:
         self._key.value = ""  # at once: what a widget holds may be saved with the notebook
         self.editor.set_key(key)
@@ -289,11 +280,6 @@ class ConfigListBuilder(widgets.VBox):
         self._pasted.value = ""
         if text.strip():
             self.editor.paste(text)
-
-    def _add_field(self) -> None:
-        name, kind, text = (part.value for part in self._new)
-        self._new[0].value = self._new[2].value = ""
-        self.editor.add_row(name, kind, text)
 
     def _ask_server(self) -> None:
         names = self.editor.served_models()
@@ -329,7 +315,6 @@ class ConfigListBuilder(widgets.VBox):
             self._draw_list(problems)
             self._draw_fields(problems)
             self._draw_arguments()
-            self._draw_rows()
             self._draw_tab()
             self._draw_question()
             self._draw_fix()
@@ -354,7 +339,6 @@ class ConfigListBuilder(widgets.VBox):
     def _draw_fields(self, problems: list[Problem]) -> None:
         editor, look = self.editor, self._look
         kind, more = kind_of_entry(editor.entry or {}), self._more.value
-        errors = {(problem.entry, problem.field) for problem in problems if not problem.warning}
         for field in FIELDS:
             widget, note = self._inputs[field.name], self._under[field.name]
             filled = field.name in (editor.entry or {}) or field.name in editor.unparsed
@@ -364,9 +348,7 @@ class ConfigListBuilder(widgets.VBox):
             widget.disabled = editor.entry is None
             if field.name not in editor.unparsed:
                 widget.value = editor.text(field)
-            told = editor.told(field.name, problems)
-            mark = "✖" if (editor.selected, field.name) in errors else "▲"
-            note.value = f"{mark} {told}" if told else _help(field)
+            note.value = _verdict(editor.problems_of(field.name, problems)) or _help(field)
         self._inputs["model_client_cls"].options = editor.classes()
         self._inputs["stream"].options = ["yes", "no"]
         if editor.models():
@@ -374,61 +356,18 @@ class ConfigListBuilder(widgets.VBox):
         custom = kind == CUSTOM
         self._find.children[1].disabled = custom
         self._variable.value, self._under[KEY].value = editor.key_variable(), editor.key_state()
-        self._variable.disabled = self._key.disabled = editor.entry is None
+        self._variable.disabled = self._key.disabled = self._extra.disabled = editor.entry is None
         visible = more or not custom or KEY in (editor.entry or {})
         self._variable.layout = self._key.layout = look.shown if visible else look.hidden
         self._under[KEY].layout = look.under if visible else look.hidden
-        self._under[EXTRA].value = editor.told(EXTRA, problems)
-
-    def _draw_rows(self) -> None:
-        """Show the other fields. They stay where they are, with the focus, as long as they can."""
-        editor = self.editor
-        drawn, self._drawn_entry = self._drawn_entry, (editor.selected, len(editor.entries))
-        if self._drawn_entry != drawn:
-            self._emptied.clear()
-        rows = {row.path: row for row in editor.rows()}
-        for path in self._emptied:  # its row stays, and what is left of the objects around it has none
-            rows = {other: row for other, row in rows.items() if other == path or other != path[: len(other)]}
-            rows.setdefault(path, Row(path, "text", "", present=False))
-        if rows.keys() != self._drawn_rows.keys():
-            old = self._rows.children
-            self._drawn_rows = {row.path: self._one_row(row) for row in rows.values()}
-            self._rows.children = list(self._drawn_rows.values())
-            close_all(*old, keep=self._look.all())
-        for row in rows.values():
-            text, kind, remove = self._drawn_rows[row.path].children
-            text.placeholder = row.help
-            remove.layout = self._look.button if row.present else self._look.hidden
-            if row.name not in editor.unparsed:
-                text.value, kind.value = row.text, row.kind
-
-    def _one_row(self, row: Row) -> widgets.HBox:
-        text, kind = self._look.value(row.name), self._look.kind(value=row.kind)
-        remove = self._look.make_button(f"Remove {row.name}")
-
-        def typed(value: str) -> None:
-            if not value:
-                self._emptied.add(row.path)
-            absent = remove.layout is self._look.hidden
-            self.editor.set_row(
-                row.path, guess(value) if absent and kind.value == "text" else kind.value, value
-            )
-
-        text.value = row.text
-        self._on(text, typed)
-
-        def chosen(value: str) -> None:
-            if text.value:
-                self.editor.set_row(row.path, value, text.value)
-
-        self._on(kind, chosen)
-        remove.on_click(lambda _: self._attempt(lambda: self._remove_row(row)))
-        return self._row(text, kind, remove)
+        if EXTRA not in editor.unparsed:
+            self._extra.value = editor.extra_text()
+        self._under[EXTRA].value = _verdict(editor.problems_of(EXTRA, problems)) or OTHER_HELP
 
     def _draw_arguments(self) -> None:
         """Show what the class's constructor takes at registration."""
-        known = self.editor.facts()
-        names = list(known.arguments) if known else []
+        defaults, typed = self.editor.class_arguments(), self.editor.typed_arguments()
+        names = list(defaults)
         if names != self._drawn_arguments:
             old, self._arguments.children = self._arguments.children, [self._look.text(n) for n in names]
             close_all(*old, keep=self._look.all())
@@ -436,13 +375,10 @@ class ConfigListBuilder(widgets.VBox):
                 self._on(widget, partial(self.editor.set_argument, name))
             self._drawn_arguments = names
             self._passed.value = "Given to the class when it is registered:" if names else ""
-        given = self.editor.arguments.get(str((self.editor.entry or {}).get("model_client_cls")), {})
         for name, widget in zip(names, self._arguments.children, strict=True):
-            default = known.arguments[name] if known else ""
-            told = self.editor.unparsed.get(f"{name}=")
-            widget.placeholder = f"{default or 'needed'}; a literal, or the name of a variable"
-            if not told:
-                widget.value = given.get(name, "")
+            widget.placeholder = f"{defaults[name] or 'needed'}; a literal, or the name of a variable"
+            if f"{name}=" not in self.editor.unparsed:
+                widget.value = typed.get(name, "")
 
     def _draw_tab(self) -> None:
         """Show the text of the tab that is open; the others wait until they are."""
@@ -454,12 +390,10 @@ class ConfigListBuilder(widgets.VBox):
         elif tab == "Try it":
             self._takes.text = editor.what_loading_takes()
         elif tab == "Filter":
-            self._kept.text = editor.kept(self._filter.value)[1]
+            self._kept.text = editor.kept(self._filter.value)
         elif tab == "Agent":
             none = "No agent yet: builder.agent = your_agent"
             self._registered.text = none if self._agent is None else editor.registered(self._agent)
-        elif EXTRA not in editor.unparsed:
-            self._extra.value = editor.extra_text()
 
     def _draw_fix(self) -> None:
         problem = self.editor.fixable()
@@ -487,11 +421,8 @@ class _Look:
         self.plain = widgets.Layout()
         self.wrap = widgets.Layout(flex_flow="row wrap")
         self.button = widgets.Layout(width="auto", align_self="flex-start")
-        self.wide = widgets.Layout(flex="1 1 280px", max_width="440px")
-        self.narrow = widgets.Layout(width="170px")
         self.of_texts = TextStyle(description_width="140px")
         self.of_choices = DescriptionStyle(description_width="140px")
-        self.of_kinds = DescriptionStyle(description_width="40px")
         self.of_notes = LabelStyle(font_size="12px")
         self.of_buttons = widgets.ButtonStyle()
 
@@ -504,13 +435,6 @@ class _Look:
 
     def text(self, label: str, **options: Any) -> Any:
         return self.make(widgets.Text, label, continuous_update=False, **options)
-
-    def value(self, label: str, **options: Any) -> Any:
-        return self.text(label, layout=self.wide, tooltip=label, **options)
-
-    def kind(self, **options: Any) -> Any:
-        options = {"options": [*VALUES], "style": self.of_kinds, "layout": self.narrow, **options}
-        return self.make(widgets.Dropdown, "Type", **options)
 
     def choice(self, label: str) -> Any:
         return self.make(widgets.Combobox, label, continuous_update=False)
@@ -531,6 +455,14 @@ def _hidden(text: str) -> str:
     except (ValueError, RecursionError):
         return NAMED.sub(rf"\1{MASK}", hide_secrets(text))
     return hide_secrets(text) if masked(value) == value else json.dumps(masked(value), ensure_ascii=False)
+
+
+def _verdict(problems: list[Problem]) -> str:
+    """Return what is wrong with a field as the text under it, empty if nothing is."""
+    if not problems:
+        return ""
+    mark = "▲" if all(problem.warning for problem in problems) else "✖"
+    return f"{mark} {' '.join(problem.message for problem in problems)}"
 
 
 def _help(field: Field) -> str:

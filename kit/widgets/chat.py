@@ -20,13 +20,13 @@ class ChatPanel(anywidget.AnyWidget):
     """A chat with an agent, or with a group chat's manager. Show it as the last line of a cell.
 
     Enter sends, Shift+Enter starts a new line. `conversation` is the state: its `send`, `stop`, `clear`
-    and `markdown` do what the buttons do, `messages` and `total` are what was said and what it took.
+    and `markdown` do what the buttons do, `messages` and `total` are the messages and what they took.
 
     Args:
         agent: an AutoGen agent, its model client registered, or a `GroupChatManager`.
     """
 
-    # The form is part of this widget: ipywidgets' Text may tell of Enter before it tells what was typed.
+    # The form is part of this widget: ipywidgets' Text may report Enter before what was typed.
     name = traitlets.Unicode().tag(sync=True)
     # (kind, speaker, text, note) of each message that is whole, and of the one that is being written
     said: traitlets.List[Any] = traitlets.List().tag(sync=True)
@@ -201,10 +201,10 @@ class ChatPanel(anywidget.AnyWidget):
         with self._drawing:  # the state is read and shown in one step: an older one never comes later
             self._later, self._drawn = None, time.monotonic()
             growing, messages = talk.growing, list(talk.messages)
-            said = [_row(message) for message in messages if message is not growing]
+            whole = [_row(message) for message in messages if message is not growing]
             changes: dict[str, Any] = {"growing": _row(growing) if growing else [], "running": talk.running}
-            if said != self.said:
-                changes |= {"said": said, "transcript": talk.markdown()}
+            if whole != self.said:
+                changes |= {"said": whole, "transcript": talk.markdown()}
             self._show(**changes, status=_status(talk))
 
     def _show(self, **traits: Any) -> None:
@@ -223,7 +223,7 @@ def _status(talk: Conversation) -> str:
     if talk.running:
         return f"{talk.growing.speaker if talk.growing else talk.agent.name} is answering …"
     if talk.messages and talk.messages[-1].finding:
-        return "✖ That failed: the last message tells why. Press Send to try again."
+        return "✖ That failed: the last message says why. Press Send to try again."
     if not talk.messages:
         return "Type a message and press Enter."
     return f"{'Stopped' if talk.stopping else 'Ready'}. In total {talk.total}."

@@ -24,12 +24,12 @@ TOOL_TURNS = 20  # of one agent that calls and runs its tools, at most, before y
 
 
 class Stopped(BaseException):
-    """Ends a reply. It is no Exception, since clients and tools may catch those."""
+    """Ends a reply. Not an Exception, since clients and tools may catch those."""
 
 
 @dataclass(frozen=True)
 class Usage:
-    """What a reply took. AutoGen tells tokens and cost; 0 stands for what it does not tell."""
+    """What a reply took. AutoGen counts tokens and cost; 0 stands for what it does not know."""
 
     seconds: float = 0
     prompt_tokens: int = 0
@@ -47,7 +47,7 @@ class Usage:
 
 @dataclass(eq=False)
 class Message:
-    """Something said: by you (a question), by an agent (a reply, perhaps growing), or an error's finding."""
+    """One message: yours (a question), an agent's (a reply, perhaps growing), or an error's finding."""
 
     speaker: str
     text: str = ""
@@ -55,7 +55,7 @@ class Message:
     usage: Usage | None = None
     stopped: bool = False
     finding: Finding | None = None
-    sent: dict[str, Any] | None = field(default=None, repr=False)  # what a model gets to see of it
+    sent: dict[str, Any] | None = field(default=None, repr=False)  # what models see of it
 
     @property
     def note(self) -> str:
@@ -63,7 +63,7 @@ class Message:
 
 
 class Conversation:
-    """What you and an agent, or a group chat's manager, say to each other.
+    """The messages between you and an agent, or a group chat's manager.
 
     An agent's own chat history is neither read nor written: it gets the messages here. A group chat
     keeps its history in its agents, and `clear` empties that with the next message.
@@ -94,7 +94,7 @@ class Conversation:
         return Usage(*(sum(getattr(usage, name) for usage in used) for name in names))
 
     def send(self, text: str) -> Message:
-        """Say something, wait for all that is said then, and return the last message.
+        """Send a message, wait for all that follows, and return the last message.
 
         An error becomes a message with a `finding`; the same text can then be sent again.
 
@@ -116,11 +116,11 @@ class Conversation:
                 (self._ask_group if self._group else self._ask_agent)(text)
             self._close()
             if len(self.messages) == start + 1:
-                self._tell(self._silence(), start)
+                self._add_error(self._silence(), start)
         except Stopped:
             pass
         except Exception as error:
-            self._tell(self._explain(error), start)
+            self._add_error(self._explain(error), start)
         except BaseException:  # the kernel's own interrupt
             self.stopping = True
             raise
@@ -131,13 +131,13 @@ class Conversation:
         return self.messages[-1]
 
     def stop(self) -> None:
-        """End the reply at its next piece; what was said stays. One that comes whole is dropped."""
+        """End the reply at its next piece and keep what is there. A non-streamed reply is discarded."""
         if self.running and not self.stopping:
             self.stopping = True
             self._changed()
 
     def clear(self) -> None:
-        """Forget all that was said."""
+        """Forget all messages."""
         if self.running:
             raise RuntimeError(f"{self.agent.name} is still answering: wait, or stop it first.")
         self.messages.clear()
@@ -175,9 +175,9 @@ class Conversation:
 
     def _history(self) -> list[dict[str, Any]]:
         """Return what a single agent gets to see; tool calls that nobody answered become text."""
-        said = [message for message in self.messages if message.sent]
+        messages = [message for message in self.messages if message.sent]
         history = []
-        for message, following in zip(said, [*said[1:], None], strict=True):
+        for message, following in zip(messages, [*messages[1:], None], strict=True):
             answered = following is None or (following.sent or {}).get("role") == "tool"
             calls = (message.sent or {}).get("tool_calls") and not answered
             plain = {"role": "assistant", "content": message.text}
@@ -186,7 +186,7 @@ class Conversation:
 
     @contextmanager
     def _listening(self) -> Iterator[None]:
-        """Hear who speaks in a group, and the pieces of clients with `on_text`; then leave no trace."""
+        """Follow who speaks in a group, and the pieces of clients with `on_text`; then leave no trace."""
         clients = [client for agent in self._agents for client in clients_of(agent)]
         before = {id(client): (client, client.on_text) for client in clients if hasattr(client, "on_text")}
         hooks: list[tuple[list[Any], Any]] = []
@@ -256,7 +256,7 @@ class Conversation:
         if message.stopped:
             message.sent = {"role": "assistant", "content": message.text} if message.text else None
         elif not message.text and (message.sent is None or not clients_of(agent)):
-            self.messages.remove(message)  # nothing was said
+            self.messages.remove(message)  # an empty reply
         self.growing = None
         self._changed()
 
@@ -270,7 +270,7 @@ class Conversation:
 
     # Errors -----------------------------------------------------------------------------------
 
-    def _tell(self, finding: Finding, start: int) -> None:
+    def _add_error(self, finding: Finding, start: int) -> None:
         """Add an error to the conversation. The model never gets to see what failed."""
         speaker = self.growing.speaker if self.growing else self.agent.name
         self._close()
@@ -282,7 +282,7 @@ class Conversation:
         self.messages.append(Message(speaker, text, "error", finding=finding))
 
     def _explain(self, error: Exception) -> Finding:
-        """Return the finding that tells most: the entry and agent at fault, else what the error means."""
+        """Return the most exact finding: the entry and agent at fault, else what the error means."""
         try:
             return next(iter(diagnose(self.agent, error=error).findings))
         except Exception:  # an agent that is unlike AutoGen's own inside
@@ -331,7 +331,7 @@ def _text(reply: dict[str, Any]) -> str:
         try:
             arguments = json.loads(call["arguments"] or "{}").items()
             inside = ", ".join(f"{name}={value!r}" for name, value in arguments)
-        except (ValueError, AttributeError):  # the model wrote no JSON object
+        except (ValueError, AttributeError):  # what the model wrote is not a JSON object
             inside = call["arguments"]
         lines.append(f"{call['name']}({inside})")
     return "\n".join(line for line in lines if line)

@@ -17,49 +17,19 @@ from typing import Any
 from kit.agents.register import register_model_clients
 from kit.checks.protocol import model_clients
 from kit.config_list import lists
-from kit.config_list.fields import (
-    CUSTOM,
-    IN_FORM,
-    KEY,
-    Field,
-    kind_of,
-    kind_of_entry,
-    presets,
-    text_of,
-    value_of,
-)
+from kit.config_list.fields import CUSTOM, IN_FORM, KEY, Field, kind_of_entry, presets, text_of, value_of
 from kit.config_list.lists import ConfigList, ConfigListConflict, ConfigListError, Problem
 from kit.config_list.repair import diff, repair
 from kit.config_list.secrets import MASK, NO_KEY, REFERENCE, ConfigEntry, hide_secrets, masked
 from kit.files import write_atomically
 from kit.models import local_folders, what_loading_takes
-from kit.widgets.classes import ClassFacts, facts, kit_clients, notebook
+from kit.widgets.classes import arguments_of, is_loaded_here, kit_clients, notebook
 from kit.widgets.program import program
 from kit.widgets.trial import QUESTION, Trial, argument, served_models, try_entry
 
 EXTRA = "other fields"
 UNDO_STEPS = 100
 KEY_VARIABLE = {CUSTOM: "MODEL_API_KEY", "openai": "OPENAI_API_KEY", "azure": "AZURE_OPENAI_API_KEY"}
-
-Place = tuple[str, ...]  # the way to a value in an entry: ("params", "max_length")
-
-
-@dataclass(frozen=True)
-class Row:
-    """A field without a place of its own in the form. `kind` is a name in `kit.config_list.fields.VALUES`.
-
-    Not `present` are those that the entry's class reads and the entry lacks.
-    """
-
-    path: Place
-    kind: str
-    text: str
-    help: str = ""
-    present: bool = True
-
-    @property
-    def name(self) -> str:
-        return join(self.path)
 
 
 @dataclass(frozen=True)
@@ -104,7 +74,7 @@ class ConfigListEditor:
         self._namespace = namespace
         self._past: list[_Snapshot] = []
         self._future: list[_Snapshot] = []
-        self._stored = self._text()
+        self._stored = _text(self.entries)
         self._typed: set[str] = set()  # variables that were set here
         self._verdicts: dict[str, list[Problem]] = {}
 
@@ -118,7 +88,7 @@ class ConfigListEditor:
     @property
     def changed(self) -> bool:
         """Whether there is something to save."""
-        return self._text() != self._stored
+        return _text(self.entries) != self._stored
 
     @property
     def changed_elsewhere(self) -> bool:
@@ -193,7 +163,7 @@ class ConfigListEditor:
 
     def set_text(self, field: Field, text: str) -> None:
         """Set a field of the selected entry from what was typed; an empty text removes the field."""
-        self._set((field.name,), field.kind, text.strip())
+        self._set(field.name, field.kind, text.strip())
 
     def set(self, **fields: Any) -> None:
         """Set fields of the selected entry from code, None to remove one; the form follows."""
@@ -235,7 +205,7 @@ class ConfigListEditor:
             self.message = f"That looked like a key, not like a name. {self.message}"
             self._changed()
         else:
-            self._set((KEY,), "text", f"${{{name}}}" if name else "")
+            self._set(KEY, "text", f"${{{name}}}" if name else "")
 
     def set_key(self, key: str) -> None:
         """Keep a key that was typed in this process's environment; the entry gets the variable's name.
@@ -250,59 +220,26 @@ class ConfigListEditor:
         if not key or self.entry is None:
             return
         if not key.isprintable():
-            raise ValueError("That is no key: it has characters that can't be seen. Copy it again.")
+            raise ValueError("That can't be a key: it has characters that can't be seen. Copy it again.")
         variable = name = self.key_variable() or KEY_VARIABLE[kind_of_entry(self.entry)]
         number = 2
         while variable not in self._typed and os.environ.get(variable, key) != key:
             variable, number = f"{name}_{number}", number + 1
         os.environ[variable] = key
         self._typed.add(variable)
-        self._set((KEY,), "text", f"${{{variable}}}")
+        self._set(KEY, "text", f"${{{variable}}}")
         self.message = (
             f"The key is kept as {variable} until this kernel stops. Set it in your system to stay."
         )
         self._changed()
 
-    def facts(self) -> ClassFacts | None:
-        """Return what the class of the selected entry takes, None if it is not to be found."""
-        name = (self.entry or {}).get("model_client_cls")
-        return facts(name, self.namespace) if isinstance(name, str) else None
-
-    def rows(self) -> list[Row]:
-        """Return the selected entry's other fields, nested ones by their path, then those it may have."""
-        rows = [
-            Row(path, kind_of(value), self._shown(path, value)) for path, value in _flatten(self._extra())
-        ]
-        known = self.facts()
-        for path, default in (known.fields if known else {}).items():
-            taken = any(row.path[: len(path)] == path for row in rows)
-            if path[0] not in IN_FORM and not taken and _get(self.entry or {}, path[:-1]) is not None:
-                told = "read by the class" + (f", which takes {default} without it" if default else "")
-                rows.append(Row(path, "text", "", told, present=False))
-        return rows
-
-    def set_row(self, path: Place, kind: str, text: str) -> None:
-        """Set one of the other fields; an empty text removes it."""
-        self._set(path, kind, text)
-
-    def add_row(self, name: str, kind: str, text: str) -> None:
-        """Add a field; dots in its name lead into objects: `params.max_length`."""
-        path = split(name.strip())
-        if not text.strip():
-            self.unparsed[EXTRA] = "Give the field a value."
-            self._changed()
-        elif all(path):
-            self._set(path, kind, text, EXTRA)
-        else:
-            self.unparsed[EXTRA] = "Give the field a name; dots lead into objects: params.max_length"
-            self._changed()
-
     def extra_text(self) -> str:
-        """Return the fields that have no place in the form as JSON, secrets masked."""
-        return json.dumps(masked(self._extra()), indent=2, ensure_ascii=False, default=repr)
+        """Return the fields without an input of their own as JSON, secrets masked; "" if there are none."""
+        extra = masked(self._extra())
+        return json.dumps(extra, indent=2, ensure_ascii=False, default=repr) if extra else ""
 
     def set_extra_text(self, text: str) -> None:
-        """Replace the fields that have no place in the form; masked secrets keep their value."""
+        """Replace the fields without an input of their own; masked secrets keep their value."""
         if self.entry is None:
             return
         self.unparsed.pop(EXTRA, None)
@@ -315,26 +252,33 @@ class ConfigListEditor:
                 if _text([extra]) == _text([self._extra()]):
                     return
             except ValueError as error:
-                told = error.problems[0].message if isinstance(error, ConfigListError) else error
-                self.unparsed[EXTRA] = f"Not used: {told}"
+                reason = error.problems[0].message if isinstance(error, ConfigListError) else error
+                self.unparsed[EXTRA] = f"Not used: {reason}"
             else:
                 kept = {name: value for name, value in self.entry.items() if name in IN_FORM}
                 self.entries[self.selected] = ConfigEntry({**kept, **extra})
 
+    def class_arguments(self) -> dict[str, str]:
+        """Return what the selected entry's class takes at registration, with its defaults as Python."""
+        return arguments_of(self._class(), self.namespace)
+
+    def typed_arguments(self) -> dict[str, str]:
+        """Return what was typed for the selected entry's class to get at registration."""
+        return self.arguments.get(self._class(), {})
+
     def set_argument(self, name: str, text: str) -> None:
         """Set what the class gets at registration: a literal, or the name of a notebook's variable."""
-        chosen = (self.entry or {}).get("model_client_cls")
-        if not isinstance(chosen, str):
+        if not self._class():
             return
         self.unparsed.pop(f"{name}=", None)
-        text, given = text.strip(), {**self.arguments.get(chosen, {})}
         with self._edit():
-            given.pop(name, None)
+            typed = {other: old for other, old in self.typed_arguments().items() if other != name}
             try:
-                if text:
-                    argument(text, self.namespace)
-                    given[name] = text
-                self.arguments = {**self.arguments, chosen: given}
+                if text.strip():
+                    argument(text.strip(), self.namespace)
+                    typed[name] = text.strip()
+                others = {cls: old for cls, old in self.arguments.items() if cls != self._class()}
+                self.arguments = {**others, self._class(): typed} if typed else others
             except ValueError as error:
                 self.unparsed[f"{name}="] = f"Not used: {error}"
 
@@ -352,19 +296,17 @@ class ConfigListEditor:
         # A field shows its text, not what is stored.
         return unparsed + [p for p in stored if p.entry != self.selected or p.field not in self.unparsed]
 
-    def errors(self) -> list[Problem]:
-        """Return those problems that keep the list from being saved."""
-        return [problem for problem in self.problems() if not (problem.warning or problem.only_here)]
-
-    def told(self, name: str, problems: list[Problem] | None = None) -> str:
-        """Return what is wrong with one field of the selected entry, or nothing."""
-        return " ".join(
-            problem.message
+    def problems_of(self, name: str, problems: list[Problem] | None = None) -> list[Problem]:
+        """Return what is wrong with one field of the selected entry; `EXTRA` stands for the other fields."""
+        here = [
+            problem
             for problem in (self.problems() if problems is None else problems)
             if problem.entry == self.selected
-            and (problem.field == name or (name == EXTRA and problem.field not in IN_FORM))
-            and not (name == EXTRA and str(problem.field).endswith("="))
-        )
+        ]
+        if name != EXTRA:
+            return [problem for problem in here if problem.field == name]
+        # The text of an argument that can't be used is no field: its name ends in "=".
+        return [p for p in here if p.field not in IN_FORM and not str(p.field).endswith("=")]
 
     def fixable(self) -> Problem | None:
         """Return the first problem of the selected entry that `fix` can fix."""
@@ -392,22 +334,19 @@ class ConfigListEditor:
         """Return the blog's three steps for this list as a program without secrets."""
         return program(self.entries, self.arguments, self.namespace)
 
-    def kept(self, filter_text: str) -> tuple[list[int], str]:
-        """Return which entries a filter keeps, by number, and that in words."""
+    def kept(self, filter_text: str) -> str:
+        """Return in words which entries a filter keeps."""
         try:
             wanted = json.loads(filter_text or "{}")
             if not isinstance(wanted, dict):
                 raise ValueError("an object is needed")
             kept = lists.filter_config_list(self.entries, wanted)
         except ConfigListError as error:
-            return [], error.problems[0].message
+            return error.problems[0].message
         except (ValueError, TypeError, RecursionError):
-            return [], 'A filter is an object of lists: {"tags": ["small"]}'
-        numbers = [index for index, entry in enumerate(self.entries) if any(entry is one for one in kept)]
-        return (
-            numbers,
-            f"Keeps {len(numbers)} of {len(self.entries)}: {', '.join(map(str, numbers)) or 'none'}",
-        )
+            return 'A filter is an object of lists: {"tags": ["small"]}'
+        numbers = [str(index) for index, entry in enumerate(self.entries) if any(entry is k for k in kept)]
+        return f"Keeps {len(numbers)} of {len(self.entries)}: {', '.join(numbers) or 'none'}"
 
     def registered(self, agent: Any) -> str:
         """Return which entries have their client on an agent, and the calls that are still to make."""
@@ -421,15 +360,12 @@ class ConfigListEditor:
 
     def models(self) -> list[str]:
         """Return names to choose from for the selected entry's model."""
-        known = self.facts()
-        return local_folders() if known and ("device",) in known.fields else []
+        return local_folders() if is_loaded_here(self._class(), self.namespace) else []
 
     def what_loading_takes(self) -> str:
         """Return what loading the selected entry's model takes, empty where nothing is loaded here."""
-        known = self.facts()
-        if self.entry is None or not known or ("device",) not in known.fields:
-            return ""
-        return what_loading_takes(self.entry)
+        here = is_loaded_here(self._class(), self.namespace)
+        return what_loading_takes(self.entry) if self.entry and here else ""
 
     @property
     def namespace(self) -> dict[str, Any]:
@@ -439,10 +375,7 @@ class ConfigListEditor:
 
     def try_it(self, message: str = QUESTION) -> Trial:
         """Ask the selected entry something, with an agent of its own; see `kit.widgets.trial.try_entry`."""
-        entry = self.entry or {}
-        return try_entry(
-            entry, self.arguments.get(str(entry.get("model_client_cls")), {}), self.namespace, message
-        )
+        return try_entry(self.entry or {}, self.typed_arguments(), self.namespace, message)
 
     def served_models(self) -> list[str]:
         """Return the models that the selected entry's server offers, in at most 5 seconds."""
@@ -458,7 +391,7 @@ class ConfigListEditor:
     def load(self, path: str | Path | None = None) -> None:
         """Replace the entries by those of a file or variable, whatever is wrong with their fields.
 
-        A text that is no JSON, but can be fixed, becomes a `question`.
+        A text that is not valid JSON, but can be fixed, becomes a `question`.
 
         Raises:
             ConfigListError: there is no such file or variable, or it holds nothing that can be fixed.
@@ -505,7 +438,7 @@ class ConfigListEditor:
             backup = target.with_name(f"{target.name}.bak")
             write_atomically(backup, before)
         self.entries, self.path = saved, str(target)
-        self._stored, self.question = self._text(), None
+        self._stored, self.question = _text(self.entries), None
         for state in (*self._past, *self._future):  # a list that had no file yet has this one now
             state.entries.path = state.entries.path or saved.path
         self.message = f"Saved {_counted(saved)} to {self.path}."
@@ -551,26 +484,25 @@ class ConfigListEditor:
         self.question, self.message = Question(text, changes, yes, do), ""
         self._changed()
 
-    def _set(self, path: Place, kind: str, text: str, told_at: str | None = None) -> None:
-        """Set or remove a value of the selected entry, in one step that can be undone."""
-        told_at = told_at or join(path)
-        self.unparsed.pop(told_at, None)
+    def _class(self) -> str:
+        """Return the name of the selected entry's class, empty if it names none."""
+        name = (self.entry or {}).get("model_client_cls")
+        return name if isinstance(name, str) else ""
+
+    def _set(self, name: str, kind: str, text: str) -> None:
+        """Set or remove a field of the selected entry, in one step that can be undone."""
+        self.unparsed.pop(name, None)
         if self.entry is None or text == MASK:  # stars that stand for a secret: nothing was typed
             self._changed()
             return
         with self._edit():
-            entry = copy.deepcopy(self.entry)
             try:
                 if text.strip():
-                    _put(entry, path, _unmask(value_of(kind, text), _get(entry, path)))
-                elif isinstance(parent := _get(entry, path[:-1]), dict):
-                    parent.pop(path[-1], None)
-                self.entries[self.selected] = entry
+                    self.entry[name] = _unmask(value_of(kind, text), self.entry.get(name))
+                else:
+                    self.entry.pop(name, None)
             except ValueError as error:
-                shown: Any = text
-                for name in path:
-                    shown = masked(shown, name)
-                self.unparsed[told_at] = f"{shown!r} is not used. {error}"
+                self.unparsed[name] = f"{masked(text, name)!r} is not used. {error}"
 
     def _check(self, index: int, entry: dict[str, Any]) -> list[Problem]:
         """Return the problems of one entry; an entry that did not change is not checked again."""
@@ -586,23 +518,11 @@ class ConfigListEditor:
     def _extra(self) -> dict[str, Any]:
         return {name: value for name, value in (self.entry or {}).items() if name not in IN_FORM}
 
-    def _shown(self, path: Place, value: Any) -> str:
-        for name in path:  # a secret's name may be anywhere on the way
-            value = masked(value, name)
-        return (
-            json.dumps(value, ensure_ascii=False, default=repr)
-            if kind_of(value) == "JSON"
-            else text_of(value)
-        )
-
-    def _text(self) -> str:
-        return _text(self.entries)
-
     def _snapshot(self) -> _Snapshot:
         return _Snapshot(
             copy.deepcopy(self.entries),
             self.selected,
-            {name: dict(given) for name, given in self.arguments.items() if given},
+            copy.deepcopy(self.arguments),
             self.path,
             self._stored,
         )
@@ -616,8 +536,7 @@ class ConfigListEditor:
         if selected != self.selected and self.unparsed:
             self.message = f"Not kept, since it can't be used: {', '.join(self.unparsed)}."
             self.unparsed = {}
-        given = {name: given for name, given in self.arguments.items() if given}
-        if self._text() != _text(before.entries) or given != before.arguments:
+        if _text(self.entries) != _text(before.entries) or self.arguments != before.arguments:
             self._past = [*self._past, before][-UNDO_STEPS:]
             self._future = []
         self._changed()
@@ -641,22 +560,6 @@ class ConfigListEditor:
             function()
 
 
-def join(path: Place) -> str:
-    """Return a path as a name: `params.max_length`; a dot within a name is written as `\\.`."""
-    return ".".join(part.replace("\\", "\\\\").replace(".", "\\.") for part in path)
-
-
-def split(name: str) -> Place:
-    """Return the path that a name stands for."""
-    path = [""]
-    for part in re.findall(r"\\.|.", name, re.DOTALL):
-        if part == ".":
-            path.append("")
-        else:
-            path[-1] += part[-1]
-    return tuple(path)
-
-
 def _seen_by_git(path: Path) -> bool:
     """Return whether a file lies in a git repository that does not ignore it."""
     command = ["git", "-C", str(path.resolve().parent), "check-ignore", "-q", path.name]
@@ -664,29 +567,6 @@ def _seen_by_git(path: Path) -> bool:
         return subprocess.run(command, capture_output=True, timeout=5).returncode == 1
     except (OSError, subprocess.TimeoutExpired):  # there is no git
         return False
-
-
-def _flatten(value: dict[str, Any], path: Place = ()) -> Iterator[tuple[Place, Any]]:
-    """Yield the values of an object with their paths; objects in it are followed, lists are not."""
-    for name, item in value.items():
-        if isinstance(item, dict) and item:
-            yield from _flatten(item, (*path, name))
-        else:
-            yield (*path, name), item
-
-
-def _get(value: Any, path: Place) -> Any:
-    for name in path:
-        value = value.get(name) if isinstance(value, dict) else None
-    return value
-
-
-def _put(entry: dict[str, Any], path: Place, value: Any) -> None:
-    for name in path[:-1]:
-        entry = entry.setdefault(name, ConfigEntry())
-        if not isinstance(entry, dict):
-            raise ValueError(f"{name!r} has a value that is no object.")
-    entry[path[-1]] = value
 
 
 def _counted(entries: list[dict[str, Any]]) -> str:

@@ -1,4 +1,4 @@
-"""The three steps of the blog post, as a program for a given config list."""
+"""The three steps of the blog post, as a program for a config list."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def program(
         namespace: the notebook's variables; classes that are defined there are written out.
     """
     literal = "".join(_literal(entry) for entry in entries)
-    given = [entry.get("model_client_cls") for entry in entries]
-    names = [name for name in given if isinstance(name, str) and name.isidentifier()]
+    classes = [entry.get("model_client_cls") for entry in entries]
+    names = [name for name in classes if isinstance(name, str) and name.isidentifier()]
     registrations = ""
     for name in names:
         extra = "".join(f", {key}={value}" for key, value in arguments.get(name, {}).items())

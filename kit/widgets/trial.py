@@ -69,8 +69,8 @@ def try_entry(
             llm_config=LLMConfig(dict(resolved(entry))),
         )
         if found:
-            given = {key: argument(text, namespace) for key, text in arguments.items()}
-            agent.register_model_client(found, **given)
+            values = {key: argument(text, namespace) for key, text in arguments.items()}
+            agent.register_model_client(found, **values)
         start = time.perf_counter()
         reply = agent.generate_reply(messages=[{"role": "user", "content": message}])
         seconds = time.perf_counter() - start

@@ -97,7 +97,8 @@ def take_widgets(lab, target, theme):
 
 
 def take(lab, target, name):
-    lab.page.wait_for_timeout(1500)  # fonts, and what widgets draw later
+    lab.settle()
+    lab.page.evaluate("document.fonts.ready.then(() => null)")
     file = re.sub(r"\W+", "_", name).lower()
     path = f"{target}/{file}.png"
     lab.page.screenshot(path=path)

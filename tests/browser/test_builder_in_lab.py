@@ -1,6 +1,7 @@
 """The builder in a real JupyterLab: by mouse, by keyboard alone, with keys, hostile text, little room."""
 
 import json
+import re
 
 from lab import DARK, LIGHT, expect
 
@@ -22,7 +23,7 @@ for llm_config in (LLMConfig(*load_config_list()), builder.llm_config):
     print(*[entry.model for entry in llm_config.config_list], reply)
 """
 REST = {"model_client_cls": "DummyModelClient", "params": {"replies": "Caw!"}}
-TABS = ["JSON", "Python", "Try it", "Paste", "Filter", "Agent", "Other fields"]
+TABS = ["JSON", "Python", "Try it", "Paste", "Filter", "Agent"]
 
 
 class Form:
@@ -48,6 +49,10 @@ class Form:
         return self.box.get_by_role("status").first
 
     @property
+    def other_fields(self):
+        return self.input("Other fields (JSON)")
+
+    @property
     def entries(self):
         return self.input("Entries").locator("option")
 
@@ -67,7 +72,7 @@ class Form:
         """Return the labels of the inputs that take text, the class's last: it decides what there is."""
         inputs = self.box.locator("input:visible:enabled")
         labels = inputs.evaluate_all("inputs => inputs.map(input => input.labels[0].textContent)")
-        assert {"File", "Model", "Client class", "Key's variable", "Key", "New field", "Value"} <= set(labels)
+        assert {"File", "Model", "Client class", "Key's variable", "Key"} <= set(labels)
         return sorted(labels, key=lambda label: label == "Client class")
 
     def open_tab(self, name):
@@ -197,30 +202,23 @@ def test_a_list_is_made_by_keyboard_alone_and_the_focus_is_never_lost(lab):
     assert lab.errors == lab.dialogs == []
 
 
-def test_rows_tabs_and_questions_are_worked_by_keyboard_and_keep_the_focus(lab):
+def test_other_fields_tabs_and_questions_are_worked_by_keyboard_and_keep_the_focus(lab):
     (lab.folder / "broken.json").write_text("[{'model': 'a', 'model_client_cls': 'DummyModelClient'},]")
     form = open_form(lab)
     form.press("Add")
-    form.go(form.input("New field"))
-    form.write("params.depth")
-    form.keys.press("Tab")
-    form.keys.press("w")  # the type that starts with it: whole number
-    form.keys.press("Tab")
-    form.keys.type("3")
-    form.keys.press("Tab")
-    form.keys.press("Enter")
-    expect(form.input("params.depth")).to_have_value("3")
-    form.has_focus()
-    form.go(form.button("Remove params.depth"), "Shift+Tab")
-    form.keys.press("Enter")
-    expect(form.input("params.depth")).to_have_count(0)
-    form.has_focus()
-    form.go(form.input("params.replies"), "Shift+Tab")
-    form.write("")
-    form.keys.press("Delete")
-    for _ in range(3):
+    form.go(form.other_fields)
+    for text, value, note in [
+        ('{"device": "cpu"}', '{\n  "device": "cpu"\n}', "as one JSON object"),
+        ('{"device": ', '{"device": ', "✖ Not used"),
+        ("", "", "as one JSON object"),
+    ]:
+        form.go(form.other_fields, "Shift+Tab")
+        form.write(text)
+        if not text:
+            form.keys.press("Delete")
         form.keys.press("Tab")
-        lab.settle()
+        expect(form.box).to_contain_text(note)
+        expect(form.other_fields).to_have_value(value)
         form.has_focus()
 
     form.go(form.tab("JSON"))
@@ -230,12 +228,7 @@ def test_rows_tabs_and_questions_are_worked_by_keyboard_and_keep_the_focus(lab):
         expect(form.tab(name)).to_have_attribute("aria-selected", "true")
         expect(form.tab(name)).to_be_focused()
     form.keys.press("Tab")
-    expect(form.input("Other fields")).to_be_focused()
-    lab.settle()  # the kernel fills it in when its tab is opened, over what was typed before that
-    form.write('{"device": "cpu"}')
-    form.keys.press("Shift+Tab")
-    expect(form.input("device")).to_have_value("cpu")
-    form.has_focus()
+    expect(form.button("Look again")).to_be_focused()
 
     for answer, model in [("No", "dummy"), ("Use the fixed list", "a")]:
         form.go(form.input("File"), "Shift+Tab")
@@ -318,7 +311,7 @@ def test_a_key_is_kept_nowhere_wherever_it_is_typed(lab):
     expect(form.box).to_contain_text("The key is kept as OPENAI_API_KEY until this kernel stops.")
     for label in form.labels():
         form.enter(label, key)
-    form.press("Add field")
+    form.other_fields.fill(key)
     form.open_tab("Try it")
     form.enter("Message", key)
     form.open_tab("Filter")
@@ -331,8 +324,7 @@ def test_a_key_is_kept_nowhere_wherever_it_is_typed(lab):
     assert plain not in lab.file.read_text()
     form.press("Use this text")
     expect(form.input("Model")).to_have_value("b")
-    form.open_tab("Other fields")
-    form.input("Other fields").fill(json.dumps({"my_key": plain, "params": {"x": key}}))
+    form.other_fields.fill(json.dumps({"my_key": plain, "params": {"x": key}}))
     form.input("Model").fill("Tell-tale")
     form.keys.press("Enter")
     for name in TABS:
@@ -361,19 +353,18 @@ def test_a_key_is_kept_nowhere_when_something_goes_wrong(lab):
     expect(form.box.get_by_role("region", name="reply")).to_contain_text("✖")
     form.press("Ask the server for models")
     expect(form.status).to_contain_text("✖")
-    form.open_tab("Other fields")
     for text in (
         f'{{"my_key": "{plain}"',
         f'{{"my_key": "{plain}",}}',
         f"{{'x': '{key}'",
     ):
-        form.input("Other fields").fill(text)
+        form.other_fields.fill(text)
         form.input("Max tokens").focus()
         expect(form.status).to_contain_text("Not used")
         lab.settle()
         lab.save()
         assert plain not in lab.file.read_text() and key not in lab.file.read_text()
-    form.input("Other fields").fill("{}")
+    form.other_fields.fill("{}")
     form.open_tab("Paste")
     form.input("Text").fill(f"api_key: {plain}, {key}")
     form.press("Use this text")
@@ -392,7 +383,8 @@ from autogen import AssistantAgent, LLMConfig
 from kit import ConfigListBuilder, DummyModelClient
 
 class Parrot(DummyModelClient):
-    pass
+    def __init__(self, config, greeting=hostile):
+        super().__init__(config)
 
 Hostile = type(hostile, (Parrot,), {})
 entry = {"model": hostile, "model_client_cls": "Parrot", "tags": [hostile], hostile: hostile,
@@ -433,16 +425,14 @@ def test_hostile_text_is_shown_and_never_run(lab):
     form.open_tab("Filter")
     form.enter("Filter (JSON)", json.dumps({HOSTILE: [HOSTILE + "no"]}))
     harmless()
-    form.open_tab("Other fields")
-    form.input("Other fields").fill(HOSTILE)
-    labels = form.labels()
-    assert sum(HOSTILE.replace(".", "\\.") in label for label in labels) == 2  # the rows
-    for label in labels:
+    form.other_fields.fill(HOSTILE)
+    expect(form.input("greeting")).to_have_attribute("placeholder", re.compile("<img src=x"))
+    for label in form.labels():
         form.input(label).first.fill(HOSTILE)
         form.keys.press("Enter")
         harmless()
     expect(form.status).to_contain_text("✖")
-    form.press("Add field", "Load")
+    form.press("Load")
     form.button("Save as").or_(form.button("Save")).click()
     harmless()
     assert lab.errors == lab.dialogs == []

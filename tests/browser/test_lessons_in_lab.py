@@ -51,7 +51,7 @@ def test_lesson_02_the_forms_as_the_text_asks(lab):
     assert lab.text(check).strip().startswith("✔ 2d: right!")
 
     # Running all cells has answered the last form's question: here a click does.
-    again = find("\nmended = ConfigListBuilder(")
+    again = find("\nfixed = ConfigListBuilder(")
     lab.run(again)
     fixed = lab.output(again).locator(".kit-form")
     expect(fixed).to_contain_text("this is Python, not JSON")

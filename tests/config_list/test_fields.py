@@ -10,14 +10,14 @@ from kit.config_list.fields import (
     KEY,
     OPENAI,
     VALUES,
-    guess,
-    kind_of,
     kind_of_entry,
+    limits,
+    presets,
+    text_of,
+    value_of,
 )
 from kit.config_list.lists import check_config_list
-
-from kit.config_list.fields import limits, presets, text_of, value_of  # isort: skip
-from kit.models import local_folders  # isort: skip
+from kit.models import local_folders
 
 pytestmark = pytest.mark.usefixtures("folder")
 FIELD = {field.name: field for field in FIELDS}
@@ -75,15 +75,15 @@ def test_every_field_is_tried_above_has_a_known_kind_and_a_place_of_its_own():
 
 
 @pytest.mark.parametrize(
-    ("name", "told", "good", "bad"),
+    ("name", "limit", "good", "bad"),
     [
         ("temperature", "0 to 1", [0, 1, 0.5], [-0.001, 1.001]),
         ("top_p", "0 to 1", [0, 1, 0.5], [-0.001, 1.001]),
         ("max_tokens", "at least 0", [0, 1, 10**9], [-1]),
     ],
 )
-def test_a_limit_is_what_autogen_takes_and_refuses(name, told, good, bad):
-    assert limits(name) == told
+def test_a_limit_is_what_autogen_takes_and_refuses(name, limit, good, bad):
+    assert limits(name) == limit
     for value in good:
         assert check_config_list([{**ENTRIES[CUSTOM], name: value}]) == []
     for value in bad:
@@ -134,24 +134,20 @@ def test_a_text_stands_for_a_value(kind, text, value):
 
 
 @pytest.mark.parametrize(
-    ("kind", "texts", "message"),
+    ("kind", "texts", "needed"),
     [
-        ("whole number", ["", "two", "2.5", "1e3", "0x10", "9" * 5000, "true"],
-         "This must be a whole number."),
+        ("whole number", ["", "two", "2.5", "1e3", "0x10", "9" * 5000, "true"], "a whole number"),
         ("number", ["", "two", "0,5", "nan", "Infinity", "-Infinity", "1e999", "true", '"1"', "[1]"],
-         "This must be a number."),
-        ("yes or no", ["", "perhaps", "1", "y"], "This must be yes or no."),
-        ("texts", ["[1]", "[a]", '["a", null]', "[" * 100_000],
-         'This must be a text, or a list: ["one", "two"].'),
-        ("JSON", ["", "{", "NaN", "-Infinity", "1e999", "{'a': 1}", "[" * 100_000, "9" * 5000],
-         "This must be JSON."),
+         "a number"),
+        ("yes or no", ["", "perhaps", "1", "y"], "yes or no"),
+        ("texts", ["[1]", "[a]", '["a", null]', "[" * 100_000], "a text, or a list"),
+        ("JSON", ["", "{", "NaN", "-Infinity", "1e999", "{'a': 1}", "[" * 100_000, "9" * 5000], "JSON"),
     ],
 )  # fmt: skip
-def test_a_text_that_is_no_such_value_says_what_is_needed(kind, texts, message):
+def test_a_text_that_does_not_fit_says_what_is_needed(kind, texts, needed):
     for text in texts:
-        with pytest.raises(ValueError) as caught:
+        with pytest.raises(ValueError, match=f"must be {needed}"):
             value_of(kind, text)
-        assert str(caught.value) == message
 
 
 @pytest.mark.parametrize(
@@ -171,19 +167,9 @@ def test_a_text_that_is_no_such_value_says_what_is_needed(kind, texts, message):
         ({}, "JSON", "{}"),
     ],
 )
-def test_every_value_has_a_kind_and_a_text_that_gives_it_back(value, kind, text):
-    assert (kind_of(value), text_of(value)) == (kind, text)
+def test_a_value_has_a_text_that_gives_it_back(value, kind, text):
+    assert text_of(value) == text
     assert repr(value_of(kind, text)) == repr(value)
-
-
-@pytest.mark.parametrize(
-    ("text", "kind"),
-    [("3", "whole number"), ("0.5", "number"), ("true", "yes or no"), ("[1]", "JSON"), ("null", "JSON"),
-     ('"quoted"', "text"), ("cpu", "text"), ("", "text"), ("NaN", "text"), ("1e999", "text"),
-     ("[" * 100_000, "text")],
-)  # fmt: skip
-def test_the_kind_of_a_text_is_guessed_from_its_look(text, kind):
-    assert guess(text) == kind
 
 
 # Presets

@@ -12,7 +12,6 @@ from ipywidgets.widgets.widget import _instances
 
 from kit import ConfigListBuilder, ConfigListError, DummyModelClient, register_model_clients
 from kit.config_list.fields import FIELDS
-from kit.widgets.editor import EXTRA
 
 pytestmark = pytest.mark.usefixtures("folder")
 DUMMY = {"model": "dummy", "model_client_cls": "DummyModelClient"}
@@ -49,7 +48,7 @@ def status(builder):
 
 
 def extra(builder):
-    return named(builder, "Other fields")
+    return named(builder, "Other fields (JSON)")
 
 
 def open_tab(builder, title):
@@ -75,8 +74,9 @@ def builder():
 
 def test_an_empty_form_says_what_to_do_and_takes_no_text():
     builder = ConfigListBuilder()
-    assert status(builder) == "The list is empty: choose a preset and press Add."
+    assert "The list is empty" in status(builder)
     assert all(named(builder, field.label).disabled for field in FIELDS)
+    assert extra(builder).disabled
     for text in ("Duplicate", "Remove", "Move up", "Move down"):
         click(builder, text)
     assert builder.editor.entries == []
@@ -85,12 +85,11 @@ def test_an_empty_form_says_what_to_do_and_takes_no_text():
 def test_add_fills_the_form_from_the_preset(builder):
     assert named(builder, "Model").value == "dummy"
     assert named(builder, "Client class").value == "DummyModelClient"
-    assert named(builder, "params.replies").value == "Hello from the dummy!"
-    open_tab(builder, "Other fields")
     assert json.loads(extra(builder).value) == {"params": {"replies": "Hello from the dummy!"}}
     assert named(builder, "Entries").options == (("0: dummy (DummyModelClient)", 0),)
-    assert status(builder) == "✔ AutoGen accepts this list (1). ● Not saved yet."
+    assert status(builder).startswith("✔") and "Not saved" in status(builder)
     assert not named(builder, "Model").disabled
+    assert not extra(builder).disabled
 
 
 def test_a_field_that_is_typed_shows_up_in_list_json_and_python(builder):
@@ -105,20 +104,19 @@ def test_a_field_that_is_typed_shows_up_in_list_json_and_python(builder):
 
 def test_a_message_takes_the_place_of_the_explanation_until_it_is_fixed(builder):
     temperature = named(builder, "Temperature")
-    assert below(builder, temperature) == "how much chance is in the answer; 0 to 1"
+    explanation = below(builder, temperature)
+    assert explanation.endswith("; 0 to 1")
     temperature.value = "1.5"
-    assert below(builder, temperature).startswith(
-        "✖ 1.5 is not allowed. Input should be less than or equal to 1"
-    )
+    assert below(builder, temperature).startswith("✖ 1.5 is not allowed.")
     assert "✖ 1 to fix. First, entry 0, 'temperature'" in status(builder)
     assert named(builder, "Entries").options == (("0: dummy (DummyModelClient) ✖", 0),)
     temperature.value = "warm"
-    assert below(builder, temperature) == "✖ 'warm' is not used. This must be a number."
+    assert below(builder, temperature).startswith("✖ 'warm' is not used.")
     assert temperature.value == "warm"  # the typist's text stays
     others = [named(builder, field.label) for field in FIELDS if field.name != "temperature"]
-    assert not any(below(builder, widget).startswith(("✖", "▲")) for widget in others)
+    assert not any(below(builder, widget).startswith(("✖", "▲")) for widget in [*others, extra(builder)])
     temperature.value = "0.5"
-    assert below(builder, temperature) == "how much chance is in the answer; 0 to 1"
+    assert below(builder, temperature) == explanation
     assert status(builder).startswith("✔")
 
 
@@ -139,31 +137,39 @@ def test_the_form_shows_the_fields_of_this_kind_of_entry(builder):
     assert "Timeout" in shown()  # what an entry has is never hidden
 
 
-def test_extra_json_that_is_none_keeps_its_text_and_says_why(builder):
-    open_tab(builder, "Other fields")
+def test_the_parts_of_the_form_come_in_this_order(builder):
+    named(builder, "More fields").value = True
+    labels = [getattr(widget, "description", "") for widget in everything_in(builder)]
+    parts = ["File", "Load", "Preset", "Add", "Entries", "Undo", "Model", "Client class", "Find my classes"]
+    parts += ["Temperature", "Key's variable", "Key", "More fields", "Tags", "Other fields (JSON)", "replies"]
+    parts += ["Message"]  # in a tab
+    assert [label for label in labels if label in parts] == parts
+
+
+def test_other_fields_are_typed_as_json(builder):
+    explanation = below(builder, extra(builder))
     extra(builder).value = '{"x": [1, 2}'
-    assert builder._under[EXTRA].value.startswith("Not used: line 1, column 13: not JSON")
-    assert extra(builder).value == '{"x": [1, 2}'
+    assert below(builder, extra(builder)).startswith("✖ Not used: line 1, column 13")
+    assert extra(builder).value == '{"x": [1, 2}'  # the typist's text stays
+    assert builder.editor.entry["params"]
     extra(builder).value = '{"x": [1, 2]}'
-    assert builder._under[EXTRA].value == ""
-    assert builder.config_list[0]["x"] == [1, 2]
+    assert below(builder, extra(builder)) == explanation
+    assert builder.config_list == [{**DUMMY, "x": [1, 2]}]
+    extra(builder).value = ""
+    assert builder.config_list == [DUMMY]
 
 
-def test_other_fields_are_rows_with_a_type(builder):
-    named(builder, "params.replies").value = "Ahoy"
-    assert builder.config_list[0]["params"] == {"replies": "Ahoy"}
-    new_name, new_kind, new_value = builder._new
-    new_name.value, new_kind.value, new_value.value = "params.depth.x", "whole number", "3"
-    click(builder, "Add field")
-    assert builder.config_list[0]["params"] == {"replies": "Ahoy", "depth": {"x": 3}}
-    assert new_name.value == new_value.value == ""
-    named(builder, "params.depth.x").value = "three"
-    assert "'three' is not used. This must be a whole number." in status(builder)
-    row = next(box for box in builder._rows.children if box.children[0].description == "params.depth.x")
-    row.children[1].value = "text"
-    assert builder.config_list[0]["params"]["depth"] == {"x": "three"}
-    click(builder, "Remove params.depth.x")
-    assert builder.config_list[0]["params"] == {"replies": "Ahoy", "depth": {}}
+def test_what_a_class_takes_at_registration_is_asked_for_below(builder):
+    named(builder, "replies").value = "'typed'"
+    open_tab(builder, "Python")
+    assert "agent.register_model_client(DummyModelClient, replies='typed')" in builder._code.text
+    named(builder, "replies").value = "typed"  # neither a literal nor a variable
+    assert named(builder, "replies").value == "typed"
+    assert "Not used" in status(builder)
+    named(builder, "Client class").value = "HuggingFaceModelClient"
+    assert named(builder, "tokenizer").placeholder.startswith("None;")
+    named(builder, "Client class").value = "Nobody"
+    assert list(builder._arguments.children) == []
 
 
 def test_undo_and_redo(builder):
@@ -178,9 +184,8 @@ def test_undo_and_redo(builder):
 
 def test_a_misspelt_field_is_a_remark_not_a_refusal(builder):
     extra(builder).value = '{"temprature": 1}'
-    told = "unknown field. Did you mean 'temperature'? It is passed on as it is."
-    assert builder._under[EXTRA].value == told
-    assert status(builder).startswith("✔ AutoGen accepts this list (1). But entry 0, 'temprature'")
+    assert below(builder, extra(builder)).startswith("▲ unknown field. Did you mean 'temperature'?")
+    assert status(builder).startswith("✔") and "But entry 0, 'temprature'" in status(builder)
     assert builder.config_list
 
 
@@ -215,14 +220,14 @@ def test_an_existing_file_is_loaded_at_once():
     write([{**DUMMY, "n": 2}, {**DUMMY, "model": "second"}])
     builder = ConfigListBuilder()
     assert named(builder, "Choices (n)").value == "2"
-    assert status(builder) == "Loaded 2 entries from OAI_CONFIG_LIST. ✔ AutoGen accepts this list (2)."
+    assert status(builder).startswith("Loaded 2 entries from OAI_CONFIG_LIST. ✔")
     assert builder.config_list[1]["model"] == "second"
 
 
 def test_a_broken_file_is_offered_fixed_and_left_alone_until_it_is_saved(folder):
     (folder / "OAI_CONFIG_LIST").write_text("[{'model': 'a', 'model_client_cls': 'A'},]")
     builder = ConfigListBuilder()
-    assert "OAI_CONFIG_LIST: line 1, column 3: this is Python, not JSON" in builder._asked.text
+    assert "this is Python, not JSON" in builder._asked.text
     assert "-[{'model': 'a'" in builder._changes.text
     assert '+    "model": "a"' in builder._changes.text
     assert builder._question.layout.display != "none"
@@ -236,7 +241,7 @@ def test_a_broken_file_is_offered_fixed_and_left_alone_until_it_is_saved(folder)
     assert json.loads((folder / "OAI_CONFIG_LIST").read_text()) == builder.config_list
 
 
-def test_a_file_that_can_not_be_fixed_is_told_and_left_alone(folder):
+def test_a_file_that_can_not_be_fixed_is_reported_and_left_alone(folder):
     (folder / "OAI_CONFIG_LIST").write_text("my models: a, b")
     builder = ConfigListBuilder()
     assert "✖ OAI_CONFIG_LIST: line 1, column 1: not JSON" in status(builder)
@@ -283,9 +288,9 @@ def test_pasted_text_replaces_the_list_and_leaves_its_input(builder):
 
 
 @pytest.mark.parametrize(
-    ("button", "file", "told"),
+    ("button", "file", "reason"),
     [
-        ("Load", "missing.json", "neither an environment variable nor a file of this name"),
+        ("Load", "missing.json", "neither an environment variable nor a file"),
         ("Load", ".", "can't be read: "),
         ("Load", "", "can't be read: "),
         ("Load", "x" * 300, "can't be read: "),
@@ -295,17 +300,17 @@ def test_pasted_text_replaces_the_list_and_leaves_its_input(builder):
         ("Save", "x" * 300, "can't be written: "),
     ],
 )
-def test_what_a_button_can_not_do_becomes_a_message(builder, button, file, told):
+def test_what_a_button_can_not_do_becomes_a_message(builder, button, file, reason):
     named(builder, "File").value = file
     click(builder, button)
     assert status(builder).startswith("✖ ")
-    assert told in status(builder)
+    assert reason in status(builder)
 
 
 def test_a_missing_autogen_becomes_a_message_too(monkeypatch):
     write([DUMMY])
     monkeypatch.setitem(sys.modules, "autogen", None)
-    assert "Checking a config list needs AutoGen classic: pip install" in status(ConfigListBuilder())
+    assert "pip install 'autogen" in status(ConfigListBuilder())
 
 
 # What code gets
@@ -325,8 +330,9 @@ def test_the_list_given_out_is_a_copy(builder):
 def test_a_faulty_form_gives_out_no_list(builder):
     named(builder, "Choices (n)").value = "two"
     for name in ("config_list", "llm_config"):
-        with pytest.raises(ConfigListError, match="the list in the form: entry 0, 'n': 'two' is not used"):
+        with pytest.raises(ConfigListError, match="the list in the form") as caught:
             getattr(builder, name)
+        assert [(problem.entry, problem.field) for problem in caught.value.problems] == [(0, "n")]
 
 
 def test_the_repr_says_what_the_form_shows_the_same_in_every_run(builder):
@@ -341,7 +347,6 @@ def test_the_repr_says_what_the_form_shows_the_same_in_every_run(builder):
 def test_a_key_in_the_wrong_input_is_starred_where_it_was_typed(builder):
     named(builder, "Max tokens").value = "sk-pasted-by-mistake"
     assert named(builder, "Max tokens").value == "**********"
-    open_tab(builder, "Other fields")
     extra(builder).value = '{"my_key": "hunter2", }'
     assert extra(builder).value == '{"my_key": "**********", }'
     extra(builder).value = "my_key = hunter2"
@@ -363,12 +368,12 @@ def test_try_it_says_what_is_wrong(builder):
     open_tab(builder, "Try it")
     click(builder, "Try it")
     builder._worker.join(30)
-    assert "there is no model client class 'Nobody' in this notebook" in builder._reply.text
+    assert "no model client class 'Nobody'" in builder._reply.text
 
 
 def test_the_agent_tab_shows_what_is_registered_and_what_is_to_do(builder):
     open_tab(builder, "Agent")
-    assert builder._registered.text == "No agent yet: builder.agent = your_agent"
+    assert "No agent yet" in builder._registered.text
     agent = AssistantAgent("helper", llm_config=builder.llm_config)
     builder.agent = agent
     assert "helper, entry 0 (dummy): DummyModelClient NOT registered" in builder._registered.text
@@ -384,10 +389,6 @@ def test_a_filter_shows_what_it_keeps(builder):
     open_tab(builder, "Filter")
     named(builder, "Filter (JSON)").value = '{"tags": ["small"]}'
     assert builder._kept.text == "Keeps 1 of 2: 1"
-    named(builder, "Filter (JSON)").value = '{"tags": ["huge"]}'
-    assert "keeps no entry" in builder._kept.text
-    named(builder, "Filter (JSON)").value = "small"
-    assert builder._kept.text.startswith("A filter is an object of lists")
 
 
 # How much it costs
@@ -400,8 +401,9 @@ def test_a_further_entry_costs_no_widget_and_close_leaves_none(builder):
     one = len(_instances)
     other.editor.duplicate()
     assert len(_instances) == one
-    other.editor.add("Local Hugging Face model")  # whose class reads more fields
-    assert len(_instances) < one + 40
-    named(other, "Client class").value = "DummyModelClient"
+    other.editor.add("Ollama")  # no class, and so no arguments
+    assert len(_instances) < one
+    other.editor.add("Local Hugging Face model")  # as many as the dummy takes
+    assert len(_instances) == one
     other.close()
     assert set(_instances) == before

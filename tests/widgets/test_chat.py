@@ -68,8 +68,8 @@ def panel(agent):
 def test_an_empty_panel_says_what_to_do(panel):
     empty = panel()
     assert empty.said == []
-    assert empty.status == "Type a message and press Enter."
-    assert repr(empty) == "ChatPanel: nothing said to assistant yet"
+    assert "press Enter" in empty.status
+    assert "assistant" in repr(empty)
 
 
 def test_a_message_and_its_reply_appear_with_what_they_took(panel):
@@ -83,7 +83,7 @@ def test_a_message_and_its_reply_appear_with_what_they_took(panel):
     assert repr(talk) == "You: Hello\nassistant: This is a dummy reply."
 
 
-def test_what_code_says_appears_as_well(panel):
+def test_what_code_sends_appears_as_well(panel):
     talk = panel()
     talk.conversation.send("Hello")
     assert rows(talk)[1] == ("reply", "assistant", "This is a dummy reply.")
@@ -129,7 +129,7 @@ def test_the_last_piece_before_a_pause_appears_though_nothing_follows(panel):
     until(lambda: not talk.running)
 
 
-def test_stop_ends_a_long_reply_and_what_was_said_stays(panel):
+def test_stop_ends_a_long_reply_and_its_text_stays(panel):
     talk = panel(Talker, replies="word " * 5000)
     ask(talk, send="Talk")
     until(lambda: talk.growing and talk.growing[2].count("word") > 3)
@@ -182,7 +182,7 @@ def test_clear_empties_the_panel(panel):
     say(talk, "Hello")
     ask(talk, clear=True)
     assert (talk.said, talk.growing, talk.transcript) == ([], [], "")
-    assert talk.status == "Type a message and press Enter."
+    assert "press Enter" in talk.status
 
 
 def test_what_goes_wrong_in_a_callback_becomes_the_status(panel, monkeypatch):
@@ -195,7 +195,7 @@ def test_what_goes_wrong_in_a_callback_becomes_the_status(panel, monkeypatch):
     ask(talk, clear=True)
     assert talk.status == "✖ ********** divided by zero"
     ask(talk, send="   ")
-    until(lambda: talk.status == "✖ Write a message first.")
+    until(lambda: talk.status.startswith("✖ Write a message"))
 
 
 def test_hostile_text_travels_as_text_and_the_front_end_makes_no_html_of_it(panel):
@@ -225,8 +225,8 @@ def test_closing_ends_a_reply_that_is_being_written(agent):
     assert talk.conversation.messages[-1].stopped
 
 
-def test_what_is_no_agent_is_refused_and_leaves_no_widget():
+def test_what_is_not_an_agent_is_refused_and_leaves_no_widget():
     before = set(widgets)
-    with pytest.raises(TypeError, match="An AutoGen agent or group-chat manager is needed"):
+    with pytest.raises(TypeError, match="not 'assistant'"):
         ChatPanel("assistant")
     assert set(widgets) == before

@@ -27,11 +27,11 @@ class Talker(DummyModelClient):
         super()._take_time(text)
 
     def create(self, params):
-        heard = self.on_text
+        on_text = self.on_text
 
         def both(piece):
-            if heard:
-                heard(piece)
+            if on_text:
+                on_text(piece)
             if params.get("stream"):
                 IOStream.get_default().send(StreamEvent(content=piece))
 
@@ -39,7 +39,7 @@ class Talker(DummyModelClient):
         try:
             return super().create(params)
         finally:
-            self.on_text = heard
+            self.on_text = on_text
 
 
 class Announcer(DummyModelClient):
@@ -54,7 +54,7 @@ class Announcer(DummyModelClient):
 
 
 class Slow(DummyModelClient):
-    """Does not stream, and takes its time: `started` tells when."""
+    """Does not stream, and takes its time: `started` is set once it is asked."""
 
     started = threading.Event()
 
@@ -65,7 +65,7 @@ class Slow(DummyModelClient):
 
 
 class Wordless(DummyModelClient):
-    """Tells AutoGen nothing of its usage."""
+    """Gives AutoGen no usage."""
 
     @staticmethod
     def get_usage(response):
@@ -84,7 +84,7 @@ class ToolCaller(DummyModelClient):
         return [ChatCompletionMessage(role="assistant", tool_calls=[call])]
 
 
-def said(conversation):
+def lines(conversation):
     return [(message.speaker, message.text) for message in conversation.messages]
 
 
@@ -117,14 +117,14 @@ def group(agent):
 # One agent
 
 
-def test_an_agent_answers_and_remembers_what_was_said(agent):
+def test_an_agent_answers_and_remembers_the_messages(agent):
     def replies(messages):
         return f"You said: {', '.join(m['content'] for m in messages if m['role'] == 'user')}"
 
     conversation = Conversation(agent(DummyModelClient, replies=replies))
     assert conversation.send("one").text == "You said: one"
     conversation.send("two")
-    assert said(conversation) == [
+    assert lines(conversation) == [
         ("You", "one"),
         ("assistant", "You said: one"),
         ("You", "two"),
@@ -154,12 +154,12 @@ def test_a_reply_limit_does_not_silence_an_agent_and_nobody_is_asked_for_input(a
 
 
 def test_what_can_not_chat_is_refused():
-    with pytest.raises(TypeError, match="agent or group-chat manager is needed, not 'assistant'"):
+    with pytest.raises(TypeError, match="not 'assistant'"):
         Conversation("assistant")
 
 
 @pytest.mark.parametrize("text", ["", " \n"])
-def test_nothing_is_not_sent(agent, text):
+def test_an_empty_message_is_not_sent(agent, text):
     conversation = Conversation(agent(DummyModelClient))
     with pytest.raises(ValueError, match="Write a message first"):
         conversation.send(text)
@@ -170,13 +170,13 @@ def test_nothing_is_not_sent(agent, text):
 def test_hostile_text_is_kept_letter_by_letter(agent, text):
     conversation = Conversation(agent(DummyModelClient, replies=text))
     conversation.send(text)
-    assert said(conversation) == [("You", text), ("assistant", text)]
+    assert lines(conversation) == [("You", text), ("assistant", text)]
 
 
 # Usage
 
 
-def test_each_reply_tells_what_it_took_and_the_total_adds_up(agent):
+def test_each_reply_has_what_it_took_and_the_total_adds_up(agent):
     conversation = Conversation(agent(DummyModelClient, {"price": [1, 2]}, replies=["one", "two words"]))
     first = conversation.send("Hello").usage
     assert (first.prompt_tokens, first.completion_tokens, first.cost) == (3, 1, pytest.approx(0.005))
@@ -187,14 +187,14 @@ def test_each_reply_tells_what_it_took_and_the_total_adds_up(agent):
     assert total.seconds == pytest.approx(first.seconds + second.seconds)
 
 
-def test_a_client_that_tells_no_usage_gets_no_zeros(agent):
+def test_a_client_without_usage_gets_no_zeros(agent):
     conversation = Conversation(agent(Wordless))
     note = conversation.send("Hello").note
     assert note.endswith(" s")
     assert "token" not in note
 
 
-def test_usage_is_said_in_few_words():
+def test_usage_in_few_words():
     assert str(Usage(1.26, 12, 5, 0.00123456)) == "1.3 s, 12 + 5 tokens, cost 0.001235"
     assert str(Usage(1.26, 12, 5)) == "1.3 s, 12 + 5 tokens"
     assert Message("a", usage=Usage(2), stopped=True).note == "2.0 s, stopped"
@@ -217,7 +217,7 @@ def test_a_reply_grows_word_by_word(agent, client_class, entry):
 
 
 @pytest.mark.parametrize("client_class", [Talker, Announcer])
-def test_stop_ends_a_long_reply_at_once_and_keeps_what_was_said(agent, client_class):
+def test_stop_ends_a_long_reply_at_once_and_keeps_its_text(agent, client_class):
     conversation = Conversation(agent(client_class, replies=ENDLESS))
     thread = in_background(conversation, "Talk")
     until(lambda: conversation.messages[-1].text.count("word") > 2)
@@ -246,7 +246,7 @@ def test_after_a_stop_the_chat_goes_on_and_the_model_knows_how_far_it_came(agent
     assert not conversation.messages[-1].stopped
 
 
-def test_the_late_reply_of_a_client_that_does_not_stream_is_dropped(agent):
+def test_the_late_reply_of_a_client_that_does_not_stream_is_discarded(agent):
     Slow.started.clear()
     conversation = Conversation(agent(Slow, replies=["late", "in time"]))
     thread = in_background(conversation, "Hello")
@@ -264,7 +264,7 @@ def test_while_a_reply_is_written_nothing_else_is_sent_or_cleared(agent):
     thread = in_background(conversation, "Talk")
     until(lambda: conversation.growing)
     for refused in (lambda: conversation.send("Me too"), conversation.clear):
-        with pytest.raises(RuntimeError, match="assistant is still answering: wait, or stop it first"):
+        with pytest.raises(RuntimeError, match="assistant is still answering"):
             refused()
     conversation.stop()
     thread.join(5)
@@ -291,7 +291,7 @@ def test_an_interrupt_of_the_kernel_ends_the_reply_as_stop_does(agent):
 # Errors
 
 
-def test_an_error_is_told_and_the_same_message_can_be_sent_again(agent):
+def test_an_error_is_shown_and_the_same_message_can_be_sent_again(agent):
     seen = []
 
     def replies(messages):
@@ -310,23 +310,22 @@ def test_an_error_is_told_and_the_same_message_can_be_sent_again(agent):
     assert seen[2] == seen[1] == ["Be brief.", "one", "fine", "two"]
 
 
-def test_a_class_that_is_not_registered_is_told_with_its_agent_and_entry():
+def test_a_class_that_is_not_registered_is_shown_with_its_agent_and_entry():
     entry = {"model": "dummy", "model_client_cls": "DummyModelClient"}
     assistant = AssistantAgent("helper", llm_config=LLMConfig(entry))
     conversation = Conversation(assistant)
     reply = conversation.send("Hello")
-    assert reply.text == (
-        "✖ helper, entry 0 (dummy): DummyModelClient is not registered.\n"
-        "Fix: helper.register_model_client(DummyModelClient)"
-    )
+    assert reply.finding.code == "not-registered"
+    assert "helper, entry 0 (dummy)" in reply.text
+    assert reply.text.endswith("Fix: helper.register_model_client(DummyModelClient)")
     assistant.register_model_client(DummyModelClient)
     assert conversation.send("Hello").text == "This is a dummy reply."
 
 
-def test_an_agent_without_a_model_is_told():
+def test_an_agent_without_a_model_is_an_error():
     reply = Conversation(ConversableAgent("helper", llm_config=False)).send("Hello")
     assert reply.finding.code == "no-model"
-    assert reply.text.startswith("✖ helper has no model to answer with.\nFix: ")
+    assert reply.text.startswith("✖ helper") and "\nFix: " in reply.text
 
 
 def test_an_agent_without_a_model_may_have_an_answer_of_its_own():
@@ -374,7 +373,7 @@ def test_a_tool_that_nobody_runs_is_shown_and_the_chat_goes_on(agent):
     assert not any("tool_calls" in message for message in sent)  # a server refuses calls without an answer
 
 
-def test_tool_calls_that_are_no_json_are_shown_as_the_model_wrote_them(agent):
+def test_tool_calls_that_are_not_json_are_shown_as_the_model_wrote_them(agent):
     conversation = Conversation(agent(ToolCaller, replies="{a: 1"))
     assert conversation.send("1 + 2?").text == "add({a: 1)"
 
@@ -385,7 +384,7 @@ def test_tool_calls_that_are_no_json_are_shown_as_the_model_wrote_them(agent):
 def test_in_a_group_every_speaker_has_a_name_and_a_note(group):
     conversation = Conversation(group(writer=["a draft", "a better draft"], critic=["too long"]))
     conversation.send("Write")
-    assert said(conversation) == [
+    assert lines(conversation) == [
         ("You", "Write"),
         ("writer", "a draft"),
         ("critic", "too long"),
@@ -436,13 +435,13 @@ def test_stop_ends_a_group_in_the_middle_of_a_reply(group):
     assert [message.stopped for message in conversation.messages] == [False, False, True]
 
 
-def test_a_group_that_fails_keeps_what_was_said_and_names_who_failed(group):
+def test_a_group_that_fails_keeps_its_messages_and_names_who_failed(group):
     def refuse(messages):
         raise ValueError("no critique today")
 
     conversation = Conversation(group(writer="a draft", critic=refuse))
     failed = conversation.send("Write")
-    assert said(conversation)[:2] == [("You", "Write"), ("writer", "a draft")]
+    assert lines(conversation)[:2] == [("You", "Write"), ("writer", "a draft")]
     assert (failed.speaker, failed.text.splitlines()[0]) == ("critic", "✖ ValueError: no critique today")
 
 
@@ -453,7 +452,7 @@ def test_a_human_in_the_group_is_not_waited_for(group, monkeypatch):
     manager.groupchat.agents.append(human)
     conversation = Conversation(manager)
     conversation.send("Write")
-    assert ("writer", "a draft") in said(conversation)
+    assert ("writer", "a draft") in lines(conversation)
     assert not any(message.kind == "error" for message in conversation.messages)
 
 
@@ -463,7 +462,7 @@ def test_a_group_in_which_nobody_may_speak_says_so(group):
     assert "max_round" in reply.text
 
 
-def test_choosing_the_speaker_is_no_part_of_the_conversation(agent):
+def test_choosing_the_speaker_is_not_part_of_the_conversation(agent):
     from kit import register_model_clients
 
     entry = {"model": "dummy", "model_client_cls": "Talker"}
@@ -475,7 +474,7 @@ def test_choosing_the_speaker_is_no_part_of_the_conversation(agent):
     register_model_clients(manager, Talker({**entry}, replies="two"))
     conversation = Conversation(manager)
     conversation.send("Go")
-    assert [speaker for speaker, _ in said(conversation)][:2] == ["You", "two"]
+    assert [speaker for speaker, _ in lines(conversation)][:2] == ["You", "two"]
     assert len(conversation.messages) == 3
 
 
@@ -500,7 +499,7 @@ def test_the_transcript_is_markdown(agent):
     )
 
 
-def test_what_is_watched_is_told_after_each_change(agent):
+def test_whoever_watches_hears_of_each_change(agent):
     conversation = Conversation(agent(DummyModelClient))
     states = []
     conversation.on_change.append(lambda: states.append((len(conversation.messages), conversation.running)))

@@ -60,7 +60,7 @@ def test_a_class_of_ones_own_is_left_to_define(editor):
     assert "agent.register_model_client(MyClient)\n" in program
 
 
-def test_a_class_name_that_is_none_never_becomes_a_line_of_the_program(editor):
+def test_a_class_name_with_code_in_it_never_becomes_a_line_of_the_program(editor):
     editor.set_text(CLASS, "X)\nimport os; os.abort(")
     assert "\nimport os" not in editor.python()
 
@@ -202,7 +202,7 @@ def test_the_program_for_a_class_of_a_notebook_runs_with_all_that_it_needs(own, 
     assert output(capsys, own.python()) == "AHOY AHOY!"
 
 
-def test_an_argument_that_is_refused_or_removed_is_no_part_of_the_program(own):
+def test_an_argument_that_is_refused_or_removed_is_not_in_the_program(own):
     own.set_argument("times", "import os")
     assert "Mine, greeting='ahoy')\n" in own.python()
     own.set_argument("greeting", "")

@@ -81,10 +81,9 @@ def test_save_writes_the_files_and_says_which_and_where(picker, folder):
     only(picker, Text).value = "mine"
     button(picker, "Save").click()
     assert {path.name for path in (folder / "mine").iterdir()} == {"tools.py", "dummy.py"}
-    assert status(picker) == (
-        f"✔ Saved tools.py in {(folder / 'mine').resolve()}, and beside it dummy.py. Run it in that folder: "
-        "python tools.py"
-    )
+    saved = status(picker)
+    assert saved.startswith(f"✔ Saved tools.py in {(folder / 'mine').resolve()}")
+    assert "beside it dummy.py" in saved and saved.endswith("python tools.py")
     button(picker, "OpenAI-compatible server").click()
     assert status(picker) == ""
     button(picker, "Save").click()
@@ -120,12 +119,12 @@ def test_to_replace_is_asked_anew_for_another_folder_or_another_template(picker,
     assert not may_replace(picker)
 
 
-@pytest.mark.parametrize("typed, told", [("", "✖ Name a folder"), ("file/below", "✖ "), ("\0", "✖ ")])
-def test_a_folder_that_can_not_be_is_told_and_nothing_raised(picker, folder, typed, told):
+@pytest.mark.parametrize("typed, reason", [("", "✖ Name a folder"), ("file/below", "✖ "), ("\0", "✖ ")])
+def test_a_folder_that_can_not_be_is_refused_and_nothing_raised(picker, folder, typed, reason):
     (folder / "file").write_text("")
     only(picker, Text).value = typed
     button(picker, "Save").click()
-    assert status(picker).startswith(told)
+    assert status(picker).startswith(reason)
     assert not may_replace(picker)
 
 

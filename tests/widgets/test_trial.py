@@ -65,7 +65,7 @@ def test_a_class_of_the_kit_answers_with_time_and_usage():
     assert re.fullmatch(r"Ahoy, captain!\n\(\d\.\d s, 8 \+ 2 tokens\)", str(trial))
 
 
-def test_a_price_is_told():
+def test_a_price_becomes_a_cost():
     trial = try_entry({**DUMMY, "price": [1, 10]}, {}, {}, "Who are you?")
     assert trial.cost == pytest.approx(0.028)
     assert str(trial).endswith("8 + 2 tokens, cost 0.028)")
@@ -107,7 +107,7 @@ def test_a_typed_argument_stands_for_a_value(text, value):
 
 @pytest.mark.parametrize("text", ["unknown", "f()", "known.upper()", "1 +", "", "\0", "(" * 100_000])
 def test_an_argument_that_is_neither_is_refused_and_nothing_of_it_runs(text):
-    with pytest.raises(ValueError, match="this must be the name of a variable, or a literal"):
+    with pytest.raises(ValueError, match="name of a variable, or a literal"):
         argument(text, {"known": KEY})
 
 
@@ -115,35 +115,35 @@ def test_an_argument_that_is_neither_is_refused_and_nothing_of_it_runs(text):
 
 
 @pytest.mark.parametrize(
-    ("entry", "arguments", "code", "told"),
+    ("entry", "arguments", "code", "part"),
     [
         ({}, {}, "config-list", "an empty entry"),
         ({"model": "a", "model_client_cls": "Nobody"}, {}, "no-class", "no model client class 'Nobody'"),
         ({"model": "a", "model_client_cls": ["C"]}, {}, "config-list", "['C'] is not allowed"),
-        ({"model": "a", "model_client_cls": "my class"}, {}, "config-list", "'my class' is no class name"),
+        ({"model": "a", "model_client_cls": "my class"}, {}, "config-list", "'my class'"),
         ({**DUMMY, "temperature": 9}, {}, "config-list", "'temperature': 9 is not allowed"),
-        ({"model": "gpt"}, {}, "config-list", "AutoGen can't make a client from it: Missing credentials"),
+        ({"model": "gpt"}, {}, "config-list", "Missing credentials"),
         (own(Fails), {}, "missing-package", "No module named 'torchh'"),
         (own(Failing), {}, "error", "RuntimeError: the server said"),
-        ({**DUMMY, "n": 0}, {}, "error", "ValueError: n must be a whole number"),
-        (DUMMY, {"colour": "'blue'"}, "error", "TypeError: DummyModelClient takes `replies`, `delay` and"),
-        (DUMMY, {"replies": "gone"}, "error", "ValueError: this must be the name of a variable"),
+        ({**DUMMY, "n": 0}, {}, "error", "ValueError: n must"),
+        (DUMMY, {"colour": "'blue'"}, "error", "TypeError: DummyModelClient takes"),
+        (DUMMY, {"replies": "gone"}, "error", "ValueError: this must be"),
         ({"model": "a", "model_client_cls": "Report"}, {}, "no-class", "no model client class 'Report'"),
         ({"model": "a", "model_client_cls": "diagnose"}, {}, "no-class", "no model client class 'diagnose'"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_becomes_a_report_instead_of_an_exception(entry, arguments, code, told):
+def test_what_is_wrong_becomes_a_report_instead_of_an_exception(entry, arguments, code, part):
     trial = try_entry(entry, arguments, OWN)
     assert trial.reply == ""
     assert not trial.report.ok
     assert codes(trial)[0] == code
-    assert told in str(trial)
+    assert part in str(trial)
 
 
-def test_a_server_that_is_not_there_is_told(closed):
+def test_a_server_that_is_not_there_is_reported(closed):
     trial = try_entry({"model": "a", "base_url": closed, "api_key": "k", "max_retries": 0}, {}, {})
     assert codes(trial) == ["unreachable"]
-    assert "Start the server, or fix base_url" in str(trial)
+    assert "fix base_url" in str(trial)
 
 
 def test_a_server_answers(server):
@@ -152,7 +152,7 @@ def test_a_server_answers(server):
     assert (trial.prompt_tokens, trial.completion_tokens) == (3, 2)
 
 
-def test_a_key_that_the_server_refuses_is_told_and_never_shown(server):
+def test_a_key_that_the_server_refuses_is_reported_and_never_shown(server):
     key = "wrong-recognisable"
     trial = try_entry({"model": "a", "base_url": server.address, "api_key": key}, {}, {})
     assert [(request.path, request.key) for request in server.seen] == [("/v1/chat/completions", key)]
@@ -175,19 +175,20 @@ def test_no_key_is_in_a_result_whatever_a_class_does_with_it(cls, key, monkeypat
 
 def test_a_reference_is_filled_in_for_the_class_alone(monkeypatch):
     monkeypatch.setenv("MY_OWN_KEY", SECRET)
-    given = []
+    keys = []
     kept = type(
-        "Kept", (DummyModelClient,), {"cost": lambda self, _: given.append(self.config["api_key"]) or 0}
+        "Kept", (DummyModelClient,), {"cost": lambda self, _: keys.append(self.config["api_key"]) or 0}
     )
     entry = own(kept, api_key="${MY_OWN_KEY}")
     try_entry(entry, {}, {"Kept": kept})
-    assert set(given) == {SECRET}
+    assert set(keys) == {SECRET}
     assert entry["api_key"] == "${MY_OWN_KEY}"
 
 
-def test_a_reference_to_a_variable_that_is_not_set_is_told():
+def test_a_reference_to_a_variable_that_is_not_set_is_reported():
     trial = try_entry(own(Echo, api_key="${NOT_SET_KEY}"), {}, OWN)
-    assert "the environment variable NOT_SET_KEY is not set" in str(trial)
+    assert codes(trial) == ["config-list"]
+    assert "NOT_SET_KEY is not set" in str(trial)
 
 
 def test_a_trial_without_usage_shows_the_time_alone():
