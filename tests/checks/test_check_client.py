@@ -4,6 +4,7 @@ import asyncio
 import sys
 import threading
 import time
+from collections import namedtuple
 from concurrent.futures import Future
 from types import SimpleNamespace
 
@@ -22,15 +23,19 @@ from kit import (
 # Classes ---------------------------------------------------------------------------------------------
 
 
-def response(**parts):
-    """Return a response that is right but for some parts; None leaves a part out."""
+def retrieve(self, response):
+    return [choice.message.content for choice in response.choices]
+
+
+def response(message_retrieval=retrieve, **parts):
+    """Return a class whose response is right but for some parts; None leaves a part out."""
     text = SimpleNamespace(content="Hello", function_call=None)
     right = {"id": "1", "model": "m", "choices": [SimpleNamespace(message=text)], "cost": 0}
     parts = {name: part for name, part in {**right, **parts}.items() if part is not None}
     made = SimpleNamespace(**parts)
     return client(
         create=lambda self, params: made,
-        message_retrieval=lambda self, response: [choice.message.content for choice in response.choices],
+        message_retrieval=message_retrieval,
         get_usage=staticmethod(lambda response: {}),
         cost=lambda self, response: 0,
     )
@@ -46,14 +51,6 @@ def says(text):
     return client(_answers=lambda self, messages, n: [text] * n)
 
 
-class Frozen:
-    __slots__ = ("choices", "id", "model")
-
-    def __init__(self):
-        self.id, self.model = "1", "m"
-        self.choices = [SimpleNamespace(message=SimpleNamespace(content="Hello"))]
-
-
 def broken(self, params):
     return params["no such field"]
 
@@ -62,8 +59,8 @@ def generator(self, params):
     yield "Hello"
 
 
-def says_raw(content):
-    return response(choices=[SimpleNamespace(message=SimpleNamespace(content=content))])
+def says_raw(content, **parts):
+    return response(choices=[SimpleNamespace(message=SimpleNamespace(content=content))], **parts)
 
 
 def strip_all(self, params):
@@ -137,9 +134,12 @@ def forget(self, params):
 
 
 MESSAGE = SimpleNamespace(content="Hello", function_call=None)
+CHOICE = SimpleNamespace(message=MESSAGE)
+Frozen = namedtuple("Frozen", ["choices", "id", "model"])
 WRONG = {
     "a method is missing": (type("Mine", (), {"create": broken}), "missing-method"),
     "create is a generator": (client(create=generator), "coroutine"),
+    "a constructor without config": (client(__init__=lambda self: None), "constructor"),
     "a constructor that needs more": (client(__init__=lambda self, config, model: None), "constructor"),
     "a constructor that fails": (client(__init__=lambda self, config: config["none"]), "constructor"),
     "create fails": (client(create=broken), "create-fails"),
@@ -151,7 +151,10 @@ WRONG = {
     "the choices were not appended": (response(choices=[]), "empty-choices"),
     "a choice without a message": (response(choices=[SimpleNamespace(text="Hello")]), "no-content"),
     "no model": (response(model=None), "no-model"),
-    "a response that is frozen": (client(create=lambda self, params: Frozen()), "frozen-response"),
+    "a response that is frozen": (
+        client(create=lambda self, params: Frozen([CHOICE], "1", "m")),
+        "frozen-response",
+    ),
     "retrieval fails": (client(message_retrieval=lambda self, r: r.none), "retrieval-fails"),
     "retrieval returns a text": (client(message_retrieval=lambda self, r: "Hello"), "retrieval-text"),
     "retrieval returns nothing": (client(message_retrieval=lambda self, r: None), "retrieval-no-list"),
@@ -173,13 +176,9 @@ WRONG = {
     "create interrupts": (client(create=interrupt), "create-fails"),
     "create calls itself": (client(create=lambda self, params: self.create(params)), "create-fails"),
     "create raises what can't be told": (client(create=speechless), "create-fails"),
-    "create returns a number": (client(create=lambda self, params: 3), "create-returns-text"),
     "create returns an iterator": (client(create=lambda self, params: map(str, [])), "coroutine"),
     "create returns a future": (client(create=lambda self, params: Future()), "no-choices"),
-    "a response that fails when it is looked at": (
-        client(create=lambda self, params: Lazy()),
-        "response-raises",
-    ),
+    "a response that can't be read": (client(create=lambda self, params: Lazy()), "response-raises"),
     "a response that raises KeyError": (
         client(create=lambda self, params: Mapping(choices=[1], model="m", id="1")),
         "response-raises",
@@ -188,20 +187,14 @@ WRONG = {
     "tokens that nobody decodes": (says_raw([1, 2]), "retrieval-items"),
     "a model's dict in place of its text": (says_raw({"generated_text": "Hello"}), "message-empty"),
     "retrieval returns choices": (client(message_retrieval=lambda self, r: r.choices), "message-empty"),
-    "retrieval returns messages that AutoGen can't send": (
-        client(message_retrieval=lambda self, r: [MESSAGE]),
-        "retrieval-items",
-    ),
+    "retrieval returns objects": (client(message_retrieval=lambda self, r: [MESSAGE]), "retrieval-items"),
     "a message without a content": (reply(role="assistant"), "message-empty"),
     "a message with a number": (reply(content=3), "message-content"),
     "a tool call without an id": (call(id=None), "tool-call"),
     "a tool call without a type": (call(type=None), "tool-call"),
     "a tool call in one level": (call(function=None, name="add", arguments="{}"), "tool-call"),
     "a tool call with a dict of arguments": (call(function={"name": "add", "arguments": {}}), "tool-call"),
-    "a tool call with arguments in Python": (
-        call(function={"name": "add", "arguments": "{'a': 1}"}),
-        "tool-call",
-    ),
+    "a tool call with Python": (call(function={"name": "add", "arguments": "{'a': 1}"}), "tool-call"),
     "cost is not a number": (client(cost=lambda self, r: float("nan")), "cost-negative"),
     "cost can't be written out": (client(cost=lambda self, r: Sealed()), "cost-no-number"),
 }
@@ -214,12 +207,7 @@ DOUBTFUL = {
     "a response that can't be pickled": (response(extra=lambda: None), "not-picklable"),
     "messages of a tool call": (client(create=strip_all), "create-fails"),
     "no choices, and no need of them": (
-        client(
-            create=lambda self, params: SimpleNamespace(id="1", model="m", text="Hello"),
-            message_retrieval=lambda self, response: [response.text],
-            get_usage=staticmethod(lambda response: {}),
-            cost=lambda self, response: 0,
-        ),
+        response(choices=None, text="Hello", message_retrieval=lambda self, response: [response.text]),
         "no-choices",
     ),
     "an empty reply": (says(""), "empty-reply"),
@@ -357,7 +345,7 @@ def test_in_a_notebook_the_class_runs_in_an_event_loop_as_its_chats_will():
 
 
 def test_without_an_id_the_reply_is_not_what_message_retrieval_returns():
-    decoding = response(id=None, choices=[SimpleNamespace(message=SimpleNamespace(content=[72, 105]))])
+    decoding = says_raw([72, 105], id=None)
     decoding.message_retrieval = lambda self, r: [bytes(r.choices[0].message.content).decode()]
     first = check_model_client(decoding, MINE).findings[0]
     assert (first.code, first.warning) == ("no-id", False)
@@ -371,9 +359,8 @@ def test_a_tool_call_is_looked_at_where_tools_are_offered():
     def retrieval(self, response):
         return [choice.message.tool_calls or choice.message.content for choice in response.choices]
 
-    assert codes(check_model_client(client(create=create, message_retrieval=retrieval))) == [
-        "retrieval-items"
-    ]
+    report = check_model_client(client(create=create, message_retrieval=retrieval))
+    assert codes(report) == ["retrieval-items"]
     assert check_model_client(client(create=create)).findings == []
 
 

@@ -28,7 +28,7 @@ from set_ups import (
     write,
 )
 
-from kit import DummyModelClient, RecordingModelClient, diagnose, register_model_clients, tool_call
+from kit import DummyModelClient, RecordingModelClient, diagnose, tool_call
 from kit.checks.diagnose import agent_of
 
 pytestmark = pytest.mark.usefixtures("folder")
@@ -47,14 +47,7 @@ def endless():
 
 LISTS = {
     "a file that is not there": (lambda: "OAI_CONFIG_LIST", "config-list"),
-    "a name that is nearly right": (lambda: write("[]", "LIST.json").removesuffix(".json"), "config-list"),
-    "no name": (lambda: "", "config-list"),
-    "a folder": (lambda: ".", "config-list"),
-    "a device": (lambda: "/dev/zero", "config-list"),
-    "a huge file": (lambda: write("x" * 2_000_000), "config-list"),
-    "an empty file": (lambda: write(""), "config-list"),
     "Python instead of JSON": (lambda: write("[{'model': 'a'}]"), "config-list"),
-    "a list in a config_list": (lambda: write('{"config_list": []}'), "config-list"),
     "a text that is cut off": (lambda: '[{"model": "a"', "config-list"),
     "texts instead of entries": (lambda: ["a"], "config-list"),
     "an empty list": (lambda: [], "config-list"),
@@ -374,19 +367,9 @@ def parrot():
 
 
 def with_tools():
-    made = with_tool(ready())
-    register_model_clients(made, DummyModelClient)
-    return made
-
-
-def with_script():
     made = with_tool(agent(DUMMY))
     made.register_model_client(DummyModelClient, replies=[tool_call("clock"), "It is noon."])
     return made
-
-
-def mixed():
-    return group(agent(OPENAI, name="a"), ready("b"), select="random")
 
 
 def talkers():
@@ -398,6 +381,15 @@ def polite():
     return ready(max_consecutive_auto_reply=10**9, is_termination_msg=lambda one: "bye" in one["content"])
 
 
+def in_many_ways(folder):
+    more = ({}, {"device": "cpu"}, {"device": "auto", "dtype": "auto"}, {"params": {"max_length": 100}})
+    return [{**HF, "model": folder, **fields} for fields in more]
+
+
+FIELDS = [
+    *({"price": [1, 2]}, {"tags": ["small"]}, {"temperature": 0}, {"temperature": 1}),
+    {"colour": "blue", "params": {"depth": 3}},
+]
 OWN_TEMPLATE = {"tokenizer_config.json": "{}", "chat_template.jinja": "x"}
 RIGHT = {
     "nothing at all": lambda: (None,),
@@ -418,42 +410,40 @@ RIGHT = {
     "a variable": lambda: ("MY_LIST",),
     "a key by its variable": lambda: ([{"model": "gpt-4o", "api_key": "${MY_OWN_KEY}"}],),
     "a server": lambda: ([{"model": "a", "base_url": "http://localhost:8000/v1", "api_key": "x"}],),
-    "a price": lambda: ([{**DUMMY, "price": [1, 2]}],),
-    "tags": lambda: ([{**DUMMY, "tags": ["small"]}],),
-    "fields of one's own": lambda: ([{**DUMMY, "colour": "blue", "params": {"depth": 3}}],),
-    "temperature 0": lambda: ([{**DUMMY, "temperature": 0}],),
-    "temperature 1": lambda: ([{**DUMMY, "temperature": 1}],),
+    "fields of all kinds": lambda: ([{**DUMMY, **fields} for fields in FIELDS],),
     "many entries": lambda: ([dict(DUMMY) for _ in range(300)],),
-    "a model's folder": lambda: ([{**HF, "model": model_folder()}],),
-    "a folder and a device": lambda: ([{**HF, "model": model_folder(), "device": "cpu"}],),
-    "a folder and auto": lambda: ([{**HF, "model": model_folder(), "device": "auto", "dtype": "auto"}],),
-    "a folder and max_length": lambda: ([{**HF, "model": model_folder(), "params": {"max_length": 100}}],),
+    "a model's folder": lambda: (in_many_ways(model_folder()),),
     "a chat template in a file of its own": lambda: ([{**HF, "model": model_folder(**OWN_TEMPLATE)}],),
     "a name on the model hub": lambda: ([{**HF, "model": "HuggingFaceTB/SmolLM2-135M-Instruct"}],),
     "a folder's name for another class": lambda: ([{**DUMMY, "model": "./not/there"}],),
     "an agent": lambda: (ready(),),
     "an agent with its class": lambda: (ready(), DummyModelClient),
     "an agent with two entries": lambda: (agent(DUMMY, DUMMY, register=[DummyModelClient] * 2),),
-    "an agent with tools": lambda: (with_tools(),),
-    "an agent with few turns": lambda: (ready(max_consecutive_auto_reply=3),),
+    "an agent with tools": lambda: (with_tools(), DummyModelClient),
     "many replies, and an end of one's own": lambda: (polite(),),
     "many replies in a group, which has its rounds": lambda: (talkers(),),
     "another class at hand than the registered one": lambda: (ready(), client()),
     "a class that needs arguments, registered with them": lambda: (recording(), RecordingModelClient),
-    "a tool script": lambda: (with_script(), DummyModelClient),
     "an assistant with a reply of its own": lambda: (parrot(),),
     "OpenAI's client and one's own": lambda: (
         agent(OPENAI, DUMMY, register=[DummyModelClient]),
         DummyModelClient,
     ),
+    "agents with limits and without": lambda: (
+        [
+            ready("a", max_consecutive_auto_reply=3),
+            *(user(f"u{n}", max_consecutive_auto_reply=n) for n in (0, 3)),
+        ],
+    ),
+    "an agent and a user": lambda: ([ready(), user()],),
     "a user": lambda: (user(),),
-    "a user with a limit": lambda: (user(max_consecutive_auto_reply=3),),
-    "a user who asks once": lambda: (user(max_consecutive_auto_reply=0),),
-    "two agents": lambda: ([ready(), user()],),
     "a round robin": lambda: (group(select="round_robin"),),
     "a group with a user": lambda: (group(user(), ready(), select="round_robin"),),
     "a group of humans": lambda: (group(human("a"), human("b"), select="round_robin"),),
-    "OpenAI's client for one, one's own for another": lambda: (mixed(), DummyModelClient),
+    "OpenAI's client for one, one's own for another": lambda: (
+        group(agent(OPENAI, name="a"), ready("b"), select="random"),
+        DummyModelClient,
+    ),
     "an automatic selection": lambda: (group(manager_entry=DUMMY),),
     "an automatic selection with its class": lambda: (group(manager_entry=DUMMY), DummyModelClient),
     "a manager that selects nobody, not registered": lambda: (

@@ -5,6 +5,7 @@ import tomllib
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
+from pathlib import Path
 from types import SimpleNamespace
 
 import autogen
@@ -153,7 +154,7 @@ CALLS = {
     "no file": (lambda: load_config_list("nowhere"), "config-list"),
     "no file, for AutoGen": (lambda: LLMConfig.from_json(path="nowhere"), "config-list"),
     "a list that is not JSON": (lambda: LLMConfig.from_json(path=__file__), "config-list"),
-    "a file of one's own that is not there": (lambda: open("nowhere"), "error"),
+    "a file of one's own that is not there": (lambda: Path("nowhere").read_text(), "error"),
     "the old docs' group": (
         lambda: GroupChat(agents=[], messages=[], model_client_cls=DummyModelClient),
         "moved",
