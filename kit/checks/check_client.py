@@ -19,7 +19,7 @@ from numbers import Real
 from typing import Any
 
 from kit.agents.inside import PROTOCOL
-from kit.checks.explain import explain, place_of, said
+from kit.checks.explain import explain, text_of
 from kit.checks.protocol import constructor_of, methods_of, needed_by
 from kit.checks.report import Finding, Report
 from kit.config_list.secrets import fit
@@ -31,20 +31,17 @@ SPECIAL_TOKEN = re.compile(
     r"<\|[^|<>]{1,40}\|>|^\s*<s>(?!.*</s>\s*\S)|</s>\s*$|\[/?INST\]|<(?:start|end)_of_turn>|<eos>", re.DOTALL
 )
 QUESTION = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "What is 1 + 1?"}]
+ADD = {"id": "call_1", "type": "function", "function": {"name": "add", "arguments": '{"a": 1, "b": 1}'}}
 AFTER_A_TOOL: list[dict[str, Any]] = [
     {"role": "user", "content": "Add 1 and 1."},
-    {
-        "role": "assistant",
-        "content": None,
-        "tool_calls": [
-            {"id": "call_1", "type": "function", "function": {"name": "add", "arguments": '{"a": 1, "b": 1}'}}
-        ],
-    },
+    {"role": "assistant", "content": None, "tool_calls": [ADD]},
     {"role": "tool", "tool_call_id": "call_1", "content": "2"},
     {"role": "user", "content": "Add 2 and 2."},
 ]
 NUMBERS = {"type": "object", "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}}}
 TOOLS = [{"type": "function", "function": {"name": "add", "description": "Add.", "parameters": NUMBERS}}]
+
+_wrong = functools.partial(Finding, step=1)  # all that is found here is about the class
 
 
 class _Failed(Exception):
@@ -171,7 +168,7 @@ class _Checkup:
         if needed := [name for name in needed_by(self.cls) if name not in self.kwargs]:
             message = f"{self.name}'s constructor needs {', '.join(needed)} besides the config entry."
             passed = ", ".join(f"{name}=..." for name in needed)
-            self.fail(row, self.wrong("constructor", message, f"check_model_client({self.name}, {passed})"))
+            self.fail(row, _wrong("constructor", message, f"check_model_client({self.name}, {passed})"))
         client = self.call(row, lambda: self.cls(dict(self.config), **self.kwargs), "constructor", fix)
 
         def missing() -> list[str]:
@@ -179,36 +176,36 @@ class _Checkup:
 
         if lacks := self.call(row, missing, "constructor", fix):
             message = f"{self.name}(config) makes a {type(client).__name__} without {', '.join(lacks)}."
-            self.fail(row, self.wrong("missing-method", message, f"def {lacks[0]}(self, ...): ..."))
+            self.fail(row, _wrong("missing-method", message, f"def {lacks[0]}(self, ...): ..."))
         self.report.add(1, row, [])
         return client
 
     def create(self, checked: str, messages: list[dict[str, Any]], **params: Any) -> Any:
         """Return the response to some messages, after what every response must be."""
-        given = {**self.config, "messages": copy.deepcopy(messages), **params}
-        history = list(given["messages"])
+        request = {**self.config, "messages": copy.deepcopy(messages), **params}
+        history = list(request["messages"])
         fix = "Run create by itself with these params to see where it fails."
-        response = self.call(f"create: {checked}", lambda: self.client.create(given), "create-fails", fix)
+        response = self.call(f"create: {checked}", lambda: self.client.create(request), "create-fails", fix)
         kind, finding = type(response), None
         if hasattr(kind, "__await__") or issubclass(
             kind, (collections.abc.Iterator, collections.abc.AsyncIterator)
         ):
             message = f"create returned a {kind.__name__} instead of a response."
-            finding = self.wrong("coroutine", message, "Run it to its end within create.")
+            finding = _wrong("coroutine", message, "Run it to its end within create.")
         elif response is None:
             message = "create returned nothing."
-            finding = self.wrong("create-returns-none", message, "End it with: return response")
+            finding = _wrong("create-returns-none", message, "End it with: return response")
         elif kind.__module__ == "builtins":
             message = f"create returned a {kind.__name__}: AutoGen could not store a cost on it."
             fix = "Return an openai ChatCompletion, or a SimpleNamespace with choices and model."
-            finding = self.wrong("create-returns-text", message, fix)
+            finding = _wrong("create-returns-text", message, fix)
         if finding:
             self.fail(f"create: {checked}", finding)
         findings = []
         if history != messages:
             message = "create changes the messages that it gets: they are the agent's history."
             fix = 'messages = [dict(message) for message in params["messages"]]'
-            findings.append(self.wrong("changes-messages", message, fix, warning=True))
+            findings.append(_wrong("changes-messages", message, fix, warning=True))
         self.report.add(1, f"create: {checked}", self.new(findings))
         return response
 
@@ -225,37 +222,33 @@ class _Checkup:
             retrieve = functools.partial(self.client.message_retrieval, response)
             done = self.worker.run(retrieve, self.timeout) if "id" in parts else None
             taken = done is not None and done[0] and isinstance(done[1], list)  # AutoGen asks for no more
-            findings.append(self.wrong("no-choices", message, "response.choices = [...]", taken))
+            findings.append(_wrong("no-choices", message, "response.choices = [...]", warning=taken))
         elif not choices:
             message = "`choices` is empty: the reply was made, but not put into it."
-            findings.append(self.wrong("empty-choices", message, "response.choices.append(choice)"))
+            findings.append(_wrong("empty-choices", message, "response.choices.append(choice)"))
         elif not all(hasattr(getattr(choice, "message", None), "content") for choice in choices):
             message = "a choice has no message.content."
-            findings.append(self.wrong("no-content", message, "choice.message.content = text"))
+            findings.append(_wrong("no-content", message, "choice.message.content = text"))
         if parts.get("model") is None:
             message = "the response names no model."
-            findings.append(self.wrong("no-model", message, 'response.model = self.config["model"]'))
+            findings.append(_wrong("no-model", message, 'response.model = self.config["model"]'))
         try:
             response.cost = getattr(response, "cost", 0)
         except (AttributeError, TypeError, ValueError):
             message = f"AutoGen can't store the cost on a {kind}."
             fix = "Return a ChatCompletion or a SimpleNamespace."
-            findings.append(self.wrong("frozen-response", message, fix))
+            findings.append(_wrong("frozen-response", message, fix))
         fix = "response.id = uuid.uuid4().hex"
         if "id" in parts and not isinstance(parts["id"], collections.abc.Hashable):
             message = f"the response's `id` is a {type(parts['id']).__name__}: AutoGen needs a text."
-            findings.append(self.wrong("odd-id", message, fix))
+            findings.append(_wrong("odd-id", message, fix))
         if self.config.get("price") and not hasattr(response, "usage"):
-            message = (
-                "the entry has a `price`, and the response no `usage` with the tokens that AutoGen counts."
-            )
-            fix_usage = "Return OpenAI's ChatCompletion with a usage, or leave the price to your method cost."
-            findings.append(self.wrong("price-without-usage", message, fix_usage))
+            message = "the entry has a `price`, and the response no `usage` with the tokens to count."
+            fix_price = "Return OpenAI's ChatCompletion with a usage, or leave the price to your method cost."
+            findings.append(_wrong("price-without-usage", message, fix_price))
         if not findings and "id" not in parts:
-            message = (
-                "the response has no `id`: AutoGen 0.14 reads its choices and never calls message_retrieval."
-            )
-            findings.append(self.wrong("no-id", message, fix, warning=True))
+            message = "the response has no `id`: AutoGen 0.14 reads its choices, not message_retrieval."
+            findings.append(_wrong("no-id", message, fix, warning=True))
         self.report.add(1, row, findings)
         if any(not finding.warning for finding in findings):
             raise _Failed
@@ -267,27 +260,24 @@ class _Checkup:
             message = response.choices[0].message
             instead = message if getattr(message, "tool_calls", None) else message.content
         if not findings and reply is not instead and reply != instead:
-            message = (
-                f"without an `id`, AutoGen replies with the first choice's content, {_shown(instead)}, not "
-                "with what message_retrieval returns."
-            )
-            findings.append(self.wrong("no-id", message, "response.id = uuid.uuid4().hex"))
+            message = f"without an `id`, AutoGen 0.14 takes the first choice, not {_shown(reply)}."
+            findings.append(_wrong("no-id", message, "response.id = uuid.uuid4().hex"))
         text = reply if isinstance(reply, str) else "a message"
         if not text:
             message = "the reply is an empty text."
             fix = "Look at what the model made, and where it was cut."
-            findings.append(self.wrong("empty-reply", message, fix, warning=True))
+            findings.append(_wrong("empty-reply", message, fix, warning=True))
         if tokens := SPECIAL_TOKEN.findall(text):
             found = " ".join(sorted({token.strip() for token in tokens}))
             message = f"the reply holds special tokens of the model: {found}"
-            how = "tokenizer.decode(..., skip_special_tokens=True)"
-            findings.append(self.wrong("special-tokens", message, how, warning=True))
+            fix = "tokenizer.decode(..., skip_special_tokens=True)"
+            findings.append(_wrong("special-tokens", message, fix, warning=True))
         system, asked = (message["content"] for message in QUESTION)
         _, repeated, rest = text.partition(asked)
         if repeated and (rest.strip() or system in text):  # else it may be an echo, made on purpose
             message = "the reply repeats the prompt."
-            how = "Decode only what is new: output[0, prompt_length:]"
-            findings.append(self.wrong("repeats-prompt", message, how, warning=True))
+            fix = "Decode only what is new: output[0, prompt_length:]"
+            findings.append(_wrong("repeats-prompt", message, fix, warning=True))
         self.report.add(1, row, findings)
 
     def texts(self, row: str, response: Any) -> tuple[list[Any], list[Finding]]:
@@ -296,13 +286,13 @@ class _Checkup:
         texts = self.call(row, lambda: self.client.message_retrieval(response), "retrieval-fails", fix)
         if isinstance(texts, str):
             message = "message_retrieval returned a text: AutoGen would reply with its first letter."
-            self.fail(row, self.wrong("retrieval-text", message, fix))
+            self.fail(row, _wrong("retrieval-text", message, fix))
         if not isinstance(texts, (list, tuple)):
             message = f"message_retrieval returned a {type(texts).__name__} instead of a list."
-            self.fail(row, self.wrong("retrieval-no-list", message, fix))
+            self.fail(row, _wrong("retrieval-no-list", message, fix))
         if not texts:
             message = "message_retrieval returned an empty list."
-            self.fail(row, self.wrong("retrieval-empty", message, fix))
+            self.fail(row, _wrong("retrieval-empty", message, fix))
         contents = [choice.message.content for choice in getattr(response, "choices", [])]
         for item in texts:
             if not isinstance(item, (str, dict)) and not hasattr(item, "model_dump"):
@@ -310,11 +300,11 @@ class _Checkup:
                 message = f"message_retrieval's list holds a value of type {kind}, not a text or a message"
                 if any(item is content for content in contents):
                     message, fix = f"{message}: create put it there", "choice.message.content = text"
-                return texts, [self.wrong("retrieval-items", f"{message}.", fix)]
+                return texts, [_wrong("retrieval-items", f"{message}.", fix)]
             if not isinstance(item, str):
                 message_ = item if isinstance(item, dict) else item.model_dump()
                 if wrong := _wrong_message(message_):
-                    return texts, [self.wrong(*wrong)]
+                    return texts, [_wrong(*wrong)]
         return texts, []
 
     def cost(self, row: str, response: Any) -> None:
@@ -323,9 +313,9 @@ class _Checkup:
         findings = []
         if isinstance(cost, bool) or not isinstance(cost, Real):
             message = f"cost returned {_shown(cost)} instead of a number."
-            findings.append(self.wrong("cost-no-number", message, fix))
+            findings.append(_wrong("cost-no-number", message, fix))
         elif not float(cost) >= 0:
-            findings.append(self.wrong("cost-negative", f"cost returned {cost}.", fix))
+            findings.append(_wrong("cost-negative", f"cost returned {cost}.", fix))
         self.report.add(1, row, findings)
         if not findings:
             response.cost = cost  # as AutoGen does, before it asks for the usage
@@ -336,38 +326,36 @@ class _Checkup:
         findings = []
         if usage is not None and not isinstance(usage, dict):
             message = f"get_usage returned {_shown(usage)} instead of a dict."
-            findings.append(self.wrong("usage-no-dict", message, fix))
+            findings.append(_wrong("usage-no-dict", message, fix))
         elif usage:
             missing = [key for key in USAGE_KEYS if key not in usage]
             odd = [key for key in USAGE_KEYS[:4] if key in usage and not isinstance(usage[key], Real)]
             if missing:
-                message = (
-                    f"get_usage lacks {', '.join(missing)}: AutoGen would drop the others, without a word."
-                )
-                findings.append(self.wrong("usage-keys", message, fix))
+                message = f"get_usage lacks {', '.join(missing)}: AutoGen would drop the others too."
+                findings.append(_wrong("usage-keys", message, fix))
             if odd:
                 message = f"get_usage's {odd[0]} is {_shown(usage[odd[0]])} instead of a number."
-                findings.append(self.wrong("usage-no-number", message, fix))
+                findings.append(_wrong("usage-no-number", message, fix))
             if not isinstance(usage.get("model", ""), str):
                 message = f"get_usage's model is {_shown(usage['model'])} instead of its name."
-                findings.append(self.wrong("usage-no-name", message, '"model": response.model'))
+                findings.append(_wrong("usage-no-name", message, '"model": response.model'))
         self.report.add(1, row, findings)
 
     def several_choices(self) -> None:
-        with self.softened():
+        with self.as_warnings():
             response = self.create("two choices", QUESTION, n=2)
             count = len(getattr(response, "choices", (1, 2)) or [])
             if count != 2:
                 message = f"n=2 was asked for, and the response has {count} choice{'s' * (count != 1)}."
                 fix = "A choice for each of range(params.get('n', 1))"
-                wrong = self.wrong("n-ignored", message, fix, warning=True)
+                wrong = _wrong("n-ignored", message, fix, warning=True)
                 self.report.checks[-1] = (1, "create: two choices", [wrong])
 
     def extra_messages(self) -> None:
-        with self.softened():
+        with self.as_warnings():
             self.create("streaming asked for", QUESTION, stream=True)
         row, response = "messages of a tool call", None
-        with self.softened():
+        with self.as_warnings():
             response = self.create(row, AFTER_A_TOOL, tools=TOOLS)
         if response is not None:  # what it says may be a tool call now
             with contextlib.suppress(_Failed), self.looking(f"create: {row}"):
@@ -378,10 +366,10 @@ class _Checkup:
         done = self.worker.run(lambda: pickle.loads(pickle.dumps(response)), self.timeout)
         findings = []
         if not done or not done[0]:
-            why = said(done[1]) if done else f"it takes more than {self.timeout:g} s"
+            why = text_of(done[1]) if done else f"it takes more than {self.timeout:g} s"
             message = f"the response can't be pickled, so AutoGen's cache can't keep it: {why}"
             fix = "Keep models, functions and locks out of the response."
-            findings.append(self.wrong("not-picklable", message, fix, warning=True))
+            findings.append(_wrong("not-picklable", message, fix, warning=True))
         self.report.add(1, "the response can be cached", findings)
 
     # How a step is called, and what becomes of one that fails.
@@ -392,15 +380,12 @@ class _Checkup:
         if done is None:
             message = f"{checked} takes more than {self.timeout:g} s."
             fix = "Wait longer with timeout=, or find what waits."
-            self.report.add(1, checked, [self.wrong("too-slow", message, fix)])
+            self.report.add(1, checked, [_wrong("too-slow", message, fix)])
             raise _TooSlow
         fine, value = done
         if not fine:
             known = explain(value)
-            message = f"{place_of(value)}{type(value).__name__}: {said(value)}"
-            if known.code != "error":
-                message, fix = known.message, known.fix
-            self.fail(checked, self.wrong(code, message, fix))
+            self.fail(checked, _wrong(code, known.message, fix if known.code == "error" else known.fix))
         return value
 
     @contextlib.contextmanager
@@ -411,12 +396,11 @@ class _Checkup:
         except _Failed:
             raise
         except Exception as error:
-            message = f"{place_of(error)}{type(error).__name__}: {said(error)}"
             fix = "Find what raises it when it is looked at: a property, or __getattr__."
-            self.fail(checked, self.wrong("unreadable", message, fix))
+            self.fail(checked, _wrong("unreadable", explain(error).message, fix))
 
     @contextlib.contextmanager
-    def softened(self) -> Iterator[None]:
+    def as_warnings(self) -> Iterator[None]:
         """Turn what is found here into warnings: AutoGen only asks for it if you do."""
         before = len(self.report.checks)
         try:
@@ -425,8 +409,8 @@ class _Checkup:
             raise
         except _Failed:
             for index, (step, checked, findings) in enumerate(self.report.checks[before:], before):
-                softer = [replace(finding, warning=True) for finding in findings]
-                self.report.checks[index] = (step, checked, softer)
+                warnings = [replace(finding, warning=True) for finding in findings]
+                self.report.checks[index] = (step, checked, warnings)
 
     def fail(self, checked: str, finding: Finding) -> None:
         self.report.add(finding.step, checked, [finding])
@@ -436,9 +420,6 @@ class _Checkup:
         """Return what has not been found in an earlier row."""
         known = self.report.findings
         return [finding for finding in findings if finding not in known]
-
-    def wrong(self, code: str, message: str, fix: str, warning: bool = False) -> Finding:
-        return Finding(code, message, fix, 1, warning)
 
 
 def _wrong_message(message: dict[str, Any]) -> tuple[str, str, str] | None:

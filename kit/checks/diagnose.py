@@ -1,7 +1,7 @@
 """diagnose: the blog's troubleshooting list, executed on what you really have.
 
 Nothing here runs a model, opens a connection or calls a method of your class; sources, signatures and
-settings are read. `check_model_client` (kit/checkup.py) is what runs a class.
+settings are read. `check_model_client` is what runs a class.
 """
 
 from __future__ import annotations
@@ -34,14 +34,13 @@ from kit.agents.inside import (
     runs_code,
     selector_places,
 )
-from kit.checks.explain import explain, frames_of, said
+from kit.checks.explain import explain, frames_of, text_of
 from kit.checks.protocol import constructor_of, methods_of, model_clients, needed_by
 from kit.checks.report import Finding, Report
 from kit.config_list.lists import ConfigListError, Problem, check_config_list, parse_config_list, read_source
 from kit.models import look_into, what_loading_takes
 
 ENDLESS = 1000  # turns from which on a chat counts as one that never ends
-MANY = 200  # entries of a list that are looked at
 
 
 def diagnose(subject: Any = None, *classes: Any, error: BaseException | str | None = None) -> Report:
@@ -68,19 +67,20 @@ def diagnose(subject: Any = None, *classes: Any, error: BaseException | str | No
         with _looking(report, 1):
             entered = {place.class_name for place in places}
             report.add(1, "the classes", [finding for cls in classes for finding in _class(cls, entered)])
-    classes = tuple(cls for cls in classes if isinstance(cls, type) or has(cls, *PROTOCOL))
+    usable = [cls for cls in classes if isinstance(cls, type) or has(cls, *PROTOCOL)]
+    known = [cls if isinstance(cls, type) else type(cls) for cls in usable]
     explained = None if error is None else explain(error)
     if explained and explained.code == "name-differs":  # that is why nothing is registered
         report.add(explained.step, "the error", [explained])
     with _looking(report, 2 if is_list else 3):
         if is_list and subject is not None:
-            _config(report, subject, classes)
+            _config(report, subject, known)
         elif agents:
-            _agents(report, agents, places, classes)
-    told = {finding.code for finding in report.findings}
-    if told & {"selector", "wrong-agent", "registered-once"}:  # which say more than the error does
-        told.add("not-registered")
-    if explained and explained.code not in told:
+            _agents(report, agents, places, known)
+    codes = {finding.code for finding in report.findings}
+    if codes & {"selector", "wrong-agent", "registered-once"}:  # which say more than the error does
+        codes.add("not-registered")
+    if explained and explained.code not in codes:
         report.add(explained.step, "the error", [explained])
     return report
 
@@ -91,7 +91,7 @@ def _looking(report: Report, step: int) -> Iterator[None]:
     try:
         yield
     except (Exception, SystemExit) as error:
-        message = f"what is here can't be looked at: {type(error).__name__}: {said(error)}"
+        message = f"what is here can't be looked at: {type(error).__name__}: {text_of(error)}"
         fix = "Find what raises it: a property, a metaclass, or a value inside."
         report.add(step, "all of it", [Finding("unreadable", message, fix, step)])
 
@@ -106,7 +106,7 @@ def _packages() -> Iterator[Finding]:
             if file.is_file() and Path(__file__).resolve().parents[1] != file.resolve().parent:
                 message = f"{file} in this folder hides the package {name}."
                 yield Finding("shadowed", message, "Rename it, and restart the kernel.", 0)
-    owners = sorted(set(_owners()))
+    owners = sorted(set(importlib.metadata.packages_distributions().get("autogen", [])))
     fix = "pip install 'autogen[openai]==0.14.1', and restart the kernel."
     if len(owners) > 1:
         named = " and ".join(f"{name} {_version(name)}" for name in owners)
@@ -119,10 +119,6 @@ def _packages() -> Iterator[Finding]:
     if _version("openai") is None:
         message = "AutoGen needs the package openai, for clients of your own too."
         yield Finding("no-openai", message, "pip install openai", 0)
-
-
-def _owners() -> list[str]:
-    return importlib.metadata.packages_distributions().get("autogen", [])
 
 
 def _version(name: str) -> str | None:
@@ -138,12 +134,12 @@ def _version(name: str) -> str | None:
 def _class(cls: Any, entered: set[str]) -> Iterator[Finding]:
     """Yield what can be seen to be wrong with a class without running it.
 
-    Of the classes that agents' entries name, it is told there what their constructors need.
+    What the constructors of classes in agents' entries need is part of the fix there.
     """
     if not isinstance(cls, type):
         name = type(cls).__name__
         if not has(cls, *PROTOCOL):
-            message = f"{cls!r} is a {name}, no model client class."
+            message = f"{cls!r} is a {name}, not a model client class."
             yield Finding("no-class", message, "Pass the class itself, by its name without quotes.", 1)
             return
         message = f"this is an instance of {name}: AutoGen's register_model_client wants the class."
@@ -167,7 +163,7 @@ def _call(cls: type) -> str:
 # Step 2: the list -----------------------------------------------------------------------------
 
 
-def _config(report: Report, subject: Any, classes: tuple[Any, ...]) -> None:
+def _config(report: Report, subject: Any, classes: list[type]) -> None:
     """Report on a config list, or on what stands for one: its name, its text, one entry, an LLMConfig."""
     if isinstance(subject, (str, Path)):
         subject = _source(report, str(subject))
@@ -209,8 +205,8 @@ def _source(report: Report, name: str) -> list[dict[str, Any]] | None:
     return entries
 
 
-def _list(report: Report, entries: list[Any], classes: tuple[Any, ...]) -> None:
-    objects = {index: entry for index, entry in enumerate(entries[:MANY]) if isinstance(entry, dict)}
+def _list(report: Report, entries: list[Any], classes: list[type]) -> None:
+    objects = {index: entry for index, entry in enumerate(entries) if isinstance(entry, dict)}
     misnamed = {index: field for index, entry in objects.items() if (field := _misnamed(entry))}
     findings = []
     for index, field in misnamed.items():
@@ -221,13 +217,10 @@ def _list(report: Report, entries: list[Any], classes: tuple[Any, ...]) -> None:
         fix = f'"model_client_cls": "{getattr(value, "__name__", value)}"'
         findings.append(Finding("misnamed-class", message, fix, 2))
     findings += [] if misnamed else _unnamed(objects.values(), classes)
-    for problem in check_config_list(entries[:MANY]):
+    for problem in check_config_list(entries):
         field = misnamed.get(problem.entry or 0)
         if not (findings and problem.field in ("api_key", field)):  # its own client wants a key: a symptom
             findings.append(_of_problem(problem))
-    if len(entries) > MANY:
-        message = f"only the first {MANY} of {len(entries)} entries were looked at."
-        findings.append(Finding("many-entries", message, "Keep those that you need.", 2, warning=True))
     report.add(2, "AutoGen accepts the list", findings)
     if classes:
         report.add(2, "what the entries name", [*_names(objects, classes)])
@@ -260,28 +253,27 @@ def _of_problem(problem: Problem) -> Finding:
     return Finding("config-list", place + what, fix, 2, problem.warning)
 
 
-def _names(entries: dict[int, dict[str, Any]], classes: tuple[Any, ...]) -> Iterator[Finding]:
+def _names(entries: dict[int, dict[str, Any]], classes: list[type]) -> Iterator[Finding]:
     """Yield where the names in the entries and those of the classes differ."""
-    names = [cls.__name__ if isinstance(cls, type) else type(cls).__name__ for cls in classes]
+    names = [cls.__name__ for cls in classes]
     for name in sorted({name for name in names if names.count(name) > 1}):
         message = f"two of the classes are named {name}: an entry can't tell them apart."
         yield Finding("same-name", message, "Give one of them another name.", 1)
     for index, entry in entries.items():
         named = entry.get("model_client_cls")
         if isinstance(named, str) and named not in names:
-            similar = [name for name in names if name.lower() == named.lower()]
-            close = [*similar, *get_close_matches(named, names, 1, 0.5), names[0]][0]
+            close = [*get_close_matches(named, names, 1, 0.5), names[0]][0]
             message = f"entry {index} names {named!r}; the classes here are named {', '.join(names)}."
             yield Finding("name-differs", message, f'"model_client_cls": "{close}"', 2)
 
 
-def _unnamed(entries: Iterable[dict[str, Any]], classes: tuple[Any, ...]) -> list[Finding]:
+def _unnamed(entries: Iterable[dict[str, Any]], classes: list[type]) -> list[Finding]:
     """Return that there are classes, and no entry that names any."""
     if not classes or any(entry.get("model_client_cls") for entry in entries):
         return []
-    name = next((cls.__name__ for cls in classes if isinstance(cls, type)), type(classes[0]).__name__)
     message = "no entry names a class, so AutoGen takes its own client, for OpenAI."
-    return [Finding("no-entry-for-class", message, f'Add "model_client_cls": "{name}" to the entry.', 2)]
+    fix = f'Add "model_client_cls": "{classes[0].__name__}" to the entry.'
+    return [Finding("no-entry-for-class", message, fix, 2)]
 
 
 def _loads_a_model(entry: dict[str, Any]) -> bool:
@@ -293,8 +285,6 @@ def _local_model(entry: dict[str, Any]) -> Iterator[Finding]:
     if importlib.util.find_spec("transformers") is None or importlib.util.find_spec("torch") is None:
         message, fix = "transformers or torch is missing.", "pip install transformers torch"
         yield Finding("missing-package", message, fix, 2)
-    if entry.get("device_map") and importlib.util.find_spec("accelerate") is None:
-        yield Finding("missing-package", "device_map needs accelerate.", "pip install accelerate", 2)
     torch = sys.modules.get("torch")
     device = str(entry.get("device") or "auto").partition(":")[0]
     if device not in ("auto", "cpu", "cuda", "mps"):
@@ -304,12 +294,6 @@ def _local_model(entry: dict[str, Any]) -> Iterator[Finding]:
         or (device == "mps" and not torch.backends.mps.is_available())
     ):
         yield Finding("no-device", f"this machine has no {device}.", '"device": "auto"', 2)
-    if entry.get("dtype") == "float16" and device == "cpu":
-        message = "float16 on a CPU is slow, and some layers have no such kernel."
-        yield Finding("half-on-cpu", message, '"dtype": "auto"', 2, warning=True)
-    if entry.get("trust_remote_code"):
-        message = "trust_remote_code would run a stranger's program."
-        yield Finding("remote-code", message, "Leave it out; take a model that transformers knows.", 2)
     yield from _model_folder(entry, entry["model"])
 
 
@@ -337,7 +321,7 @@ def _model_folder(entry: dict[str, Any], name: str) -> Iterator[Finding]:
         fix = "Save it there: tokenizer.save_pretrained(folder)"
         yield Finding("no-tokenizer", f"{name!r} has no tokenizer.", fix, 2)
     elif not files.has_chat_template:
-        message = f"the tokenizer of {name!r} has no chat template, so it is probably no chat model."
+        message = f"the tokenizer of {name!r} has no chat template, so it is probably not a chat model."
         yield Finding("no-chat-template", message, "Take the model's instruct version.", 2)
     window = files.config.get("max_position_embeddings")
     params = entry.get("params")
@@ -352,7 +336,7 @@ def _model_folder(entry: dict[str, Any], name: str) -> Iterator[Finding]:
 # Step 3: agents -------------------------------------------------------------------------------
 
 
-def _agents(report: Report, agents: list[Any], places: list[Registration], classes: tuple[Any, ...]) -> None:
+def _agents(report: Report, agents: list[Any], places: list[Registration], classes: list[type]) -> None:
     unnamed = _unnamed([entry for agent in agents for entry in entries_of(agent)], classes)
     for agent in agents:
         entries = dict(enumerate(entries_of(agent)))
@@ -382,16 +366,13 @@ def _has_tools(agent: Any) -> bool:
 
 
 def _unregistered(
-    places: list[Registration],
-    hidden: list[Registration],
-    agents: list[Any],
-    classes: tuple[Any, ...],
+    places: list[Registration], hidden: list[Registration], agents: list[Any], classes: list[type]
 ) -> Iterator[Finding]:
     """Yield the places without a client; a manager's own need none, since it answers nothing itself."""
     with_tools = {agent.name for agent in agents if _has_tools(agent)}
     managers = {agent.name for agent in agents if group_of(agent)}
-    calls = {cls.__name__: _call(cls) for cls in classes if isinstance(cls, type)}
-    misnamed = {place.class_name for place in places} - calls.keys() if calls else set()  # told already
+    calls = {cls.__name__: _call(cls) for cls in classes}
+    misnamed = {place.class_name for place in places} - calls.keys() if calls else set()  # reported already
     for place in places:
         if place.client is not None or place.agent in managers:
             continue
@@ -434,8 +415,8 @@ def _changed(agents: list[Any]) -> Iterator[Finding]:
             yield Finding("list-changed", message, "Make the agent anew, with this list.", 3)
 
 
-def _stale(registrations: Iterable[Registration], classes: tuple[Any, ...]) -> Iterator[Finding]:
-    today = {cls.__name__: cls for cls in classes if isinstance(cls, type)}
+def _stale(registrations: Iterable[Registration], classes: list[type]) -> Iterator[Finding]:
+    today = {cls.__name__: cls for cls in classes}
     for item in registrations:
         cls = today.get(item.class_name)
         made = item.client if isinstance(item.client, type) else type(item.client)
@@ -464,16 +445,10 @@ def _group(group: Any, manager: Any) -> Iterator[Finding]:
         message = f"AutoGen knows no speaker_selection_method {method!r}, only {', '.join(known)}."
         close = get_close_matches(method.lower(), known, 1, 0)[0]
         yield Finding("selection-method", message, f'speaker_selection_method="{close}"', 3)
-    elif str(method).lower() == "auto" and not group.select_speaker_auto_llm_config:
-        if not manager.llm_config:
-            message = "nobody can select the next speaker: the manager has no llm_config."
-            fix = 'GroupChatManager(groupchat=..., llm_config=...), or speaker_selection_method="round_robin"'
-            yield Finding("no-selector", message, fix, 3)
-        if group.select_speaker_auto_model_client_cls:
-            message = (
-                "select_speaker_auto_model_client_cls is ignored without select_speaker_auto_llm_config."
-            )
-            yield Finding("selector-ignored", message, "Give GroupChat both of them.", 3)
+    elif str(method).lower() == "auto" and not (group.select_speaker_auto_llm_config or manager.llm_config):
+        message = "nobody can select the next speaker: the manager has no llm_config."
+        fix = 'GroupChatManager(groupchat=..., llm_config=...), or speaker_selection_method="round_robin"'
+        yield Finding("no-selector", message, fix, 3)
     if len(group.agents) < 2:
         count = "one agent" if group.agents else "no agents"
         message = f"the group has {count}: AutoGen wants two or more."
@@ -539,7 +514,7 @@ def _meant(subject: Any, namespace: dict[str, Any], error: BaseException | None)
     """Return the model client classes of a notebook that an agent's entries, or an error, speak of."""
     agents = everybody([subject]) if has(subject, "generate_reply") else []
     named = {str(entry.get("model_client_cls")) for agent in agents for entry in entries_of(agent)}
-    named |= set(re.findall(r"\w+", said(error)))
+    named |= set(re.findall(r"\w+", text_of(error)))
     classes = model_clients(namespace)
     near = {name for one in named - {*classes} for name in get_close_matches(one, classes, 1, 0.8)}
     return [cls for name, cls in classes.items() if name in named | near]

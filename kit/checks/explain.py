@@ -1,4 +1,4 @@
-"""What an exception means: the rules of errors.toml, and the place in a model client that it came from."""
+"""What an exception means: the rules of findings.toml, and the place in a model client that it came from."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def explain(error: BaseException | str) -> Finding:
         error = error.exceptions[0]
     place = place_of(error)
     for one in _chain(error):
-        text, raised_in, agent = said(one), _raised_in(one), _agent_of(one)
+        text, raised_in, agent = text_of(one), _raised_in(one), _agent_of(one)
         kinds = set() if isinstance(one, str) else {cls.__name__ for cls in type(one).__mro__}
         for rule in _rules():
             is_kind = kinds & set(rule["type"].split("|")) if kinds else "text" in rule
@@ -43,7 +43,7 @@ def explain(error: BaseException | str) -> Finding:
                 groups = [" ".join(text.split()), *(group or "" for group in found.groups())]
                 what = place + rule["what"].format(*groups, agent=agent or "this agent")
                 return Finding(rule["code"], what, rule["fix"].format(*groups), rule["step"])
-    name, text = type(error).__name__, " ".join(said(error).split())
+    name, text = type(error).__name__, " ".join(text_of(error).split())
     message = place + (text if isinstance(error, str) else f"{name}: {text or name}")
     return Finding("error", message, "Fix what the message names, then try again.", 1 if place else 4)
 
@@ -58,7 +58,7 @@ def _chain(error: Any) -> Iterator[Any]:
         error = getattr(error, "__cause__", None) or (None if hidden else error.__context__)
 
 
-def said(error: Any) -> str:
+def text_of(error: Any) -> str:
     """Return the text of an exception; one whose text can't be made has none."""
     try:
         return str(error)[:10_000]

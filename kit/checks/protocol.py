@@ -44,7 +44,7 @@ def methods_of(cls: type) -> list[Finding]:
         elif isinstance(found, staticmethod) or _takes(function, 2):
             continue
         elif method == "get_usage" and _takes(function, 1):
-            message = f"{named} does not take what AutoGen passes: it is no static method."
+            message = f"{named} does not take what AutoGen passes: it is not a static method."
             findings.append(Finding("get-usage-not-static", message, "@staticmethod above it", 1))
         else:
             message = f"{named} does not take one argument besides self."
@@ -96,7 +96,7 @@ def constructor_of(cls: type) -> list[Finding]:
 
 
 def _parameters(cls: type) -> list[inspect.Parameter] | None:
-    """Return what the constructor takes, None where that can't be known, as of one that was made in C."""
+    """Return what the constructor takes, None where that can't be known, for example of a C type."""
     try:
         return [*inspect.signature(cls).parameters.values()]
     except Exception:  # also what a metaclass raises

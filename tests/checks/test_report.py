@@ -1,35 +1,16 @@
-"""Report: its order, its text and its table; and what exceptions mean to it."""
+"""Report: its order, its text and its table."""
 
-import json
 import re
 from html import unescape
 
 import pytest
-from autogen import AssistantAgent, LLMConfig
+from set_ups import DUMMY
 
 from kit import Finding, Report, diagnose
-from kit.checks.diagnose import explain
 from kit.checks.report import LONGEST
 
 pytestmark = pytest.mark.usefixtures("folder")
-DUMMY = {"model": "dummy", "model_client_cls": "DummyModelClient"}
 HOSTILE = "<img src=x onerror=\"alert('1')\">&lt;"
-
-
-def write(entries, path="OAI_CONFIG_LIST"):
-    with open(path, "w", encoding="utf-8") as file:
-        json.dump(entries, file)
-
-
-def agent_of(*entries):
-    return AssistantAgent("helper", llm_config=LLMConfig(*entries))
-
-
-def raised(action):
-    """Return what an action raises."""
-    with pytest.raises(Exception) as caught:  # noqa: B017
-        action()
-    return caught.value
 
 
 def test_what_is_to_be_fixed_comes_before_warnings():
@@ -38,51 +19,6 @@ def test_what_is_to_be_fixed_comes_before_warnings():
     report.add(3, "second", [Finding("e", "an error", "", 3)])
     assert [finding.code for finding in report.findings] == ["e", "w"]
     assert [row[2] for row in report.rows()] == ["▲ a warning", "✖ an error"]  # the table keeps the steps
-
-
-# What exceptions mean
-
-
-def of_openai(name, status=None, message="told"):
-    """Return one of openai's errors as its client makes it."""
-    import httpx
-    import openai
-
-    request = httpx.Request("POST", "http://localhost/v1")
-    if status is None:
-        return getattr(openai, name)(request=request)
-    return getattr(openai, name)(message, response=httpx.Response(status, request=request), body=None)
-
-
-@pytest.mark.parametrize(
-    ("error", "code", "step"),
-    [
-        (of_openai("APIConnectionError"), "unreachable", 2),
-        (of_openai("APITimeoutError"), "unreachable", 2),
-        (of_openai("AuthenticationError", 401), "key-refused", 2),
-        (of_openai("NotFoundError", 404), "unknown-model", 2),
-        (of_openai("RateLimitError", 429), "rate-limit", 4),
-        (ModuleNotFoundError("No module named 'llguidance'"), "missing-package", 0),
-        (ImportError("old"), "missing-package", 0),
-        (ZeroDivisionError(), "error", 4),
-    ],
-)
-def test_an_exception_has_a_code_a_step_and_a_fix(error, code, step):
-    finding = explain(error)
-    assert (finding.code, finding.step) == (code, step)
-    assert finding.message
-    assert finding.fix.endswith(".")
-
-
-def test_an_exception_without_a_text_is_told_by_its_name():
-    assert explain(SystemExit()).message == "SystemExit: SystemExit"
-
-
-def test_a_long_message_is_cut_and_its_lines_are_joined():
-    message = explain(ValueError("a\n  b" + "c" * 1000)).message
-    assert message.startswith("ValueError: a bccc")
-    assert message.endswith("...")
-    assert len(message) == LONGEST
 
 
 def test_no_text_of_a_report_shows_a_key_or_goes_on_for_ever(monkeypatch):
@@ -103,11 +39,13 @@ def test_a_report_of_nothing_says_so():
 
 
 def test_the_text_has_a_line_for_each_row_and_one_for_each_fix():
-    text = repr(diagnose([{**DUMMY, "temperature": 9}]))
-    assert text == (
+    report = Report()
+    report.add(0, "the packages fit together", [])
+    report.add(2, "the list", [Finding("x", "9 is too hot", "Take 1.", 2)])
+    assert repr(report) == (
         "step 0 the packages, the packages fit together: ✔ fine\n"
-        "step 2 the config list, AutoGen accepts the list: ✖ entry 0, 'temperature': 9 is not allowed\n"
-        "    Fix: Input should be less than or equal to 1."
+        "step 2 the config list, the list: ✖ 9 is too hot\n"
+        "    Fix: Take 1."
     )
 
 

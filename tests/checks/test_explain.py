@@ -1,0 +1,331 @@
+"""explain: exceptions as people get them are traced to their cause; what is not known is not guessed."""
+
+import re
+import tomllib
+from dataclasses import dataclass
+from functools import partial
+from importlib.resources import files
+from pathlib import Path
+from types import SimpleNamespace
+
+import autogen
+import httpx
+import openai
+import pytest
+from autogen import AssistantAgent, GroupChat, LLMConfig
+from set_ups import ALL_FOUR, DUMMY, MINE, QUESTION, agent, client, coroutine, group, raised, ready, user
+
+from kit import DummyModelClient, diagnose, load_config_list, register_model_clients
+from kit.checks.diagnose import agent_of
+from kit.checks.explain import explain
+from kit.checks.report import LONGEST
+
+pytestmark = pytest.mark.usefixtures("folder")
+RULES = tomllib.loads(files("kit.checks").joinpath("findings.toml").read_text(encoding="utf-8"))["rule"]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["code"])
+def test_every_rule_has_a_step_and_texts_that_can_be_filled_in(rule):
+    groups = re.compile(rule.get("text", "")).groups
+    assert rule["step"] in range(5)
+    for text in (rule["what"], rule["fix"]):
+        filled = text.format("the text", *["a group"] * groups, agent="an agent")
+        assert filled.strip()
+        assert not re.search(r"\{\w*\}", filled.replace("{}", ""))
+
+
+# What a chat with a class ends with ----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class FrozenResponse:
+    choices: tuple = ()
+    model: str = "m"
+
+
+def returns(response, **methods):
+    """Return a class whose create returns this, and whose other methods ask nothing of it."""
+    silent = {"cost": lambda self, response: 0, "get_usage": staticmethod(lambda response: {})}
+    return client(create=lambda self, params: response, **{**silent, **methods})
+
+
+def replies(**message):
+    return client(message_retrieval=lambda self, response: [message])
+
+
+def get_usage(response): ...
+
+
+TOOL_CALL = {"id": "1", "function": {"name": "add", "arguments": "{}"}}
+RESPONSE = {"id": "1", "model": "m", "choices": []}
+CHATS = {
+    "create returns nothing": (client(create=lambda self, params: None), "create-returns-none"),
+    "create returns a text": (client(create=lambda self, params: "Hello"), "create-returns-text"),
+    "create returns a dict": (client(create=lambda self, params: {"choices": []}), "create-returns-text"),
+    "create returns a number": (client(create=lambda self, params: 3), "create-returns-text"),
+    "create is async": (client(create=coroutine), "coroutine"),
+    "create is a generator": (returns(word for word in "Hi"), "coroutine"),
+    "cost returns nothing": (client(cost=lambda self, response: None), "cost-no-number"),
+    "get_usage is not static": (client(get_usage=get_usage), "get-usage-not-static"),
+    "get_usage returns a text": (client(get_usage=lambda self, response: "3"), "usage-no-dict"),
+    "retrieval returns nothing": (client(message_retrieval=lambda self, r: None), "retrieval-no-list"),
+    "retrieval returns no texts": (client(message_retrieval=lambda self, r: []), "empty-choices"),
+    "retrieval returns an object": (
+        client(message_retrieval=lambda self, r: [SimpleNamespace(content="Hi")]),
+        "reply-no-text",
+    ),
+    "an empty message": (replies(role="assistant"), "reply-no-text"),
+    "a tool call without its type": (replies(content=None, tool_calls=[TOOL_CALL]), "tool-call"),
+    "a tool call with a dict of arguments": (
+        replies(content=None, tool_calls=[{**TOOL_CALL, "type": "function", "function": {"arguments": {}}}]),
+        "tool-call",
+    ),
+    "no usage": (
+        returns(SimpleNamespace(choices=[], model="m"), get_usage=ALL_FOUR["get_usage"]),
+        "response-lacks",
+    ),
+    "a response that takes nothing new": (returns(FrozenResponse()), "frozen-response"),
+    "no method cost": (
+        type("Mine", (), {"__init__": lambda self, config: None, "create": lambda self, p: FrozenResponse()}),
+        "no-cost",
+    ),
+    "a dict in transformers 5": (client(create=lambda self, params: {}["shape"]), "batch-encoding"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:coroutine")
+@pytest.mark.parametrize(("cls", "code"), CHATS.values(), ids=CHATS)
+def test_the_error_of_a_chat_is_traced_to_its_cause(cls, code):
+    made = agent(MINE, register=[cls])
+
+    def chat():
+        user().initiate_chat(made, message="Hi", max_turns=1, silent=True)
+        made.client.print_usage_summary()
+        made.client.total_usage_summary["total_cost"] + 1
+
+    error = raised(chat)
+    assert explain(error).code == code
+    assert code in {finding.code for finding in diagnose(made, cls, error=error).findings}
+
+
+def test_the_place_in_the_class_is_named():
+    def create(self, params):
+        return params["nothing of this name"]
+
+    made = agent(MINE, register=[client(create=create)])
+    error = raised(lambda: made.generate_reply(messages=QUESTION))
+    finding = explain(error)
+    assert re.match(r'Mine\.create, line \d+, `return params\["nothing of this name"\]`: ', finding.message)
+    assert finding.step == 1
+    assert agent_of(error) is made
+
+
+def test_who_was_at_work_is_named():
+    error = raised(lambda: agent(DUMMY, name="ben").generate_reply(messages=QUESTION))
+    assert " ben" in explain(error).message
+    assert " this agent" in explain(str(error)).message
+
+
+def test_the_hidden_agent_of_a_pattern_is_named():
+    from autogen.agentchat import initiate_group_chat
+    from autogen.agentchat.group.patterns import AutoPattern
+
+    pair = [ready("a"), ready("b")]
+    settings = {"llm_config": LLMConfig(dict(DUMMY))}
+    pattern = AutoPattern(initial_agent=pair[0], agents=pair, user_agent=user(), group_manager_args=settings)
+    error = raised(lambda: initiate_group_chat(pattern=pattern, messages="Hi", max_rounds=3))
+    assert explain(error).code == "selector"
+    assert diagnose(agent_of(error), error=error).findings[0].code == "selector"
+
+
+# What a call raises --------------------------------------------------------------------------------
+
+OFF = {"model": "a", "base_url": "http://127.0.0.1:9/v1", "api_key": "k", "max_retries": 0}
+CALLS = {
+    "not registered": (lambda: agent(DUMMY).generate_reply(messages=QUESTION), "not-registered"),
+    "named otherwise": (lambda: agent(DUMMY).register_model_client(client()), "name-differs"),
+    "named otherwise, by the kit": (lambda: register_model_clients(agent(DUMMY), client()), "name-differs"),
+    "an instance": (lambda: agent(DUMMY).register_model_client(DummyModelClient(DUMMY)), "instance"),
+    "a partial": (lambda: agent(DUMMY).register_model_client(partial(DummyModelClient)), "instance"),
+    "no config": (lambda: agent(MINE, register=[client(__init__=lambda self: None)]), "error"),
+    "a text as an entry": (lambda: AssistantAgent("a", llm_config={"config_list": ["x"]}), "config-list"),
+    "too hot": (lambda: LLMConfig({**DUMMY, "temperature": 3}), "config-list"),
+    "no entries": (lambda: LLMConfig(), "config-list"),
+    "no file": (lambda: load_config_list("nowhere"), "config-list"),
+    "no file, for AutoGen": (lambda: LLMConfig.from_json(path="nowhere"), "config-list"),
+    "a list that is not JSON": (lambda: LLMConfig.from_json(path=__file__), "config-list"),
+    "a file of one's own that is not there": (lambda: Path("nowhere").read_text(), "error"),
+    "the old docs' group": (
+        lambda: GroupChat(agents=[], messages=[], model_client_cls=DummyModelClient),
+        "moved",
+    ),
+    "the old docs' function": (lambda: autogen.config_list_from_json("x"), "moved"),
+    "the old docs' import": (lambda: exec("from autogen import config_list_from_json"), "moved"),
+    "another import of old docs": (lambda: exec("from autogen import Completion"), "moved"),
+    "a module of old docs": (lambda: exec("import autogen.oai.completion"), "moved"),
+    "nobody selects": (lambda: ready().initiate_chat(group(), message="Hi", silent=True), "no-selector"),
+    "a script that ends": (
+        lambda: DummyModelClient(DUMMY, replies=[]).create({"messages": QUESTION}),
+        "script-ended",
+    ),
+    "no key": (lambda: agent({"model": "gpt-4o"}), "no-key"),
+    "a server that is off": (lambda: agent(OFF).generate_reply(messages=QUESTION), "unreachable"),
+}
+
+
+@pytest.mark.parametrize(("call", "code"), CALLS.values(), ids=CALLS)
+def test_what_a_call_raises_is_explained(call, code):
+    assert explain(raised(call)).code == code
+
+
+def named(name, text):
+    """Return an exception of a class that only has the name of the real one."""
+    return type(name, (Exception,), {})(text)
+
+
+REQUEST = httpx.Request("POST", "http://localhost/v1")
+
+
+def refused(error, status):
+    """Return one of openai's errors as its client makes it."""
+    return error("no", response=httpx.Response(status, request=REQUEST), body=None)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "step"),
+    [
+        (ModuleNotFoundError("No module named 'autogen'"), "no-autogen", 0),
+        (ModuleNotFoundError("No module named 'autogen_core'"), "other-autogen", 0),
+        (ModuleNotFoundError("No module named 'llguidance'"), "missing-package", 0),
+        (ImportError("`device_map` needs accelerate: pip install accelerate."), "missing-package", 0),
+        (ValueError("Cannot use chat template: tokenizer.chat_template is not set"), "no-chat-template", 2),
+        (ValueError("Conversation roles must alternate user/assistant/user/assistant/..."), "roles", 4),
+        (ValueError("The prompt has 3000 tokens, and the context window is 2048."), "context-window", 4),
+        (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), "gpu-memory", 2),
+        (RuntimeError("\"addmm_impl_cpu_\" not implemented for 'Half'"), "dtype-mismatch", 2),
+        (RuntimeError("mat1 and mat2 must have the same dtype"), "dtype-mismatch", 2),
+        (RuntimeError("Expected all tensors to be on the same device"), "device-mismatch", 2),
+        (AssertionError("Torch not compiled with CUDA enabled"), "no-device", 2),
+        (OSError("a/b is not a local folder and is not a valid model identifier"), "no-folder", 2),
+        (OSError("You are trying to access a gated repo."), "no-folder", 2),
+        (openai.APIConnectionError(request=REQUEST), "unreachable", 2),
+        (openai.APITimeoutError(request=REQUEST), "slow-server", 2),
+        (TimeoutError("OpenAI API call timed out."), "slow-server", 2),
+        (TimeoutError("no answer"), "error", 4),
+        (refused(openai.AuthenticationError, 401), "key-refused", 2),
+        (named("AuthenticationError", "401"), "key-refused", 2),
+        (refused(openai.NotFoundError, 404), "unknown-model", 2),
+        (named("NotFoundError", '404 - "base_url" has to end in /v1.'), "unknown-model", 2),
+        (TypeError("Completions.create() got an unexpected keyword argument 'x'"), "params-without-class", 2),
+        (TypeError("Mine.create() got an unexpected keyword argument 'x'"), "error", 4),
+        (RuntimeError("asyncio.run() cannot be called from a running event loop"), "running-loop", 1),
+        (NameError("name 'Mine' is not defined"), "unknown-name", 0),
+        (KeyboardInterrupt(), "interrupted", 4),
+        (ImportError("old"), "error", 4),
+        (ZeroDivisionError(), "error", 4),
+        (RuntimeError("something new"), "error", 4),
+    ],
+    ids=str,
+)
+def test_what_others_raise_is_explained(error, code, step):
+    finding = explain(error)
+    assert (finding.code, finding.step) == (code, step)
+    assert finding.message
+    assert finding.fix
+
+
+# What is not known ---------------------------------------------------------------------------------
+
+
+class Thinker(DummyModelClient):
+    """A client whose own code fails as AutoGen's does when a client returns the wrong thing."""
+
+    def create(self, params):
+        return self.think(params["messages"][-1]["content"])
+
+    def think(self, thought):
+        return eval(thought)
+
+
+@pytest.mark.parametrize(
+    "thought",
+    [
+        "[][0]",
+        "None['a']",
+        "None.usage",
+        "'a'.choices",
+        "1 + None",
+        "'a'.copy()",
+        "int.mro.__name__.a()",
+        "{}['id']",
+        "(0 for _ in [])[0]",
+        "SimpleNamespace().usage",
+        "{**'a'}",
+    ],
+)
+def test_what_ones_own_code_raises_is_not_put_down_to_what_autogen_got(thought):
+    made = agent({"model": "a", "model_client_cls": "Thinker"}, register=[Thinker])
+    finding = explain(raised(lambda: made.generate_reply(messages=[{"role": "user", "content": thought}])))
+    assert (finding.code, finding.step) == ("error", 1)
+    assert finding.message.startswith("Thinker.think, line ")
+    assert explain(raised(lambda: eval(thought))).code == "error"  # in a cell of the notebook
+
+
+def test_the_same_text_is_put_down_to_its_cause_where_autogen_raises_it():
+    """Without a traceback, as when it is pasted, it is taken for AutoGen's."""
+    assert explain(IndexError("list index out of range")).code == "empty-choices"
+    assert explain("IndexError: list index out of range").code == "empty-choices"
+    assert explain("no rule knows this").message == "no rule knows this"
+
+
+def caused():
+    try:
+        return {}["shape"]
+    except KeyError as error:
+        raise RuntimeError("the model failed") from error
+
+
+def grouped():
+    raise ExceptionGroup("two", [ExceptionGroup("one", [ValueError("chat_template is not set")]), KeyError()])
+
+
+def test_what_an_exception_was_raised_from_is_explained():
+    assert explain(raised(caused)).code == "batch-encoding"
+    assert explain(raised(grouped)).code == "no-chat-template"
+
+
+class Speechless(Exception):
+    def __str__(self):
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    "error", [Speechless(), ValueError("{0} {x} \n" * 10**6), ValueError, ValueError(b"")], ids=type
+)
+def test_any_exception_can_be_explained(error):
+    assert diagnose(error=error).findings[0].code == "error"
+
+
+def test_an_exception_without_a_text_is_told_by_its_name():
+    assert explain(SystemExit()).message == "SystemExit: SystemExit"
+
+
+def test_a_long_message_is_cut_and_its_lines_are_joined():
+    message = explain(ValueError("a\n  b" + "c" * 1000)).message
+    assert message.startswith("ValueError: a bccc")
+    assert message.endswith("...")
+    assert len(message) == LONGEST
+
+
+def test_no_explanation_shows_a_key(monkeypatch):
+    def create(self, params):
+        key = "sk-recognisable"  # and nor does the line of code
+        raise ValueError(f"Incorrect API key provided: {key}", "plain-recognisable", key == "sk-recognisable")
+
+    monkeypatch.setenv("MY_API_KEY", "plain-recognisable")
+    made = agent(MINE, register=[client(create=create)])
+    report = diagnose(made, error=raised(lambda: made.generate_reply(messages=QUESTION)))
+    assert "Mine.create, line" in str(report)
+    assert "recognisable" not in str(report)
+    assert "recognisable" not in str(diagnose('[{"model": "a", "api_key": "plain-recognisable"'))
+    assert "recognisable" not in str(diagnose("sk-recognisable"))
