@@ -9,7 +9,6 @@ message. It knows no model.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hmac
 import json
 import logging
@@ -135,29 +134,27 @@ class Gate:
             started = True
             await send(message)
 
-        async def leave() -> None:
+        async def watch() -> None:
             while (await receive())["type"] != "http.disconnect":
                 pass
+            self.cancel(identity)
+            answer.cancel()
 
         answer = asyncio.ensure_future(self.app(engine_scope, receive_body, send_on))
-        left = asyncio.ensure_future(leave())
+        watcher = asyncio.create_task(watch())
         try:
-            await asyncio.wait({answer, left}, return_when=asyncio.FIRST_COMPLETED)
-        except asyncio.CancelledError:  # Ctrl-C, and the time for replies under way is over
+            await answer
+        except asyncio.CancelledError:
+            self.cancel(identity)  # again: on its way out it may have handed the request in
+            if watcher.done():
+                return
+            # Ctrl-C, and the time for replies under way is over.
             if started:
                 await send({"type": "http.response.body"})
             else:
                 await Refused(503, "stopped", "The server was stopped.").response()(scope, receive, send)
         finally:
-            left.cancel()
-            if not answer.done():
-                self.cancel(identity)
-                answer.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await asyncio.wait({answer})
-                self.cancel(identity)  # again: on its way out it may have handed the request in
-        with contextlib.suppress(asyncio.CancelledError):
-            await answer
+            watcher.cancel()
 
 
 async def _body(incoming: Request) -> bytes:

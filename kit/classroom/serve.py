@@ -24,7 +24,7 @@ import socket
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import httpx
 import psutil
@@ -56,15 +56,15 @@ def main() -> None:
         server = ClassServer(load(folder, engine_settings(folder, options)), key, options)
     except KeyboardInterrupt:
         sys.exit("The server was stopped before it was ready.")
-    except (ServeError, ModelDownloadError) as problem:
-        sys.exit(f"✘ {problem}")
+    except ModelDownloadError as problem:
+        stop(str(problem))
     except Exception as error:
-        sys.exit(f"✘ The model can't be loaded: {type(error).__name__}: {_first_line(error)}")
+        stop(f"The model can't be loaded: {type(error).__name__}: {_first_line(error)}")
     log_from_a_thread()
     with contextlib.suppress(KeyboardInterrupt):  # uvicorn has closed everything, and hands the signal on
         server.run()
     if server.problem:
-        sys.exit(f"✘ {server.problem}")
+        stop(server.problem)
     with contextlib.suppress(OSError):  # nobody reads it any more, as behind `| head`
         print("The server has stopped. Start it again: key and entries stay valid.", flush=True)
 
@@ -95,21 +95,18 @@ def read_options(arguments: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-# What is looked at before anything is loaded
+# What is looked at before anything is loaded; each of these stops the program where it fails
 
 
-class ServeError(RuntimeError):
-    """The server can't start here; the message says why, and what to do."""
+def stop(why: str) -> NoReturn:
+    """End the program with one line that says why, and what to do."""
+    sys.exit(f"✘ {why}")
 
 
 def check_port(host: str, port: int) -> int:
-    """Try the address; return the port, for 0 any that is free.
-
-    Raises:
-        ServeError: another program has the port, or the machine has no such address.
-    """
+    """Try the address; return the port, for 0 any that is free."""
     if not host.strip():
-        raise ServeError("--host is empty. For the whole room: --host 0.0.0.0")
+        stop("--host is empty. For the whole room: --host 0.0.0.0")
     try:
         with socket.create_server((host, port)) as probe:
             return probe.getsockname()[1]
@@ -118,17 +115,13 @@ def check_port(host: str, port: int) -> int:
         what = f"Can't listen on {host}, port {port}: {why}."
         if getattr(error, "errno", None) == errno.EADDRINUSE:
             what += f" Another server may be running there: stop it, or take --port {port + 1}."
-        raise ServeError(what) from None
+        stop(what)
 
 
 def model_folder(name: str | None) -> Path:
     """Return the folder of a model: the lessons' small one, a folder, or a name on the model hub.
 
     A model of the hub is fetched to where the small one is: weights as safetensors only (no code in them).
-
-    Raises:
-        ServeError: there is no such model, or none that can be loaded.
-        ModelDownloadError: the small model could not be fetched.
     """
     folder = Path(name or local_model()).expanduser().resolve()
     if name and not folder.is_dir():
@@ -140,7 +133,7 @@ def model_folder(name: str | None) -> Path:
             snapshot_download(name, local_dir=folder, allow_patterns=wanted)
         except Exception as error:
             why = _first_line(error)
-            raise ServeError(f"{name} isn't a folder here, nor does the model hub give it: {why}") from None
+            stop(f"{name} isn't a folder here, nor does the model hub give it: {why}")
     model = look_into(folder)
     for wrong, why in (
         (not model.config, "it has no config.json that can be read"),
@@ -150,20 +143,16 @@ def model_folder(name: str | None) -> Path:
         (re.search("[@:]", folder.name), "the engine takes @ and : in its name for its own. Rename it"),
     ):
         if wrong:
-            raise ServeError(f"{folder} can't be served: {why}.")
+            stop(f"{folder} can't be served: {why}.")
     return folder
 
 
 def check_memory(folder: Path) -> None:
-    """Compare the free memory with what the model will take.
-
-    Raises:
-        ServeError: there is too little.
-    """
+    """Compare the free memory with what the model will take."""
     free = psutil.virtual_memory().available
     wanted = RUNTIME + look_into(folder).weights
     if free < wanted:
-        raise ServeError(
+        stop(
             f"{folder.name} needs about {wanted / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free. "
             "Close other programs, or take a smaller model."
         )
@@ -174,9 +163,6 @@ def class_key() -> str:
 
     A server that is started again has the same key, so that nobody's entry has to change. The file is
     readable by its owner alone; delete it to get a new key.
-
-    Raises:
-        ServeError: no client could send that key, or it can't be kept.
     """
     file, key = models_folder() / ".class-key", os.environ.get("KIT_CLASS_KEY", "")
     source = "KIT_CLASS_KEY" if key else file
@@ -186,9 +172,9 @@ def class_key() -> str:
             write_atomically(file, f"class-{secrets.token_hex(6)}")
         key = key or file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeError) as error:
-        raise ServeError(f"The key can't be kept in {file}: {error}. Choose one: KIT_CLASS_KEY=...") from None
+        stop(f"The key can't be kept in {file}: {error}. Choose one: KIT_CLASS_KEY=...")
     if not re.fullmatch("[!-~]+", key):  # it travels in a line of HTTP
-        raise ServeError(f"The key in {source} may have letters, digits and signs of ASCII, and no spaces.")
+        stop(f"The key in {source} may have letters, digits and signs of ASCII, and no spaces.")
     return key
 
 
@@ -203,7 +189,7 @@ def engine_settings(folder: Path, options: argparse.Namespace) -> dict[str, Any]
     config = AutoConfig.from_pretrained(folder).get_text_config()
     if window := getattr(config, "max_position_embeddings", None):
         if window <= options.max_tokens:
-            raise ServeError(f"{folder.name} reads {window:,} tokens: take a smaller --max-tokens.")
+            stop(f"{folder.name} reads {window:,} tokens: take a smaller --max-tokens.")
         options.max_prompt_tokens = min(options.max_prompt_tokens, window - options.max_tokens)
     settings = {"continuous_batching": not options.one_by_one, "cb_block_size": BLOCK}
     if torch.accelerator.is_available():
@@ -228,16 +214,13 @@ def cache_blocks(config: Any, width: int, longest: int, free: float) -> int:
 
     By default it takes most of the memory. Here: room for some requests of `longest` tokens, or a tenth of
     the free memory, and always for one: a request that doesn't fit would end the engine.
-
-    Raises:
-        ServeError: there is no room for one.
     """
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     block = 2 * config.num_hidden_layers * heads * head * width * BLOCK
     one = math.ceil(longest / BLOCK) + 1
     if one * block > free:
-        raise ServeError(
+        stop(
             f"Beside the model, the longest request ({longest:,} tokens) needs {one * block / 1e9:.1f} GB of "
             "memory, and that is not free. Take a smaller --max-prompt-tokens, or a smaller model."
         )

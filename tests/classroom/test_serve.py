@@ -17,7 +17,6 @@ import psutil
 import pytest
 
 from kit.classroom.serve import (
-    ServeError,
     address,
     cache_blocks,
     check_memory,
@@ -65,26 +64,26 @@ def test_a_free_port_is_taken_as_it_is(taken):
 
 
 def test_a_port_in_use_is_named_and_another_one_proposed(taken):
-    with pytest.raises(ServeError, match=f"port {taken}: .*in use.*--port {taken + 1}"):
+    with pytest.raises(SystemExit, match=f"port {taken}: .*in use.*--port {taken + 1}"):
         check_port("127.0.0.1", taken)
 
 
 @pytest.mark.parametrize("host", ["203.0.113.1", "no.such.host.invalid"])
 def test_an_address_that_is_not_ours_is_refused_and_another_port_is_no_help(host):
-    with pytest.raises(ServeError, match=host) as refused:
+    with pytest.raises(SystemExit, match=host) as refused:
         check_port(host, 8000)
     assert "--port" not in str(refused.value)
 
 
 @pytest.mark.parametrize("port", [-1, 99999])
 def test_a_port_that_cannot_be_one_is_refused(port):
-    with pytest.raises(ServeError, match=r"port must be 0-65535\.$"):
+    with pytest.raises(SystemExit, match=r"port must be 0-65535\.$"):
         check_port("127.0.0.1", port)
 
 
 @pytest.mark.parametrize("host", ["", " "])
 def test_an_empty_address_is_not_all_of_them(host):
-    with pytest.raises(ServeError, match="--host is empty"):
+    with pytest.raises(SystemExit, match="--host is empty"):
         check_port(host, 8000)
 
 
@@ -114,7 +113,7 @@ def test_a_name_is_fetched_from_the_hub_without_files_that_may_hold_code(model, 
 def test_a_model_that_nobody_gives_is_one_line(name, monkeypatch, tmp_path):
     monkeypatch.setenv("KIT_MODELS", str(tmp_path))
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(ServeError, match="nor does the model hub give it: .") as refused:
+    with pytest.raises(SystemExit, match="nor does the model hub give it: .") as refused:
         model_folder(name)
     assert "\n" not in str(refused.value)
 
@@ -144,7 +143,7 @@ def unsafe(model):
 )
 def test_a_folder_that_can_not_be_served_is_refused_before_it_is_loaded(model, change, why):
     change(model)
-    with pytest.raises(ServeError, match=why):
+    with pytest.raises(SystemExit, match=why):
         model_folder(str(model))
 
 
@@ -152,13 +151,13 @@ def test_a_folder_that_can_not_be_served_is_refused_before_it_is_loaded(model, c
 def test_a_folder_whose_name_the_engine_would_take_apart_is_refused(model, name):
     if os.name == "nt" and ":" in name:
         pytest.skip("not a folder's name there")
-    with pytest.raises(ServeError, match="Rename it"):
+    with pytest.raises(SystemExit, match="Rename it"):
         model_folder(str(model.rename(model.with_name(name))))
 
 
 def test_too_little_memory_is_said_in_numbers(model, monkeypatch):
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=700_000_000))
-    with pytest.raises(ServeError, match=r"about 1\.6 GB of memory, and 0\.7 GB are free"):
+    with pytest.raises(SystemExit, match=r"about 1\.6 GB of memory, and 0\.7 GB are free"):
         check_memory(model)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=2_000_000_000))
     check_memory(model)
@@ -188,7 +187,7 @@ def test_a_key_of_ones_own_comes_from_the_environment(tmp_path, monkeypatch):
 def test_a_key_that_no_client_can_send_is_refused(key, tmp_path, monkeypatch):
     monkeypatch.setenv("KIT_MODELS", str(tmp_path))
     monkeypatch.setenv("KIT_CLASS_KEY", key)
-    with pytest.raises(ServeError, match="key in KIT_CLASS_KEY"):
+    with pytest.raises(SystemExit, match="key in KIT_CLASS_KEY"):
         class_key()
 
 
@@ -197,7 +196,7 @@ def test_a_damaged_file_of_the_key_is_named(content, tmp_path, monkeypatch):
     monkeypatch.setenv("KIT_MODELS", str(tmp_path))
     monkeypatch.delenv("KIT_CLASS_KEY", raising=False)
     (tmp_path / ".class-key").write_bytes(content)
-    with pytest.raises(ServeError, match="class-key"):
+    with pytest.raises(SystemExit, match="class-key"):
         class_key()
 
 
@@ -205,7 +204,7 @@ def test_a_key_that_cannot_be_kept_is_one_line(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("KIT_MODELS", str(tmp_path / "file"))
     monkeypatch.delenv("KIT_CLASS_KEY", raising=False)
-    with pytest.raises(ServeError, match="KIT_CLASS_KEY=") as refused:
+    with pytest.raises(SystemExit, match="KIT_CLASS_KEY=") as refused:
         class_key()
     assert "\n" not in str(refused.value)
 
@@ -225,7 +224,7 @@ def test_the_cache_always_has_room_for_the_longest_request(config, gigabytes, re
 
 
 def test_a_request_for_which_there_is_no_memory_is_told_before_anything_is_loaded():
-    with pytest.raises(ServeError, match=r"\(2,304 tokens\) needs 0\.5 GB.*--max-prompt-tokens"):
+    with pytest.raises(SystemExit, match=r"\(2,304 tokens\) needs 0\.5 GB.*--max-prompt-tokens"):
         cache_blocks(LARGE, 2, 2304, 0.4e9)
 
 
