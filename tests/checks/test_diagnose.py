@@ -89,8 +89,8 @@ class Odd:
         raise RuntimeError(name)
 
 
-@pytest.mark.parametrize("subject", [3, print, b"[]", {1}, Odd(), MagicMock(), GroupChat([], [])], ids=str)
-def test_something_that_is_no_set_up(subject):
+@pytest.mark.parametrize("subject", [3, print, b"[]", {1}, Odd(), MagicMock(), GroupChat([], [])])
+def test_something_that_is_not_a_set_up(subject):
     assert codes(diagnose(subject)) == ["unknown-subject"]
 
 
