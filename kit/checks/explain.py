@@ -17,7 +17,6 @@ from kit.agents.inside import PROTOCOL, has, is_agent
 from kit.checks.report import Finding
 from kit.config_list.secrets import fit
 
-
 TABLES = ("packages", "class", "list", "registering", "chat")  # of findings.toml: the steps 0 to 4
 
 

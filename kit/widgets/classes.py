@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import ast
-import functools
 import inspect
 import linecache
-import sys
-from types import ModuleType
+import re
 from typing import Any
 
 import kit
@@ -60,28 +57,31 @@ def is_loaded_here(name: str, namespace: dict[str, Any]) -> bool:
     return HUGGING_FACE in names
 
 
-def written_out(
-    name: str, namespace: dict[str, Any], done: set[str] | None = None
-) -> tuple[list[str], list[str]]:
-    """Return the import lines and the definitions that a class of the notebook needs, its own last."""
-    done = set() if done is None else done
-    done.add(name)
-    text = _text_around(namespace.get(name))
-    node = _definition(name, text)
-    if node is None:
-        return [], [f"# {name} is your own: define it here, or import it"]
-    names = [part for part in ast.walk(node) if isinstance(part, ast.Name)]
-    own = {part.id for part in names if isinstance(part.ctx, ast.Store)}
-    own |= {part.arg for part in ast.walk(node) if isinstance(part, ast.arg)}
-    imports: list[str] = []
-    definitions: list[str] = []
-    for other in sorted(({part.id for part in names} - own) & namespace.keys() - done):
-        line = _import_line(other, namespace[other])
-        more = ([line], []) if line else written_out(other, namespace, done)
-        imports += more[0]
-        definitions += more[1]
-    first = min(part.lineno for part in [node, *node.decorator_list])
-    return imports, [*definitions, "\n".join(text.splitlines()[first - 1 : node.end_lineno])]
+def how_to_get(name: str, namespace: dict[str, Any]) -> str:
+    """Return the Python that gives a program the class of this name: an import, or the cell that defines it.
+
+    A cell may need others, with imports for example: what stands in them is the notebook's to add.
+    """
+    cls = namespace.get(name)
+    module = getattr(cls, "__module__", "__main__")
+    if name in kit_clients() and (cls is None or module != "__main__"):
+        return f"from kit import {name}"
+    if module != "__main__":
+        return f"from {module} import {name}"
+    cell = re.sub(r"^(?=\s*[%!])", "# ", _cell_of(cls), flags=re.MULTILINE)  # magics are IPython's alone
+    return cell.strip() or f"# {name} is your own: define it here, or import it"
+
+
+def _cell_of(cls: Any) -> str:
+    """Return the text of the cell that defines a class of the notebook, empty where it can't be found.
+
+    `inspect.getsource` fails for such classes; their methods remember the cell.
+    """
+    for value in vars(cls).values() if isinstance(cls, type) else ():
+        function = inspect.unwrap(getattr(value, "__func__", value))
+        if inspect.isfunction(function) and function.__module__ == "__main__":
+            return "".join(linecache.getlines(function.__code__.co_filename))
+    return ""
 
 
 def _default(parameter: inspect.Parameter) -> str:
@@ -90,43 +90,3 @@ def _default(parameter: inspect.Parameter) -> str:
     # It may be a key, as in key=os.environ["MY_KEY"]; the name beside it helps to see that.
     named = fit(f"{parameter.name}={parameter.default!r}", 100)
     return named.removeprefix(f"{parameter.name}=")
-
-
-def _import_line(name: str, value: Any) -> str:
-    """Return the line that imports a value of the notebook, empty where it was made in the notebook."""
-    module, own_name = getattr(value, "__module__", None), getattr(value, "__name__", None)
-    alias = "" if own_name == name else f" as {name}"
-    if isinstance(value, ModuleType):
-        return f"import {own_name}{alias}"
-    if name in kit.__all__:
-        return f"from kit import {name}"
-    if module not in (None, "__main__") and getattr(sys.modules.get(module), str(own_name), None) is value:
-        return f"from {module} import {own_name}{alias}"
-    return ""
-
-
-def _text_around(value: Any) -> str:
-    """Return the text of the cell or file that defines a class or function, empty where there is none.
-
-    `inspect.getsource` fails for classes of a notebook; their methods remember the cell.
-    """
-    for one in vars(value).values() if isinstance(value, type) else [value]:
-        function = inspect.unwrap(getattr(one, "__func__", one))
-        if inspect.isfunction(function) and function.__module__ == value.__module__:
-            return "".join(linecache.getlines(function.__code__.co_filename))
-    return ""
-
-
-def _definition(name: str, text: str) -> ast.ClassDef | ast.FunctionDef | None:
-    nodes = (node for node in _tree(text).body if isinstance(node, (ast.ClassDef, ast.FunctionDef)))
-    return next((node for node in reversed([*nodes]) if node.name == name), None)
-
-
-@functools.lru_cache(maxsize=16)
-def _tree(text: str) -> ast.Module:
-    try:
-        return ast.parse(text)
-    except SyntaxError:  # a cell with a %magic in it
-        return ast.parse(
-            "\n".join("" if line.lstrip().startswith(("%", "!")) else line for line in text.split("\n"))
-        )

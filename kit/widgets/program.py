@@ -8,8 +8,9 @@ from typing import Any
 
 from kit.config_list.fields import AZURE
 from kit.config_list.secrets import MASK, masked, variable_of
-from kit.widgets.classes import kit_clients, written_out
+from kit.widgets.classes import how_to_get
 
+NO_CLASS = "# none needed: AutoGen has a client for every entry of this list"
 STEPS = """\
 {imports}# Step 1: the model client class
 {classes}
@@ -39,7 +40,7 @@ def program(
     Args:
         entries: the config list.
         arguments: for each class, what to pass to its constructor at registration, as Python.
-        namespace: the notebook's variables; classes that are defined there are written out.
+        namespace: the notebook's variables; the cells that define classes are written out.
     """
     literal = "".join(_literal(entry) for entry in entries)
     classes = [entry.get("model_client_cls") for entry in entries]
@@ -50,27 +51,10 @@ def program(
         registrations += f"agent.register_model_client({name}{extra})\n"
     return STEPS.format(
         imports="import os\n\n" if "os.environ[" in literal else "",
-        classes=_classes(list(dict.fromkeys(names)), namespace),
+        classes="\n\n\n".join(dict.fromkeys(how_to_get(name, namespace) for name in names)) or NO_CLASS,
         literal=literal,
         registrations=registrations,
     )
-
-
-def _classes(names: list[str], namespace: dict[str, Any]) -> str:
-    """Return how the program comes by its classes: imported from the kit, or written out."""
-    imports: list[str] = []
-    definitions: list[str] = []
-    done: set[str] = set()
-    for name in names:
-        if name in kit_clients() and getattr(namespace.get(name), "__module__", "") != "__main__":
-            imports.append(f"from kit import {name}")
-        elif name not in done:
-            more = written_out(name, namespace, done)
-            imports += more[0]
-            definitions += more[1]
-    lines = "\n".join(sorted(set(imports)))
-    text = "\n\n\n".join([*([lines] if lines else []), *definitions])
-    return text or "# none needed: AutoGen has a client for every entry of this list"
 
 
 class _Code:

@@ -89,7 +89,10 @@ class Odd:
         raise RuntimeError(name)
 
 
-@pytest.mark.parametrize("subject", [3, print, b"[]", {1}, Odd(), MagicMock(), GroupChat([], [])])
+NO_SET_UPS = [3, print, b"[]", {1}, Odd(), MagicMock(), GroupChat([], [])]
+
+
+@pytest.mark.parametrize("subject", NO_SET_UPS, ids=lambda subject: type(subject).__name__)
 def test_something_that_is_not_a_set_up(subject):
     assert codes(diagnose(subject)) == ["unknown-subject"]
 

@@ -193,7 +193,7 @@ def own(cells):
     return editor
 
 
-def test_the_program_for_a_class_of_a_notebook_runs_with_all_that_it_needs(own, capsys):
+def test_the_program_for_a_class_of_a_notebook_has_the_cell_that_defines_it_and_runs(own, capsys):
     program = own.python()
     assert "agent.register_model_client(Mine, greeting='ahoy')\n" in program
     assert answer(program) == "AHOY!"
@@ -221,26 +221,6 @@ def test_a_class_that_is_run_again_is_written_as_it_is_now(own, cells, capsys):
     assert output(capsys, own.python()) == "AHOY?"
 
 
-def test_what_a_method_calls_its_own_is_not_looked_for_in_the_notebook(own, cells, capsys):
-    cells("message = params = choice = 'of the notebook'")
-    assert output(capsys, own.python()) == "AHOY!"
-    assert "is your own" not in own.python()
-
-
-def test_a_value_of_the_notebook_that_can_not_be_written_out_is_named(own, cells):
-    cells(OWN.replace('return "!"', "return SIGN"), "SIGN = '.'")
-    assert "# SIGN is your own: define it here, or import it\n" in own.python()
-
-
-def test_a_decorated_class_keeps_its_decorator(own, cells, capsys):
-    cells(
-        "def named(cls):\n    cls.named = True\n    return cls\n",
-        OWN.replace("class Mine", "@named\nclass Mine"),
-    )
-    assert "@named\nclass Mine(Base):" in own.python()
-    assert output(capsys, own.python()) == "AHOY!"
-
-
 def test_a_class_that_inherits_from_the_kit_runs(own, cells, capsys):
     cells(
         "from kit import DummyModelClient\n"
@@ -260,6 +240,16 @@ def test_a_class_in_a_file_of_ones_own_is_imported_from_there(own, cells, folder
     own.set(model_client_cls="Filed")
     own.set_argument("greeting", "'filed'")
     assert output(capsys, own.python()) == "FILED!"
+
+
+def test_what_is_ipythons_alone_is_no_part_of_the_program(own, cells, capsys):
+    cells(f"%pwd\n!true\n{OWN}")
+    assert output(capsys, own.python()) == "AHOY!"
+
+
+def test_a_class_of_which_there_is_no_cell_is_left_to_define(own):
+    own.set(model_client_cls="Elsewhere")
+    assert "# Elsewhere is your own: define it here, or import it\n" in own.python()
 
 
 @pytest.mark.usefixtures("own")
