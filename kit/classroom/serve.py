@@ -20,6 +20,7 @@ import os
 import queue
 import re
 import secrets
+import signal
 import socket
 import sys
 import time
@@ -53,9 +54,11 @@ def main() -> None:
         key = class_key()
         print(f"Loading {folder.name} ...", flush=True)
         os.environ["HF_HUB_OFFLINE"] = "1"  # nothing may wait for a network from here on
+        ctrl_c = signal.signal(signal.SIGINT, interrupt)  # imports of large packages swallow an exception
         server = ClassServer(load(folder, engine_settings(folder, options)), key, options)
+        signal.signal(signal.SIGINT, ctrl_c)
     except KeyboardInterrupt:
-        sys.exit("The server was stopped before it was ready.")
+        interrupt()
     except ModelDownloadError as problem:
         stop(str(problem))
     except Exception as error:
@@ -67,6 +70,11 @@ def main() -> None:
         stop(server.problem)
     with contextlib.suppress(OSError):  # nobody reads it any more, as behind `| head`
         print("The server has stopped. Start it again: key and entries stay valid.", flush=True)
+
+
+def interrupt(*_: Any) -> NoReturn:
+    print("The server was stopped before it was ready.", file=sys.stderr, flush=True)
+    os._exit(1)
 
 
 def read_options(arguments: list[str] | None = None) -> argparse.Namespace:

@@ -252,15 +252,17 @@ def test_what_nobody_reads_stops_nobody(local_model_folder):
                 assert client.get(f"{server.base_url}/models").status_code == 401
 
 
+WAITED = "timeout graceful shutdown exceeded"  # uvicorn says it after all the time that replies have to end
+
+
 def test_a_second_ctrl_c_stops_it_at_once_and_without_a_traceback(local_model_folder):
     server = ClassServer()
     waiting = [long_request(server) for _ in range(6)]
     time.sleep(1)
     server.process.send_signal(signal.SIGINT)
     time.sleep(0.5)
-    start = time.monotonic()
     assert server.stop(signal.SIGINT) == 0
-    assert time.monotonic() - start < 5
+    assert WAITED not in server.text
     assert server.lines[-1].startswith("The server has stopped.")
     assert "Traceback" not in server.text
     for connection in waiting:
@@ -302,7 +304,7 @@ def test_ctrl_c_while_it_loads_is_one_line(local_model_folder):
         time.sleep(0.5)
         process.send_signal(signal.SIGINT)
         errors = process.communicate(timeout=30)[1]
-    assert process.returncode in (1, -signal.SIGINT)  # Python may end itself by the signal, for the shell
+    assert process.returncode == 1
     assert "Traceback" not in errors
     assert errors.splitlines()[-1] == "The server was stopped before it was ready."
 
@@ -313,6 +315,7 @@ def test_ctrl_c_stops_it_cleanly_and_frees_the_port(local_model_folder):
     time.sleep(0.3)
     assert server.stop(signal.SIGINT) == 0
     plain, streamed = (connection.makefile("rb").read() for connection in waiting)
+    assert WAITED in server.text
     assert b"503" in plain.splitlines()[0]
     assert b"The server was stopped." in plain
     assert streamed.count(b"data: ") > 1
