@@ -2,6 +2,8 @@
 
 import pytest
 
+pytestmark = pytest.mark.slow  # the environment takes a minute to make
+
 
 @pytest.fixture
 def old_chat(old_python, chat_beside):
