@@ -245,7 +245,7 @@ def _diff(recorded: dict[str, Any], request: dict[str, Any]) -> str:
 
 
 def _lines(request: dict[str, Any]) -> list[str]:
-    """Return a request as lines of JSON; long ones are broken at sentences, so that a diff of them is short."""
+    """Return a request as lines of JSON; long ones are broken at sentences, to keep a diff short."""
     lines = json.dumps(request, ensure_ascii=False, indent=1, sort_keys=True).split("\n")
     piece = re.compile(r".{1,100}?(?:(?<=[.!?])(?= )|(?<=\\n)|$)|.{1,100}")
     return [part for line in lines for part in (piece.findall(line) if len(line) > 100 else [line])]

@@ -84,7 +84,8 @@ for drive in (drive_autogen, drive_ag2, drive_agent_framework):
 def test_calls_that_were_left_keep_neither_the_loop_nor_the_program_alive():
     program = END.format(path=sys.path)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=100)
-    assert done.stdout.splitlines() == ["Microsoft AutoGen True", "AG2 True", "Agent Framework True"], done.stderr
+    left = ["Microsoft AutoGen True", "AG2 True", "Agent Framework True"]
+    assert done.stdout.splitlines() == left, done.stderr
     assert done.returncode == 0
 
 

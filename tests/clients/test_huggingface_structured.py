@@ -6,8 +6,6 @@ Most of these replies are noise: a tiny model with random weights, sampled at te
 import enum
 import json
 import sys
-import threading
-import time
 from pathlib import Path
 from typing import Any, Literal
 
@@ -224,29 +222,13 @@ def test_a_real_model_fills_in_what_it_knows(real):
         assert response.choices[0].finish_reason == "stop"
 
 
-def test_requests_that_wait_for_each_other_fit_in_one_batch(babble, monkeypatch):
-    batches, texts, generate = [], [], babble.model.generate
-
-    def watch(**inputs):
-        batches.append(len(inputs["input_ids"]))
-        return generate(**inputs)
-
-    def ask(words):
-        messages = [{"role": "user", "content": words}]
-        response = babble.create({"messages": messages, "response_format": Animal})
-        texts.append(response.choices[0].message.content)
-
-    monkeypatch.setattr(babble.model, "generate", watch)
-    threads = [threading.Thread(target=ask, args=("word " * count,), daemon=True) for count in (1, 5, 9)]
-    with HuggingFaceModelClient._lock:
-        for thread in threads:
-            thread.start()
-        while len(HuggingFaceModelClient._waiting) < 3:
-            time.sleep(0.01)
-    for thread in threads:
-        thread.join(60)
-    assert batches == [3]
-    assert len(texts) == 3 and all(is_valid(Animal, text) for text in texts)
+def test_requests_that_wait_for_each_other_fit_in_one_batch(babble, ask_at_once):
+    questions = ([{"role": "user", "content": "word " * count}] for count in (3, 1, 5, 9))
+    futures, sizes = ask_at_once(
+        *((babble, {"messages": question, "response_format": Animal}) for question in questions)
+    )
+    assert sizes == [1, 3]
+    assert all(is_valid(Animal, future.result().choices[0].message.content) for future in futures)
 
 
 def test_pieces_of_a_streamed_reply_join_to_json(babble):

@@ -10,6 +10,7 @@ import pytest
 from openai.types.chat import ChatCompletion
 from pydantic import BaseModel
 
+from kit.agents.inside import clients_of
 from kit.clients.dummy import DummyModelClient, tool_call
 from kit.clients.recording import RecordingModelClient
 
@@ -340,7 +341,7 @@ READ = "Much to read. " * 500
     ("old", "new", "shown"),
     [
         (f"{READ}A. {READ}", f"{READ}B. {READ}", [" Much to read.", "- A.", "+ B.", " Much to read."]),
-        ("no sentence " * 500, "A" + "no sentence " * 500, ['-   "content": "no', '+   "content": "Ano', "..."]),
+        ("no end " * 900, "A" + "no end " * 900, ['-   "content": "no', '+   "content": "Ano', "..."]),
     ],
 )
 def test_of_a_long_message_only_the_place_is_shown(agent, path, old, new, shown):
@@ -510,7 +511,7 @@ def test_the_entry_is_left_as_it_was_and_passed_on_whole(agent, path):
     entry = {"model": "mine", "params": {"replies": "From the entry."}, "device": "cpu"}
     bot = agent(RecordingModelClient, entry, path=path, client=DummyModelClient)
     assert bot.generate_reply(HELLO) == "From the entry."
-    client = bot.client._clients[0]
+    [client] = clients_of(bot)
     assert client.client.config == client.config and client.config["device"] == "cpu"
     assert entry == {"model": "mine", "params": {"replies": "From the entry."}, "device": "cpu"}
 
