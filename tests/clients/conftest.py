@@ -77,7 +77,7 @@ def tiny_model(tiny_folder):
 
 @pytest.fixture
 def tiny(tiny_model):
-    """A copy of the tiny model, and its tokenizer, which all tests share: change it with monkeypatch."""
+    """A copy of the tiny model, and its tokenizer, which all tests share: copy it to change it."""
     model, tokenizer = tiny_model
     return copy.deepcopy(model), tokenizer
 

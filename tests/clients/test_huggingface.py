@@ -1,5 +1,6 @@
 """HuggingFaceModelClient answering: texts, token counts and choices, most of them of the real model."""
 
+import copy
 import threading
 
 import pytest
@@ -187,24 +188,22 @@ def test_any_of_several_end_tokens_ends_the_answer(tiny_client):
     assert response.usage.completion_tokens == row.index(row[3]) + 1
 
 
-def test_a_choice_that_ended_earlier_is_not_padded_even_without_a_pad_token(
-    tiny_client, transformers_log, monkeypatch
-):
+def test_a_choice_that_ended_earlier_is_not_padded_even_without_a_pad_token(tiny_client, transformers_log):
     client = tiny_client(n=2, temperature=1.0, seed=1, max_tokens=8)
     row = tokens_of(client, client.create({"messages": CAPITAL}))
-    monkeypatch.setattr(client.tokenizer, "pad_token", None)
-    client.model.generation_config.pad_token_id = None
+    client.tokenizer = copy.deepcopy(client.tokenizer)
+    client.tokenizer.pad_token = client.model.generation_config.pad_token_id = None
     client.model.generation_config.eos_token_id = row[3]
     response = client.create({"messages": CAPITAL})
     assert (text_of(response), response.usage.completion_tokens) == (client.tokenizer.decode(row[:4]), 4 + 8)
     assert transformers_log.text == ""
 
 
-def test_a_model_without_end_token_can_still_be_stopped(tiny_client, monkeypatch):
+def test_a_model_without_end_token_can_still_be_stopped(tiny_client):
     client = tiny_client(n=2, temperature=1.0, seed=1, max_tokens=8)
     row = tokens_of(client, client.create({"messages": CAPITAL}))
-    monkeypatch.setattr(client.tokenizer, "pad_token", None)
-    client.model.generation_config.pad_token_id = None
+    client.tokenizer = copy.deepcopy(client.tokenizer)
+    client.tokenizer.pad_token = client.model.generation_config.pad_token_id = None
     client.model.generation_config.eos_token_id = None
     response = client.create({"messages": CAPITAL, "stop": client.tokenizer.decode(row[3:4])})
     assert (text_of(response), response.usage.completion_tokens) == (client.tokenizer.decode(row[:3]), 4 + 8)
