@@ -9,7 +9,7 @@ model of an agent in each of these, without a change to the client:
     Microsoft Agent Framework          Agent(ModelClientForAgentFramework(client))
 
 Copy this folder into your own project: it needs nothing else of the kit, and of the frameworks only the one
-that you use. `python -m kit.adapters` tries those that are installed.
+that you use.
 """
 
 from importlib import import_module

@@ -45,8 +45,8 @@ class Bridge:
             options: further fields of the call (`tools`, `temperature`, ...); None stands for none.
             streams: whether somebody wants the pieces of the text.
         """
-        given = {name: value for name, value in options.items() if value is not None}
-        return Asking(self, {**self.fields, **given, "messages": messages}, streams)
+        values = {name: value for name, value in options.items() if value is not None}
+        return Asking(self, {**self.fields, **values, "messages": messages}, streams)
 
 
 class Asking:
@@ -78,17 +78,17 @@ class Asking:
     async def __aiter__(self) -> AsyncIterator[str | Reply]:
         context = contextvars.copy_context()
         threading.Thread(target=context.run, args=(self._work,), daemon=True).start()
-        said = ""
+        shown = ""
         try:
             while not isinstance(item := await self._items.get(), Reply):
                 if isinstance(item, BaseException):
                     raise item
-                said += item
+                shown += item
                 yield item
             if self._streams:
-                if not item.text.startswith(said):  # what was shown can't be taken back
-                    item = replace(item, text=said)
-                if rest := item.text[len(said) :]:
+                if not item.text.startswith(shown):  # what was shown can't be taken back
+                    item = replace(item, text=shown)
+                if rest := item.text[len(shown) :]:
                     yield rest
             yield item
         finally:
@@ -108,7 +108,7 @@ class Asking:
             return answer(client, self._params, self._bridge.model)
         before = client.on_text
 
-        def heard(piece: str) -> None:
+        def on_piece(piece: str) -> None:
             if self._left:
                 raise asyncio.CancelledError  # ends the client's work
             if before:
@@ -116,7 +116,7 @@ class Asking:
             if piece and self._streams:
                 self._put(piece)
 
-        client.on_text = heard
+        client.on_text = on_piece
         try:
             return answer(client, self._params, self._bridge.model)
         finally:

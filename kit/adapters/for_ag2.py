@@ -42,7 +42,7 @@ class ModelClientForAG2(ModelConfig):
         max_tool_rounds: AG2 itself lets a model call tools without an end. After so many rounds in a row
             the client gets no tools, and has to answer in words.
 
-    The first choice counts. A response schema reaches the client as `response_format`. Tools that are no
+    The first choice counts. A response schema reaches the client as `response_format`. Tools that are not
     functions, and inputs that are neither text nor data, are refused with AG2's own errors.
 
     Raises:
@@ -152,11 +152,11 @@ def _message(event: BaseEvent, serializer: Any) -> list[dict[str, Any]]:
         return []
     if event.files:
         raise UnsupportedInputError("file", NAME)
-    said: dict[str, Any] = {"role": "assistant", "content": event.content or ""}
+    message: dict[str, Any] = {"role": "assistant", "content": event.content or ""}
     if event.tool_calls.calls:
         calls = (Call(call.id, call.name, call.arguments) for call in event.tool_calls.calls)
-        said["tool_calls"] = [call.as_dict() for call in calls]
-    return [said]
+        message["tool_calls"] = [call.as_dict() for call in calls]
+    return [message]
 
 
 def _text(parts: Iterable[Input], serializer: Any) -> str:

@@ -45,7 +45,7 @@ class ModelClientForAgentFramework(FunctionInvocationLayer, ChatMiddlewareLayer,
             (`agent.run(..., options={"temperature": 0.2})`) win over it.
 
     The first choice is the reply; the response with all of them is its `raw_representation`. A ValueError
-    refuses tools that are no functions, contents other than text, function calls and their results, and
+    refuses tools that are not functions, contents other than text, function calls and their results, and
     a conversation that the service would keep (`store`, `conversation_id`): a model client keeps none.
     """
 
@@ -97,17 +97,17 @@ class ModelClientForAgentFramework(FunctionInvocationLayer, ChatMiddlewareLayer,
             if options.get(name):
                 raise ValueError(f"A model client keeps no conversation: leave out {name}, use a session.")
         whole = prepend_instructions_to_messages(list(messages), options.get("instructions"))
-        given = {name: value for name, value in options.items() if name not in NOT_OPTIONS}
+        values = {name: value for name, value in options.items() if name not in NOT_OPTIONS}
         if tools := [_function(tool) for tool in options.get("tools") or []]:
-            given |= {"tools": tools, "tool_choice": _tool_choice(options.get("tool_choice"))}
-            given["parallel_tool_calls"] = options.get("allow_multiple_tool_calls")
-        return self._bridge.ask([part for message in whole for part in _message(message)], given, streams)
+            values |= {"tools": tools, "tool_choice": _tool_choice(options.get("tool_choice"))}
+            values["parallel_tool_calls"] = options.get("allow_multiple_tool_calls")
+        return self._bridge.ask([part for message in whole for part in _message(message)], values, streams)
 
 
 def _function(tool: Any) -> dict[str, Any]:
     if isinstance(tool, FunctionTool):
         return tool.to_json_schema_spec()
-    raise ValueError(f"A model client can be shown functions, and {tool!r} is none.")
+    raise ValueError(f"A model client can be shown functions, and {tool!r} isn't one.")
 
 
 def _tool_choice(choice: Any) -> Any:
@@ -135,19 +135,19 @@ def _message(message: Message) -> list[dict[str, Any]]:
             results.append({"role": "tool", "tool_call_id": content.call_id, "content": content.result or ""})
         elif content.type not in ("text_reasoning", "usage"):  # which a model does not get back
             raise ValueError(f"A message holds {content.type}, and this model client gets text only.")
-    said: dict[str, Any] = {"role": str(message.role), "content": "".join(texts)}
+    converted: dict[str, Any] = {"role": str(message.role), "content": "".join(texts)}
     if message.author_name:
-        said["name"] = message.author_name
+        converted["name"] = message.author_name
     if calls:
-        said["tool_calls"] = calls
-    return [*([said] if texts or calls or not results else []), *results]
+        converted["tool_calls"] = calls
+    return [*([converted] if texts or calls or not results else []), *results]
 
 
 def _calls(reply: Reply) -> list[Content]:
     return [Content.from_function_call(call.id, call.name, arguments=call.arguments) for call in reply.calls]
 
 
-def _reason(reply: Reply) -> Any:
+def _reason(reply: Reply) -> Any:  # a text, where the framework's annotations list the known ones
     return reply.finish_reason
 
 

@@ -153,11 +153,15 @@ def _message(message: LLMMessage) -> list[dict[str, Any]]:
             for result in message.content
         ]
     if isinstance(message, AssistantMessage):
-        said: dict[str, Any] = {"role": "assistant", "name": message.source, "content": message.thought or ""}
+        fields: dict[str, Any] = {
+            "role": "assistant",
+            "name": message.source,
+            "content": message.thought or "",
+        }
         if isinstance(message.content, str):
-            return [{**said, "content": message.content}]
+            return [{**fields, "content": message.content}]
         calls = [Call(call.id, call.name, call.arguments).as_dict() for call in message.content]
-        return [{**said, "tool_calls": calls}]
+        return [{**fields, "tool_calls": calls}]
     if isinstance(message, SystemMessage):
         return [{"role": "system", "content": message.content}]
     assert isinstance(message, UserMessage)

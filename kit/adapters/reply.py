@@ -54,11 +54,11 @@ def answer(client: Any, params: dict[str, Any], model: str) -> Reply:
         response.cost = cost  # AutoGen does so before it asks for the usage
     text, calls = choices(client, response)[0]
     usage = client.get_usage(response) or {}
-    told = getattr((getattr(response, "choices", None) or [None])[0], "finish_reason", None) or "stop"
+    reason = getattr((getattr(response, "choices", None) or [None])[0], "finish_reason", None) or "stop"
     return Reply(
         text=text,
         calls=calls,
-        finish_reason="tool_calls" if calls else "stop" if told == "tool_calls" else str(told),
+        finish_reason="tool_calls" if calls else "stop" if reason == "tool_calls" else str(reason),
         model=str(usage.get("model") or model),
         prompt_tokens=int(usage.get("prompt_tokens") or 0),
         completion_tokens=int(usage.get("completion_tokens") or 0),

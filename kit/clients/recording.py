@@ -7,13 +7,13 @@ needs anyway, and to record anything, the client of the real model.
 from __future__ import annotations
 
 import json
-import os
 import re
 import threading
 import time
 import uuid
 from collections import Counter
-from difflib import SequenceMatcher
+from difflib import SequenceMatcher, unified_diff
+from itertools import groupby
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -164,7 +164,7 @@ class RecordingModelClient:
                 recorded.append((entry["request"], ChatCompletion.model_validate(entry["response"])))
             except (ValueError, TypeError, KeyError):
                 raise ValueError(
-                    f"{self.path}, line {number} is no recorded request: delete the line, or the file to "
+                    f"{self.path}, line {number} isn't a recorded request: delete the line, or the file to "
                     "record anew."
                 ) from None
         return recorded
@@ -188,8 +188,12 @@ class RecordingModelClient:
         recorded = [other for other, _ in self._read()]
         if not recorded:
             return f"There is no recording in {self.path} yet. {fix}"
-        nearest = max(recorded, key=lambda other: _alike(request, other))
-        return f"This request is not in {self.path}: {_difference(request, nearest)} {fix}"
+        key = _key(request)
+        nearest = max(recorded, key=lambda other: SequenceMatcher(None, key, _key(other)).quick_ratio())
+        return (
+            f"This request is not in {self.path}. It differs from the nearest one there in "
+            f"{_places(request, nearest)}.\n{_diff(nearest, request)}\n{fix}"
+        )
 
 
 def _plain(value: Any) -> Any:
@@ -217,35 +221,31 @@ def _message(item: Any) -> ChatCompletionMessage:
     return ChatCompletionMessage.model_validate({"role": "assistant", **fields}, from_attributes=True)
 
 
-def _alike(request: dict[str, Any], other: dict[str, Any]) -> tuple[int, float, int]:
-    """Return how many messages two requests begin with in common, how alike the next is, and the fields."""
-    pairs = list(zip(request["messages"], other["messages"], strict=False))
-    common = next((index for index, (one, two) in enumerate(pairs) if one != two), len(pairs))
-    one, two = (repr(messages[common : common + 1]) for messages in (request["messages"], other["messages"]))
-    alike = SequenceMatcher(None, one, two).quick_ratio()
-    return common, alike, sum(request[name] == other.get(name) for name in request)
+def _places(request: dict[str, Any], other: dict[str, Any]) -> str:
+    """Return where two requests differ: which message comes first, or which fields."""
+    messages, others = request["messages"], other["messages"]
+    for index, (one, two) in enumerate(zip(messages, others, strict=False)):
+        if one != two:
+            return f"message {index}"
+    if len(messages) != len(others):
+        return f"the number of messages, {len(messages)} and not {len(others)}"
+    names = (name for name in sorted(request | other) if request.get(name) != other.get(name))
+    return ", ".join(map(repr, names))
 
 
-def _difference(request: dict[str, Any], other: dict[str, Any]) -> str:
-    """Return in words what first sets a request apart from the recorded one that is nearest."""
-    common = _alike(request, other)[0]
-    messages, recorded = request["messages"], other["messages"]
-    if common < len(messages) and common < len(recorded):
-        return f"message {common} {_differ(messages[common], recorded[common])}"
-    if len(messages) != len(recorded):
-        count = "1 message" if len(messages) == 1 else f"{len(messages)} messages"
-        return f"it has {count}, the nearest recorded one {len(recorded)}."
-    names = sorted(name for name in request.keys() | other.keys() if request.get(name) != other.get(name))
-    return f"{names[0]!r} {_differ(request.get(names[0]), other.get(names[0]))}"
+def _diff(recorded: dict[str, Any], request: dict[str, Any]) -> str:
+    """Return the lines in which two requests differ, with one around them; of many, the first few."""
+    names = "nearest recorded request", "this request"
+    lines = unified_diff(_lines(recorded), _lines(request), *names, n=1, lineterm="")
+    shown: list[str] = []
+    for _, group in groupby(lines, key=lambda line: line[0]):
+        run = list(group)
+        shown += [*run[:4], "..."] if len(run) > 4 else run
+    return "\n".join(shown[:20])
 
 
-def _differ(value: Any, recorded: Any) -> str:
-    """Return in words how a value differs; of a long one, the part where it begins to."""
-    texts = repr(value), repr(recorded)
-    size = 160
-    start = max(0, len(os.path.commonprefix(texts)) - 60) if max(map(len, texts)) > size else 0
-    shown = [
-        ("..." if start else "") + text[start : start + size] + ("..." if text[start + size :] else "")
-        for text in texts
-    ]
-    return f"is {shown[0]}, recorded was {shown[1]}."
+def _lines(request: dict[str, Any]) -> list[str]:
+    """Return a request as lines of JSON; long ones are broken at sentences, to keep a diff short."""
+    lines = json.dumps(request, ensure_ascii=False, indent=1, sort_keys=True).split("\n")
+    piece = re.compile(r".{1,100}?(?:(?<=[.!?])(?= )|(?<=\\n)|$)|.{1,100}")
+    return [part for line in lines for part in (piece.findall(line) if len(line) > 100 else [line])]

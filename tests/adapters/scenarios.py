@@ -219,16 +219,17 @@ async def a_schema_reaches_the_client_and_the_reply_is_read_by_it(drive):
 
 @scenario(needs="stream")
 async def a_client_with_on_text_streams(drive):
-    pieces = []
-    client = dummy("one two  three", delay=0.6)
+    pieces, go_on = [], threading.Event()
+    client = dummy("one two  three", on_text=lambda piece: piece == "one" or go_on.wait(LIMIT))
+    mine = client.on_text
     task = asyncio.ensure_future(drive.turn(client, stream=True, pieces=pieces))
     while not pieces:
         await asyncio.sleep(0.02)
-        assert not task.done()
-    assert pieces == ["one"]
+    assert pieces == ["one"], "the others are not even made"
+    go_on.set()
     assert (await task)["text"] == "one two  three"
     assert pieces == ["one", " two", "  three"]
-    assert client.on_text is None, "it is given back as it was"
+    assert client.on_text is mine, "it is given back as it was"
 
 
 @scenario(needs="stream")
@@ -240,11 +241,11 @@ async def a_client_without_on_text_gives_one_piece(drive):
 
 @scenario(needs="stream")
 async def tools_and_usage_come_through_a_stream(drive):
-    client = dummy(tool_call("weather", city="Paris"), "It is sunny.", delay=0.1)
+    client = dummy(tool_call("weather", city="Paris"), "It is sunny.")
     turn = await drive.turn(client, tools=[weather], stream=True)
     assert turn["text"] == "It is sunny." and turn["pieces"] == ["It", " is", " sunny."]
     assert client.calls[1]["messages"][-1]["content"] == "sunny in Paris"
-    assert turn["usage"][1] == 3
+    assert turn["usage"][1] == 3 and client.on_text is None
 
 
 @scenario(needs="stream")
@@ -272,18 +273,22 @@ async def a_cancelled_turn_ends_at_once(drive):
 
 @scenario(needs="cancel")
 async def a_client_that_streams_is_stopped_in_the_middle(drive):
-    heard = []
-    client = dummy("one two three four five", "again", delay=2.5, on_text=heard.append)
+    heard, go_on = [], threading.Event()
+
+    def hear(piece):
+        heard.append(piece)
+        go_on.wait(LIMIT)
+
+    client = dummy("one two three four five", "again", on_text=hear)
     task, cancel = drive.cancellable(client, True)
     while not heard:
         await asyncio.sleep(0.02)
     cancel()
     await asyncio.wait([task], timeout=10)
     assert task.cancelled()
-    await asyncio.sleep(1)
-    assert heard == ["one"]
-    client.delay = 0
+    go_on.set()
     assert (await drive.turn(client))["text"] == "again"
+    assert heard == ["one", "again"]
 
 
 @scenario()
@@ -345,12 +350,12 @@ async def a_client_that_breaks_the_protocol_is_told_how(drive):
 
 @scenario()
 async def the_event_loop_goes_on_meanwhile(drive):
-    client = dummy("done", delay=0.6)
+    client = dummy("done", delay=0.3)
     task, ticks = asyncio.ensure_future(drive.turn(client)), 0
     while not task.done():
         await asyncio.sleep(0.02)
         ticks += bool(client.calls)
-    assert (await task)["text"] == "done" and ticks > 8
+    assert (await task)["text"] == "done" and ticks > 4
 
 
 class Crowded(Own):

@@ -40,6 +40,7 @@ OLD_NAMES = [name for framework, name in PAIRS if framework == "classic"]
 OLD_NAMES += ["a_reply_comes_out_of_the_cache"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OLD_NAMES, ids=[f"{OLD}-{name}" for name in OLD_NAMES])
 def test_scenario_in_its_own_environment(name, old_results):
     assert old_results[name] is None, old_results[name]

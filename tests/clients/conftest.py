@@ -4,7 +4,10 @@ import copy
 import json
 import shutil
 import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -63,13 +66,20 @@ def tiny_folder(local_model_folder, tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def tiny(tiny_folder):
-    """The tiny model and its tokenizer, in a copy of the test's own."""
+@pytest.fixture(scope="session")
+def tiny_model(tiny_folder):
+    """The tiny model and its tokenizer, loaded once."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     model = AutoModelForCausalLM.from_pretrained(tiny_folder, dtype="float32")
     return model, AutoTokenizer.from_pretrained(tiny_folder)
+
+
+@pytest.fixture
+def tiny(tiny_model):
+    """A copy of the tiny model, and its tokenizer, which all tests share: copy it to change it."""
+    model, tokenizer = tiny_model
+    return copy.deepcopy(model), tokenizer
 
 
 @pytest.fixture
@@ -86,17 +96,16 @@ def tiny_client(tiny):
 
 
 @pytest.fixture(scope="session")
-def keen_model(tiny_folder):
+def keen_model(tiny_model):
     """The tiny model, changed so that each word of a prompt changes the reply, and its tokenizer."""
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    model = AutoModelForCausalLM.from_pretrained(tiny_folder, dtype="float32")
+    model, tokenizer = copy.deepcopy(tiny_model[0]), tiny_model[1]
     model.config.max_position_embeddings = 2048
     with torch.no_grad():
         for weight in model.parameters():
             weight.mul_(8 if weight.dim() > 1 else 1)
-    return model, AutoTokenizer.from_pretrained(tiny_folder)
+    return model, tokenizer
 
 
 @pytest.fixture
@@ -106,6 +115,51 @@ def keen(keen_model):
 
     model, tokenizer = copy.deepcopy(keen_model[0]), keen_model[1]
     return lambda **entry: HuggingFaceModelClient({"model": "keen", **entry}, model, tokenizer)
+
+
+@pytest.fixture
+def ask_at_once(monkeypatch):
+    """Call `create` in threads, all but the first call while the first is being answered.
+
+    Returns the calls, as futures, and how many choices each `generate` has made. `fail` says by the
+    number of a `generate` what it raises.
+    """
+    from kit.clients.huggingface import HuggingFaceModelClient
+
+    # No public name tells when a call has lined up, and the order decides what shares a batch.
+    waiting = HuggingFaceModelClient._waiting
+    pool = ThreadPoolExecutor(20)
+
+    def ask(*calls, fail=None):
+        model, sizes, started, go = calls[0][0].model, [], Event(), Event()
+        plain = model.generate
+
+        def generate(**inputs):
+            sizes.append(len(inputs["input_ids"]) * inputs["num_return_sequences"])
+            if len(sizes) == 1:
+                started.set()
+                go.wait(60)
+            if fail and len(sizes) in fail:
+                raise fail[len(sizes)]
+            return plain(**inputs)
+
+        monkeypatch.setattr(model, "generate", generate)
+        futures = []
+        try:
+            for index, (client, params) in enumerate(calls):
+                futures.append(pool.submit(client.create, params))
+                assert started.wait(30)
+                while len(waiting) == index:  # they line up one by one
+                    time.sleep(0.001)
+        finally:
+            go.set()
+        assert not wait(futures, 60).not_done
+        assert waiting == []
+        monkeypatch.setattr(model, "generate", plain)
+        return futures, sizes
+
+    yield ask
+    pool.shutdown()
 
 
 @pytest.fixture

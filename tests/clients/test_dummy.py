@@ -7,6 +7,7 @@ import time
 import pytest
 from openai.types.chat import ChatCompletion
 
+from kit.agents.inside import clients_of
 from kit.checks.explain import explain
 from kit.clients.dummy import DummyModelClient, tool_call
 
@@ -16,7 +17,8 @@ HELLO = [{"role": "user", "content": "Hello there"}]
 
 def client_of(agent):
     """The client that AutoGen built for the agent's only entry."""
-    return agent.client._clients[0]
+    [client] = clients_of(agent)
+    return client
 
 
 def texts(response):

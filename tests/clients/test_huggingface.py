@@ -1,5 +1,6 @@
 """HuggingFaceModelClient answering: texts, token counts and choices, most of them of the real model."""
 
+import copy
 import threading
 
 import pytest
@@ -99,6 +100,14 @@ def test_finish_reason_tells_an_end_from_a_limit(client):
     ]
 
 
+@pytest.fixture(scope="module")
+def counting(real):
+    """The tokens with which transformers alone counts to ten."""
+    client = HuggingFaceModelClient({"model": "smol"}, *real)
+    [row], _ = plain_generate(client, COUNT, do_sample=False, max_new_tokens=20)
+    return row
+
+
 @pytest.mark.parametrize(
     ("stop", "text"),
     [
@@ -108,14 +117,13 @@ def test_finish_reason_tells_an_end_from_a_limit(client):
         (["5", "4, 5"], "1, 2, 3, "),
     ],
 )
-def test_a_stop_string_cuts_the_text_before_it(client, stop, text):
-    response = client.create({"messages": COUNT, "temperature": 0, "max_tokens": 30, "stop": stop})
+def test_a_stop_string_cuts_the_text_before_it(client, counting, stop, text):
+    response = client.create({"messages": COUNT, "temperature": 0, "max_tokens": 20, "stop": stop})
     assert text_of(response) == text
     assert response.choices[0].finish_reason == "stop"
-    [row], _ = plain_generate(client, COUNT, do_sample=False, max_new_tokens=30)
     count = response.usage.completion_tokens  # the token that met the stop string included, not one more
-    assert "5" in client.tokenizer.decode(row[:count])
-    assert "5" not in client.tokenizer.decode(row[: count - 1])
+    assert "5" in client.tokenizer.decode(counting[:count])
+    assert "5" not in client.tokenizer.decode(counting[: count - 1])
 
 
 @pytest.mark.parametrize("stop", ["", [], [""]])
@@ -183,6 +191,7 @@ def test_any_of_several_end_tokens_ends_the_answer(tiny_client):
 def test_a_choice_that_ended_earlier_is_not_padded_even_without_a_pad_token(tiny_client, transformers_log):
     client = tiny_client(n=2, temperature=1.0, seed=1, max_tokens=8)
     row = tokens_of(client, client.create({"messages": CAPITAL}))
+    client.tokenizer = copy.deepcopy(client.tokenizer)
     client.tokenizer.pad_token = client.model.generation_config.pad_token_id = None
     client.model.generation_config.eos_token_id = row[3]
     response = client.create({"messages": CAPITAL})
@@ -193,6 +202,7 @@ def test_a_choice_that_ended_earlier_is_not_padded_even_without_a_pad_token(tiny
 def test_a_model_without_end_token_can_still_be_stopped(tiny_client):
     client = tiny_client(n=2, temperature=1.0, seed=1, max_tokens=8)
     row = tokens_of(client, client.create({"messages": CAPITAL}))
+    client.tokenizer = copy.deepcopy(client.tokenizer)
     client.tokenizer.pad_token = client.model.generation_config.pad_token_id = None
     client.model.generation_config.eos_token_id = None
     response = client.create({"messages": CAPITAL, "stop": client.tokenizer.decode(row[3:4])})

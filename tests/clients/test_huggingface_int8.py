@@ -27,9 +27,9 @@ continent, and some have even travelled to the Moon and returned safely home.
 
 
 @pytest.fixture(autouse=True)
-def no_models_yet(monkeypatch):
-    """Start each test as a new process would, and keep the models that other tests share."""
-    monkeypatch.setattr(HuggingFaceModelClient, "_loaded", {})
+def no_models_yet():
+    """Start each test as a new process would."""
+    HuggingFaceModelClient.unload()
 
 
 def load(folder, **entry):

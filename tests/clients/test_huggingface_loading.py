@@ -12,15 +12,16 @@ import weakref
 import pytest
 import torch
 
+from kit.agents.inside import clients_of
 from kit.clients.huggingface import HuggingFaceModelClient
 
 HI = [{"role": "user", "content": "Hi"}]
 
 
 @pytest.fixture(autouse=True)
-def no_models_yet(monkeypatch):
-    """Start each test as a new process would, and keep the models that other tests share."""
-    monkeypatch.setattr(HuggingFaceModelClient, "_loaded", {})
+def no_models_yet():
+    """Start each test as a new process would."""
+    HuggingFaceModelClient.unload()
 
 
 def refusal(error=ValueError, **entry):
@@ -36,7 +37,7 @@ def refusal(error=ValueError, **entry):
 def test_agents_that_name_the_same_model_share_its_weights(agent, tiny_folder):
     entry = {"model": str(tiny_folder), "max_tokens": 3}
     one, two = (agent(HuggingFaceModelClient, entry, name=name) for name in ("one", "two"))
-    assert one.client._clients[0].model is two.client._clients[0].model
+    assert clients_of(one)[0].model is clients_of(two)[0].model
     assert one.generate_reply(HI) == two.generate_reply(HI)
 
 
@@ -76,7 +77,7 @@ def test_a_loaded_model_is_used_as_it_is(agent, tiny):
         loaded_model=model,
         tokenizer=tokenizer,
     )
-    client = bot.client._clients[0]
+    [client] = clients_of(bot)
     assert client.model is model and client.tokenizer is tokenizer
     assert bot.generate_reply(HI)
     assert bot.get_total_usage()["any name"]["completion_tokens"] == 3

@@ -37,9 +37,15 @@ def cached(response):
     return response.usage.prompt_tokens_details.cached_tokens
 
 
-def remembered(client):
-    """How many tokens each prefix of the client's model holds, the oldest first."""
-    return [len(prefix.ids) for prefix in HuggingFaceModelClient._prefixes.get(client.model, [])]
+def knows(client, messages):
+    """Whether a prompt is remembered: all of it but the last token, which is always computed."""
+    response = client.create({"messages": messages})
+    return cached(response) == response.usage.prompt_tokens - 1
+
+
+def prefixes(client):
+    """What is kept in memory for the client's model. No reply tells that: what is kept may go unused."""
+    return HuggingFaceModelClient._prefixes.get(client.model, [])
 
 
 def prompt_of(client, messages):
@@ -122,7 +128,6 @@ def test_agents_in_a_chat_compute_only_what_is_new_to_them(agent, keen, response
     assert len(chat.chat_history) == 8
     for before, after in zip(responses, responses[2:], strict=False):  # they take turns
         assert before.usage.prompt_tokens <= cached(after) < after.usage.prompt_tokens
-    assert len(remembered(keen())) == 2
 
 
 def test_the_same_prompt_again_computes_its_last_token(keen):
@@ -198,8 +203,8 @@ def count_hits(client, turns):
     return hits
 
 
-def test_two_hundred_random_histories_get_the_replies_of_plain_generate(keen):
-    assert count_hits(keen(), turns=200) > 120
+def test_random_histories_get_the_replies_of_plain_generate(keen):
+    assert count_hits(keen(), turns=60) > 30
 
 
 def test_ten_random_histories_get_the_real_models_replies(local_model_folder):
@@ -329,20 +334,20 @@ def test_a_model_whose_state_can_not_be_cut_computes_everything_and_is_right(kee
         response = client.create({"messages": messages})
         assert cached(response) == 0
         assert texts_of(response) == plain_texts(client, messages, max_new_tokens=6)
-    assert remembered(client) == []
+    assert prefixes(client) == []
 
 
 @pytest.mark.parametrize(
     "params", [{"num_beams": 2}, {"num_beams": 2, "num_return_sequences": 2}, {"use_cache": False}]
 )
 def test_beams_and_a_call_without_cache_compute_everything_and_are_right(keen, params):
-    keen(max_tokens=6).create({"messages": CHAT})
-    known = remembered(keen())
-    for _ in range(2):
-        response = keen(max_tokens=6, params=params).create({"messages": CHAT})
+    room = keen(max_tokens=6).create({"messages": CHAT}).usage.total_tokens
+    client = keen(max_tokens=6, prefix_cache=room, params=params)
+    for messages in (CHAT, CHAT, [user("Something else")]):
+        response = client.create({"messages": messages})
         assert cached(response) == 0
-        assert texts_of(response) == plain_texts(keen(), CHAT, max_new_tokens=6, **params)
-    assert remembered(keen()) == known
+        assert texts_of(response) == plain_texts(keen(), messages, max_new_tokens=6, **params)
+    assert knows(keen(), CHAT), "nothing took its room"
 
 
 # How much it remembers ----------------------------------------------------------------------------
@@ -352,8 +357,8 @@ def test_no_more_tokens_are_remembered_than_the_entry_allows(keen):
     client, chats = keen(max_tokens=4, prefix_cache=150), []
     for number in range(20):
         client.create({"messages": [user(f"{number} " * (number + 1))]})
-        assert sum(remembered(client)) <= 150
-        chats.append(len(remembered(client)))
+        assert sum(len(prefix.ids) for prefix in prefixes(client)) <= 150
+        chats.append(len(prefixes(client)))
     assert max(chats) == 3
 
 
@@ -363,23 +368,23 @@ def test_the_chat_that_has_waited_longest_is_forgotten_first(keen):
     red, green, blue = ([{"role": "system", "content": colour * 20}] for colour in colours)
     for chat in (red, green, red, blue):
         client.create({"messages": chat})
-    assert len(remembered(client)) == 2
-    hits = [cached(client.create({"messages": chat})) > 20 for chat in (red, blue, green)]
-    assert hits == [True, True, False]
+    assert [knows(client, chat) for chat in (red, blue, green)] == [True, True, False]
 
 
 def test_a_short_chat_that_has_waited_goes_before_a_long_one(keen):
     client = keen(max_tokens=4, prefix_cache=90)
-    for words in (1, 40, 20):
-        client.create({"messages": [{"role": "system", "content": "word " * words}]})
-    assert [length > 40 for length in remembered(client)] == [True, False]
+    short, long, other = ([{"role": "system", "content": "word " * words}] for words in (1, 40, 20))
+    for chat in (short, long, other):
+        client.create({"messages": chat})
+    assert [knows(client, chat) for chat in (long, other, short)] == [True, True, False]
 
 
 def test_a_chat_that_just_fits_is_remembered(keen):
     length = keen(max_tokens=4, prefix_cache=0).create({"messages": CHAT}).usage.total_tokens - 1
-    for size, expected in ((length - 1, []), (length, [length])):
-        keen(max_tokens=4, prefix_cache=size).create({"messages": CHAT})
-        assert remembered(keen()) == expected
+    for size, expected in ((length - 1, False), (length, True)):
+        client = keen(max_tokens=4, prefix_cache=size)
+        client.create({"messages": CHAT})
+        assert knows(client, CHAT) == expected
 
 
 def test_what_is_too_long_to_be_remembered_is_still_answered(keen):
@@ -387,15 +392,14 @@ def test_what_is_too_long_to_be_remembered_is_still_answered(keen):
     for _ in range(2):
         response = client.create({"messages": CHAT})
         assert texts_of(response) == plain_texts(client, CHAT, max_new_tokens=4)
-        assert (cached(response), remembered(client)) == (0, [])
+        assert cached(response) == 0
 
 
 def test_zero_switches_it_off_for_this_client_alone(keen):
     client, off = keen(max_tokens=4), keen(max_tokens=4, prefix_cache=0)
     for _ in range(2):
         assert cached(off.create({"messages": CHAT})) == 0
-    assert remembered(off) == []
-    client.create({"messages": CHAT})
+    assert cached(client.create({"messages": CHAT})) == 0
     assert cached(off.create({"messages": CHAT})) == 0
     assert cached(client.create({"messages": CHAT})) > 0
 
@@ -408,18 +412,25 @@ def test_a_size_that_makes_no_sense_is_refused(keen, size):
 
 
 def test_a_chat_of_five_turns_is_remembered_once(keen):
-    client, messages = keen(max_tokens=4), [user("Hi")]
-    for _ in range(5):
-        response = client.create({"messages": messages})
-        [length] = remembered(client)
-        assert length == response.usage.total_tokens - 1
-        messages = [*messages, answer(response), user("Go on.")]
+    def talk(client):
+        messages = [user("Hi")]
+        for _ in range(5):
+            response = client.create({"messages": messages})
+            messages = [*messages, answer(response), user("Go on.")]
+        return response.usage.total_tokens
+
+    off = keen(max_tokens=4, prefix_cache=0)
+    room = off.create({"messages": CHAT}).usage.total_tokens + talk(off)
+    client = keen(max_tokens=4, prefix_cache=room)
+    client.create({"messages": CHAT})
+    talk(client)
+    assert knows(client, CHAT), "earlier turns took its room"
 
 
 def test_what_is_remembered_takes_the_memory_of_its_tokens_alone(keen):
     client = keen(max_tokens=4, n=3, temperature=1.0)
     client.create({"messages": CHAT})
-    [prefix] = HuggingFaceModelClient._prefixes[client.model]
+    [prefix] = prefixes(client)
     for states in prefix.states[0]:
         assert states.shape[2] == len(prefix.ids)
         assert states.untyped_storage().nbytes() == states.nbytes
@@ -434,12 +445,11 @@ def test_two_chats_that_begin_alike_are_both_remembered(keen):
         assert cached(client.create({"messages": chat})) == len(prompt_of(client, chat)) - 1
 
 
-def test_unload_forgets_the_prefixes(keen, monkeypatch):
-    monkeypatch.setattr(HuggingFaceModelClient, "_loaded", {})  # the other tests' models stay
+def test_unload_forgets_the_prefixes(keen):
     client = keen(max_tokens=4)
     client.create({"messages": CHAT})
     HuggingFaceModelClient.unload()
-    assert remembered(client) == []
+    assert prefixes(client) == []
     assert cached(client.create({"messages": CHAT})) == 0
     assert cached(client.create({"messages": CHAT})) > 0
 
@@ -448,7 +458,7 @@ def test_prefixes_do_not_keep_a_model_alive(keen):
     tokenizer, model = keen().tokenizer, copy.deepcopy(keen().model)
     client = HuggingFaceModelClient({"model": "keen", "max_tokens": 4}, model, tokenizer)
     client.create({"messages": CHAT})
-    states = weakref.ref(HuggingFaceModelClient._prefixes[model][0])
+    states = weakref.ref(prefixes(client)[0])
     gone = weakref.ref(model)
     del client, model
     gc.collect()

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
@@ -47,9 +48,13 @@ class Recorded(LlamaForCausalLM):
 
 @pytest.fixture(scope="module", params=["words", "bytes"])
 def tokens(request, tiny_folder):
-    """The real tokenizer, and one with a token for each byte: it splits all there is to split."""
-    tokenizer = AutoTokenizer.from_pretrained(tiny_folder)
-    return tokenizer if request.param == "words" else tokenizer.train_new_from_iterator([], vocab_size=0)
+    """A tokenizer that knows the words of this file, and one with a token for each byte.
+
+    They have the real one's rules and a small vocabulary: for a large one, transformers takes half a
+    second to prepare a stop string.
+    """
+    text, size = Path(__file__).read_text(encoding="utf-8"), {"words": 1000, "bytes": 0}[request.param]
+    return AutoTokenizer.from_pretrained(tiny_folder).train_new_from_iterator([text], vocab_size=size)
 
 
 @pytest.fixture
@@ -182,14 +187,11 @@ def test_pieces_of_random_texts_join_whatever_stops_them(recorded, stream):
     model, tokenizer = recorded
     chance = random.Random(0)
     letters = "aab \n<[éß日語😀👩🏽\u200d\ufffd"
-    for number in range(100):
+    for _ in range(50):
         text = "".join(chance.choices(letters, k=chance.randrange(12)))
-        stops = ["".join(chance.choices(letters, k=chance.randrange(1, 4)))]
-        if len(tokenizer) > 1000 and number % 10:
-            stops = []  # transformers takes half a second to prepare one for a large vocabulary
-        pieces, response = stream(tokenizer.encode(text + "<|im_end|>"), stop=stops)
-        expected = text.partition(stops[0])[0] if stops else text
-        assert "".join(pieces) == text_of(response) == expected, (text, stops, pieces)
+        stop = "".join(chance.choices(letters, k=chance.randrange(1, 4)))
+        pieces, response = stream(tokenizer.encode(text + "<|im_end|>"), stop=stop)
+        assert "".join(pieces) == text_of(response) == text.partition(stop)[0], (text, stop, pieces)
         assert "\ufffd" in text or not any("\ufffd" in piece for piece in pieces)
         assert all(pieces)
 
@@ -353,28 +355,28 @@ def test_with_autogen_0_2_it_is_printed_through_its_iostream(tiny_client, monkey
     assert not listener.sent
 
 
-def test_replies_that_wait_for_each_other_each_stream_to_their_own_callback(tiny_client):
-    one, two = tiny_client(max_tokens=6), tiny_client(max_tokens=6)
-    heard = {}
+def test_replies_that_wait_for_each_other_each_stream_to_their_own_callback(tiny_client, ask_at_once):
+    class Watched:
+        def __init__(self):
+            self.client, self.pieces = tiny_client(max_tokens=6), []
+            self.model = self.client.model
+            self.client.on_text = lambda piece: self.pieces.append((piece, threading.get_ident()))
 
-    def ask(client, text):
-        mine = heard[text] = []
-        client.on_text = lambda piece: mine.append((piece, threading.get_ident()))
-        mine.append((client.create({"messages": [{"role": "user", "content": text}]}), threading.get_ident()))
+        def create(self, params):
+            return self.client.create(params), threading.get_ident()
 
-    threads = [
-        threading.Thread(target=ask, args=pair, daemon=True) for pair in ((one, "Hi"), (two, "Good night"))
-    ]
-    with HuggingFaceModelClient._lock:
-        for thread in threads:
-            thread.start()
-        while len(HuggingFaceModelClient._waiting) < 2:
-            time.sleep(0.01)
-    for thread in threads:
-        thread.join(60)
-    for *pieces, (response, thread) in heard.values():
-        assert "".join(piece for piece, _ in pieces) == text_of(response)
-        assert {where for _, where in pieces} == {thread}
+    watched = [Watched() for _ in range(3)]
+    questions = ("Hi", "Good night", "Who are you?")
+    futures, _ = ask_at_once(
+        *(
+            (one, {"messages": [{"role": "user", "content": question}]})
+            for one, question in zip(watched, questions, strict=True)
+        )
+    )
+    for one, future in zip(watched, futures, strict=True):
+        response, thread = future.result()
+        assert "".join(piece for piece, _ in one.pieces) == text_of(response)
+        assert {where for _, where in one.pieces} == {thread}
 
 
 # What ends it early -------------------------------------------------------------------------------
@@ -390,7 +392,6 @@ def test_an_exception_in_on_text_ends_the_reply_at_once_and_the_client_goes_on(r
     with pytest.raises(error, match="enough"):
         stream("one two three four five six<|im_end|>", on_text=fail)
     assert model.said <= 2
-    assert not HuggingFaceModelClient._waiting
     answers = []
     other = threading.Thread(target=lambda: answers.append(stream("seven<|im_end|>")), daemon=True)
     other.start()  # a thread of its own: it would wait for ever, had the first one kept the lock

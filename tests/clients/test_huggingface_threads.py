@@ -2,9 +2,7 @@
 
 import asyncio
 import copy
-import time
-from concurrent.futures import ThreadPoolExecutor, wait
-from threading import Event
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -42,47 +40,6 @@ def alone(keen_model):
         return tokenizer.decode(row[prompt["input_ids"].shape[1] :], skip_special_tokens=True)
 
     return reply
-
-
-@pytest.fixture
-def ask(keen, monkeypatch):
-    """Call `create` in threads, all but the first call while the first is being answered.
-
-    Returns the calls, as futures, and how many choices each `generate` has made. `fail` says by the
-    number of a `generate` what it raises.
-    """
-    pool = ThreadPoolExecutor(20)
-
-    def ask(*calls, fail=None):
-        model, sizes, started, go = keen().model, [], Event(), Event()
-        plain = model.generate
-
-        def generate(**inputs):
-            sizes.append(len(inputs["input_ids"]) * inputs["num_return_sequences"])
-            if len(sizes) == 1:
-                started.set()
-                go.wait(60)
-            if fail and len(sizes) in fail:
-                raise fail[len(sizes)]
-            return plain(**inputs)
-
-        monkeypatch.setattr(model, "generate", generate)
-        futures = []
-        try:
-            for index, (client, params) in enumerate(calls):
-                futures.append(pool.submit(client.create, params))
-                assert started.wait(30)
-                while len(HuggingFaceModelClient._waiting) == index:  # they line up one by one
-                    time.sleep(0.001)
-        finally:
-            go.set()
-        assert not wait(futures, 60).not_done
-        assert HuggingFaceModelClient._waiting == []
-        monkeypatch.setattr(model, "generate", plain)
-        return futures, sizes
-
-    yield ask
-    pool.shutdown()
 
 
 # Each gets its own reply --------------------------------------------------------------------------
@@ -140,10 +97,10 @@ def test_two_agents_at_once_each_get_their_own_text(agent, keen, alone):
 # Batches ------------------------------------------------------------------------------------------
 
 
-def test_calls_that_wait_are_answered_in_one_batch_and_their_next_turns_are_known(keen, alone, ask):
+def test_calls_that_wait_are_answered_in_one_batch_and_their_next_turns_are_known(keen, alone, ask_at_once):
     client = keen(max_tokens=8)
     client.create({"messages": chat(TOPICS[1])})  # one of them starts from a prefix
-    futures, sizes = ask(*((client, {"messages": chat(topic)}) for topic in TOPICS))
+    futures, sizes = ask_at_once(*((client, {"messages": chat(topic)}) for topic in TOPICS))
     assert sizes == [1, len(TOPICS) - 1]
     assert [text_of(future.result()) for future in futures] == [alone(chat(topic), 8) for topic in TOPICS]
     for topic, future in zip(TOPICS, futures, strict=True):
@@ -154,60 +111,63 @@ def test_calls_that_wait_are_answered_in_one_batch_and_their_next_turns_are_know
         assert text_of(response) == alone(messages, 8)
 
 
-def test_in_a_batch_each_call_profits_from_its_own_prefix(keen, ask):
+def test_in_a_batch_each_call_profits_from_its_own_prefix(keen, ask_at_once):
     client = keen(max_tokens=2)
     for topic in TOPICS:
         client.create({"messages": chat(topic)})
-    futures, sizes = ask(*((client, {"messages": chat(topic)}) for topic in TOPICS))
+    futures, sizes = ask_at_once(*((client, {"messages": chat(topic)}) for topic in TOPICS))
     assert sizes == [1, len(TOPICS) - 1]
     assert [cached(future.result()) for future in futures] == [
         future.result().usage.prompt_tokens - 1 for future in futures
     ]
 
 
-def test_a_batch_has_no_more_choices_than_its_limit(keen, ask):
+def test_a_batch_has_no_more_choices_than_its_limit(keen, ask_at_once):
     client = keen(max_tokens=3)
-    assert ask(*[(client, {"messages": chat("it")})] * 12)[1] == [1, BATCH, 11 - BATCH]
+    assert ask_at_once(*[(client, {"messages": chat("it")})] * 12)[1] == [1, BATCH, 11 - BATCH]
 
 
-def test_a_prompt_of_one_token_is_answered_too(keen, ask):
+def test_a_prompt_of_one_token_is_answered_too(keen, ask_at_once):
     client = keen(max_tokens=4)
     client.tokenizer = copy.deepcopy(client.tokenizer)
     client.tokenizer.chat_template = "{{ messages[0].content }}"
     calls = [(client, {"messages": [{"role": "user", "content": text}]}) for text in ("a", "cat", "a cat")]
     expected = [text_of(client.create(params)) for client, params in calls]
-    assert [text_of(future.result()) for future in ask(*calls)[0]] == expected
+    assert [text_of(future.result()) for future in ask_at_once(*calls)[0]] == expected
     assert [text_of(client.create(params)) for client, params in calls] == expected
 
 
-def test_calls_for_several_choices_share_a_batch(keen, ask):
+def test_calls_for_several_choices_share_a_batch(keen, ask_at_once):
     client = keen(max_tokens=3, n=3, temperature=1.0)
-    futures, sizes = ask(*((client, {"messages": chat(topic)}) for topic in TOPICS))
+    futures, sizes = ask_at_once(*((client, {"messages": chat(topic)}) for topic in TOPICS))
     assert sizes == [3, 6, 6, 3]
     assert all(len(set(texts_of(future.result()))) == 3 for future in futures)
 
 
-def test_more_choices_than_a_batch_holds_are_made_all_the_same(keen, ask):
+def test_more_choices_than_a_batch_holds_are_made_all_the_same(keen, ask_at_once):
     client = keen(max_tokens=3, n=BATCH + 1, temperature=1.0)
-    futures, sizes = ask(*[(client, {"messages": chat("it")})] * 2)
+    futures, sizes = ask_at_once(*[(client, {"messages": chat("it")})] * 2)
     assert sizes == [BATCH + 1] * 2
     assert [len(future.result().choices) for future in futures] == sizes
 
 
-def test_rows_that_end_at_different_tokens_keep_their_own_ends(keen, ask):
-    client = keen(max_tokens=8)
-    replies = [client.create({"messages": chat(topic)}) for topic in TOPICS[:3]]
-    _, end, *_ = client.tokenizer(text_of(replies[1]), add_special_tokens=False)["input_ids"]
-    client.model.generation_config.eos_token_id = end
-    alone = [client.create({"messages": chat(topic)}) for topic in TOPICS[:3]]
+def test_rows_that_end_at_different_tokens_keep_their_own_ends(keen, ask_at_once):
+    off = keen(max_tokens=8, prefix_cache=0)
+    first = off.create({"messages": chat(TOPICS[1])})
+    _, end, *_ = off.tokenizer(text_of(first), add_special_tokens=False)["input_ids"]
+    off.model.generation_config.eos_token_id = end
+    chats = [chat(topic) for topic in ("it", *TOPICS[:3])]
+    alone = [off.create({"messages": messages}) for messages in chats]
     assert len({reply.usage.completion_tokens for reply in alone}) > 1
-    futures, sizes = ask(*((client, {"messages": chat(topic)}) for topic in ["it", *TOPICS[:3]]))
+    client = keen(max_tokens=8, prefix_cache=sum(reply.usage.total_tokens for reply in alone))
+    futures, sizes = ask_at_once(*((client, {"messages": messages}) for messages in chats))
     assert sizes == [1, 3]
-    for future, reply in zip(futures[1:], alone, strict=True):
+    for future, reply in zip(futures, alone, strict=True):
         assert texts_of(future.result()) == texts_of(reply)
         assert future.result().usage.completion_tokens == reply.usage.completion_tokens
-    kept = sum(len(prefix.ids) for prefix in HuggingFaceModelClient._prefixes[client.model])
-    assert kept <= sum(future.result().usage.total_tokens for future in futures)  # nothing behind an end
+    # What is behind an end is not remembered: there would be no room left for the first.
+    again = client.create({"messages": chats[0]})
+    assert cached(again) == again.usage.prompt_tokens - 1
 
 
 @pytest.mark.parametrize(
@@ -218,10 +178,10 @@ def test_rows_that_end_at_different_tokens_keep_their_own_ends(keen, ask):
         pytest.param({"params": {"num_beams": 2}}, id="beams"),
     ],
 )
-def test_calls_that_stand_alone_are_answered_one_by_one(keen, ask, call):
+def test_calls_that_stand_alone_are_answered_one_by_one(keen, ask_at_once, call):
     client = keen(max_tokens=4, **call)
     expected = [texts_of(client.create({"messages": chat(topic)})) for topic in TOPICS]
-    futures, sizes = ask(*((client, {"messages": chat(topic)}) for topic in TOPICS))
+    futures, sizes = ask_at_once(*((client, {"messages": chat(topic)}) for topic in TOPICS))
     assert sizes == [1] * len(TOPICS)
     assert [texts_of(future.result()) for future in futures] == expected
 
@@ -236,39 +196,40 @@ def test_calls_that_stand_alone_are_answered_one_by_one(keen, ask, call):
         pytest.param({"response_format": {"type": "boolean"}}, id="schema"),
     ],
 )
-def test_calls_with_other_options_are_not_mixed_in(keen, ask, other):
+def test_calls_with_other_options_are_not_mixed_in(keen, ask_at_once, other):
     entry = {"max_tokens": 4}
     one, two = keen(**entry), keen(**{**entry, **other})
     calls = [(client, {"messages": chat(topic)}) for topic in TOPICS for client in (one, two)]
     expected = [text_of(client.create(params)) for client, params in calls]
-    futures, sizes = ask((one, {"messages": chat("it")}), *calls)
+    futures, sizes = ask_at_once((one, {"messages": chat("it")}), *calls)
     assert sizes == [1, 6, 6]
     assert [text_of(future.result()) for future in futures[1:]] == expected
 
 
-def test_calls_to_another_model_are_not_mixed_in(keen, ask):
+def test_calls_to_another_model_are_not_mixed_in(keen, ask_at_once):
     client = keen(max_tokens=4)
     stranger = HuggingFaceModelClient(client.config, copy.deepcopy(client.model), client.tokenizer)
-    assert ask(*[(client, {"messages": chat("it")}), (stranger, {"messages": chat("it")})] * 2)[1] == [1, 1]
+    calls = [(client, {"messages": chat("it")}), (stranger, {"messages": chat("it")})] * 2
+    assert ask_at_once(*calls)[1] == [1, 1]
 
 
-def test_a_stream_shows_its_own_text_while_others_wait(keen, alone, ask):
+def test_a_stream_shows_its_own_text_while_others_wait(keen, alone, ask_at_once):
     pieces = {topic: [] for topic in TOPICS}
     clients = {topic: keen(max_tokens=8) for topic in TOPICS}
     for topic, client in clients.items():
         client.on_text = pieces[topic].append
-    _, sizes = ask(*((client, {"messages": chat(topic)}) for topic, client in clients.items()))
+    _, sizes = ask_at_once(*((client, {"messages": chat(topic)}) for topic, client in clients.items()))
     assert sizes == [1] * len(TOPICS)
     assert ["".join(texts) for texts in pieces.values()] == [alone(chat(topic), 8) for topic in TOPICS]
 
 
 @pytest.mark.parametrize("order", ["stream first", "stream last"])
-def test_a_stream_neither_joins_others_nor_takes_them_along(keen, alone, ask, order):
+def test_a_stream_neither_joins_others_nor_takes_them_along(keen, alone, ask_at_once, order):
     pieces, client = [], keen(max_tokens=8)
     stream = HuggingFaceModelClient(client.config, client.model, client.tokenizer, on_text=pieces.append)
     clients = [stream, client, client] if order == "stream first" else [client, client, stream]
     calls = [(client, {"messages": chat(topic)}) for client, topic in zip(clients, TOPICS, strict=False)]
-    futures, sizes = ask((client, {"messages": chat("it")}), *calls)
+    futures, sizes = ask_at_once((client, {"messages": chat("it")}), *calls)
     assert sorted(sizes) == [1, 1, 2]
     assert [text_of(future.result()) for future in futures[1:]] == [alone(chat(t), 8) for t in TOPICS[:3]]
     assert "".join(pieces) == alone(chat(TOPICS[clients.index(stream)]), 8)
@@ -279,9 +240,10 @@ def test_a_stream_neither_joins_others_nor_takes_them_along(keen, alone, ask, or
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 @pytest.mark.parametrize("broken", [1, 2])
-def test_a_failure_hits_one_call_and_the_others_get_their_replies(keen, alone, ask, error, broken):
+def test_a_failure_hits_one_call_and_the_others_get_their_replies(keen, alone, ask_at_once, error, broken):
     client = keen(max_tokens=8)
-    futures, sizes = ask(*((client, {"messages": chat(topic)}) for topic in TOPICS), fail={broken: error()})
+    calls = [(client, {"messages": chat(topic)}) for topic in TOPICS]
+    futures, sizes = ask_at_once(*calls, fail={broken: error()})
     assert sizes == ([1, 5] if broken == 1 else [1, 5, 4])
     failed = [type(future.exception()) for future in futures if future.exception()]
     assert failed == [error]

@@ -1,6 +1,10 @@
 """The client files under Microsoft's last AutoGen 0.2, in an environment of its own."""
 
+import os
+
 import pytest
+
+pytestmark = pytest.mark.slow  # the environment takes a minute to make
 
 
 @pytest.fixture
@@ -8,7 +12,8 @@ def old_chat(old_python, chat_beside):
     """Chat with a client file under the old AutoGen and return what was said."""
 
     def chat(client, *arguments):
-        report = chat_beside([old_python], client, *arguments)
+        elsewhere = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        report = chat_beside([old_python], client, *arguments, env=elsewhere)
         assert report["autogen"] == "0.2.40"
         return report
 

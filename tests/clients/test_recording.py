@@ -1,5 +1,6 @@
 """RecordingModelClient, mostly seen through real agents: what is recorded, replayed, refused and kept out."""
 
+import io
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,7 @@ import pytest
 from openai.types.chat import ChatCompletion
 from pydantic import BaseModel
 
+from kit.agents.inside import clients_of
 from kit.clients.dummy import DummyModelClient, tool_call
 from kit.clients.recording import RecordingModelClient
 
@@ -263,7 +265,7 @@ def test_a_pydantic_class_as_response_format_is_recorded_by_its_schema(agent, pa
         kind: int
 
     Ticket2.__name__ = "Ticket"
-    with pytest.raises(LookupError, match="'response_format' is "):
+    with pytest.raises(LookupError, match="in 'response_format'"):
         agent(RecordingModelClient, {"response_format": Ticket2}, path=path).generate_reply(HELLO)
 
 
@@ -299,30 +301,30 @@ CHAT = [
 
 
 @pytest.mark.parametrize(
-    ("entry", "system_message", "messages", "told"),
+    ("entry", "system_message", "messages", "place", "lines_of_diff"),
     [
-        ({}, "Be kind.", CHAT[:1], ["message 0 is {", "Be kind.", "recorded was {", "Be brief."]),
-        (
-            {},
-            "Be brief.",
-            [*CHAT[:2], {**CHAT[2], "content": "And in Spain?"}],
-            ["message 3 is ", "in Spain?", "in Italy?"],
-        ),
-        ({}, "Be brief.", [{**CHAT[0], "name": "ann"}], ["message 1 is ", "'ann'", "'asker'"]),
-        ({}, "Be brief.", [*CHAT, CHAT[1], CHAT[2]], ["it has 6 messages, the nearest recorded one 4."]),
-        ({"temperature": 0.5}, "Be brief.", CHAT, ["'temperature' is 0.5, recorded was 0.1"]),
-        ({"max_tokens": 9}, "Be brief.", CHAT[:1], ["'max_tokens' is 9, recorded was None."]),
-        ({"model": "big"}, "Be brief.", CHAT, ["'model' is 'big', recorded was 'dummy'."]),
-        ({"params": {"top_k": 3}}, "Be brief.", CHAT, ["'params' is {'top_k': 3}, recorded was None."]),
+        ({}, "Be kind.", CHAT[:1], "message 0", ['-   "content": "Be brief."', '+   "content": "Be kind."']),
+        ({}, "Be brief.", [{**CHAT[0], "name": "ann"}], "message 1", ['"asker"', '"ann"']),
+        ({}, "Be brief.", [*CHAT[:2], {**CHAT[2], "content": "Spain?"}], "message 3", ["Italy?", "Spain?"]),
+        ({}, "Be brief.", [*CHAT, CHAT[1], CHAT[2]], "the number of messages, 6 and not 4", ["+  {"]),
+        ({"temperature": 0.5}, "Be brief.", CHAT, "'temperature'", ["0.1", "0.5"]),
+        ({"max_tokens": 9}, "Be brief.", CHAT[:1], "'max_tokens'", ['+ "max_tokens": 9']),
+        ({"model": "big"}, "Be brief.", CHAT, "'model'", ['- "model": "dummy"', '+ "model": "big"']),
+        ({"params": {"top_k": 3}, "n": 2}, "Be brief.", CHAT, "'n', 'params'", ['"top_k": 3']),
     ],
 )
-def test_another_request_is_refused_and_told_apart(agent, recorded, entry, system_message, messages, told):
-    entry = {"temperature": 0.1, **entry}
-    bot = agent(RecordingModelClient, entry, system_message=system_message, path=recorded)
-    with pytest.raises(LookupError, match="This request is not in .*talk.jsonl: ") as caught:
+def test_another_request_is_refused_and_shown_beside_the_nearest(
+    agent, recorded, entry, system_message, messages, place, lines_of_diff
+):
+    bot = agent(
+        RecordingModelClient, {"temperature": 0.1, **entry}, system_message=system_message, path=recorded
+    )
+    with pytest.raises(LookupError, match="This request is not in .*talk.jsonl") as caught:
         bot.generate_reply(messages)
-    assert all(part in str(caught.value) for part in told), caught.value
-    assert str(caught.value).endswith("Register with client= to record it, or change the program back.")
+    first, *diff, last = str(caught.value).split("\n")
+    assert first.endswith(f" in {place}.")
+    assert all(part in "\n".join(diff) for part in lines_of_diff), caught.value
+    assert last.startswith("Register with client=")
     assert len(lines(recorded)) == 2
 
 
@@ -332,15 +334,23 @@ def test_a_field_that_decides_no_reply_may_differ(agent, recorded):
     assert [bot.generate_reply(CHAT[:1]), bot.generate_reply(CHAT)] == ["Paris.", "Rome."]
 
 
-def test_of_a_long_message_only_the_place_is_shown(agent, path):
-    long = "Much to read. " * 500
-    agent(RecordingModelClient, path=path, client=dummy(), system_message=f"{long}A{long}").generate_reply(
-        HELLO
-    )
+READ = "Much to read. " * 500
+NUMBERS = " ".join(map(str, range(1500)))  # a text without an end of a sentence
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "shown"),
+    [
+        (f"{READ}A. {READ}", f"{READ}B. {READ}", [" Much to read.", "- A.", "+ B.", " Much to read."]),
+        (f"A{NUMBERS}", NUMBERS, ['-   "content": "A0', '+   "content": "0', "..."]),
+    ],
+)
+def test_of_a_long_message_only_the_place_is_shown(agent, path, old, new, shown):
+    agent(RecordingModelClient, path=path, client=dummy(), system_message=old).generate_reply(HELLO)
     with pytest.raises(LookupError) as caught:
-        agent(RecordingModelClient, path=path, system_message=f"{long}B{long}").generate_reply(HELLO)
-    assert "Much to read. BMuch" in str(caught.value) and "Much to read. AMuch" in str(caught.value)
-    assert len(str(caught.value)) < 700
+        agent(RecordingModelClient, path=path, system_message=new).generate_reply(HELLO)
+    assert all(part in str(caught.value) for part in shown)
+    assert len(str(caught.value)) < 1500
 
 
 def test_of_several_recordings_the_nearest_is_shown(agent, path):
@@ -352,7 +362,7 @@ def test_of_several_recordings_the_nearest_is_shown(agent, path):
     for ticket in tickets:
         with pytest.raises(LookupError) as caught:
             replay.generate_reply(says(f"A bug or a question? {ticket}"))
-        assert f"'Bug or question? {ticket}'" in str(caught.value)
+        assert f'-   "content": "Bug or question? {ticket}"' in str(caught.value)
 
 
 def test_without_a_recording_and_a_client_it_says_so(agent, path):
@@ -443,14 +453,14 @@ def test_no_key_of_the_entry_is_ever_in_the_file(agent, path, client):
 def test_a_broken_line_is_named(agent, recorded, broken):
     first, second = recorded.read_bytes().splitlines()
     recorded.write_bytes(b"\n".join([first, broken.encode("utf-8", "surrogateescape"), second]))
-    with pytest.raises(ValueError, match=r"talk\.jsonl, line 2 is no recorded request: delete the line"):
+    with pytest.raises(ValueError, match=r"talk\.jsonl, line 2 isn't a recorded request"):
         agent(RecordingModelClient, path=recorded)
 
 
 def test_a_file_that_broke_meanwhile_is_not_written_to(agent, recorded):
     bot = agent(RecordingModelClient, path=recorded, client=dummy())
     recorded.write_text('{"half a line')
-    with pytest.raises(ValueError, match="line 1 is no recorded request"):
+    with pytest.raises(ValueError, match="line 1 isn't a recorded request"):
         bot.generate_reply(HELLO)
     assert recorded.read_text() == '{"half a line'
 
@@ -502,7 +512,7 @@ def test_the_entry_is_left_as_it_was_and_passed_on_whole(agent, path):
     entry = {"model": "mine", "params": {"replies": "From the entry."}, "device": "cpu"}
     bot = agent(RecordingModelClient, entry, path=path, client=DummyModelClient)
     assert bot.generate_reply(HELLO) == "From the entry."
-    client = bot.client._clients[0]
+    [client] = clients_of(bot)
     assert client.client.config == client.config and client.config["device"] == "cpu"
     assert entry == {"model": "mine", "params": {"replies": "From the entry."}, "device": "cpu"}
 
@@ -521,7 +531,7 @@ def in_threads(count, function):
         return list(pool.map(run, range(count)))
 
 
-LONG = "word " * 20_000  # more than one write of the file's buffer
+LONG = "word " * io.DEFAULT_BUFFER_SIZE  # more than one write of the file's buffer
 
 
 def test_threads_record_whole_lines_and_get_their_own_reply(path):

@@ -1,6 +1,7 @@
 """Each template runs as it is, in a folder that holds what save() wrote, where there is no kit."""
 
 import ast
+import json
 import os
 import re
 import runpy
@@ -35,15 +36,72 @@ def imported(text):
     return names([*ast.walk(tree)]), names(tree.body)
 
 
-@pytest.fixture
-def run(tmp_path):
-    """Save a template into an empty folder, point it to the model given, and return what it prints.
+# Runs program after program in one process, so that torch and AutoGen are imported once. Each is asked for
+# by a line on stdin, and finds only its own folder: its modules are forgotten when it has ended.
+WORKER = """
+import io, json, os, runpy, sys, traceback
+
+answers, sys.stdout = sys.stdout, io.StringIO()  # AutoGen keeps hold of the stdout that it first finds
+for line in sys.stdin:
+    folder, program, variables = json.loads(line)
+    os.chdir(folder)
+    os.environ.update(variables)
+    sys.path.insert(0, folder)
+    error = ""
+    try:
+        runpy.run_path(program, run_name="__main__")
+    except SystemExit as end:
+        error = end.code and f"It ended with {end.code}."
+    except BaseException:
+        error = traceback.format_exc()
+    sys.path.remove(folder)
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", "")).startswith(folder):
+            del sys.modules[name]
+    print(json.dumps([sys.stdout.getvalue(), error]), file=answers, flush=True)
+    sys.stdout.seek(0)
+    sys.stdout.truncate()
+"""
+
+
+@pytest.fixture(scope="module")
+def bare():
+    """A command that starts a Python which has the packages but no kit, and its environment.
 
     Without its `site` module (`-S`), Python reads no .pth file, so an editable `kit` can't be imported.
     """
     packages = os.pathsep.join({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OPENAI_")}
     environment |= {"PYTHONPATH": packages, "PYTHONIOENCODING": "utf-8"}
+    return [sys.executable, "-S"], environment
+
+
+@pytest.fixture(scope="module")
+def worker(bare):
+    """The process that runs the programs."""
+    python, environment = bare
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "encoding": "utf-8"}
+    with subprocess.Popen([*python, "-c", WORKER], env=environment, **pipes) as process:
+        yield process
+        process.stdin.close()
+
+
+@pytest.fixture
+def start(worker, tmp_path):
+    """Start a program of the empty folder, and return what it prints."""
+
+    def start(program, **variables):
+        print(json.dumps([str(tmp_path), program, variables]), file=worker.stdin, flush=True)
+        printed, error = json.loads(worker.stdout.readline())
+        assert not error, printed + error
+        return printed
+
+    return start
+
+
+@pytest.fixture
+def run(start, tmp_path):
+    """Save a template into an empty folder, point it to the model given, and return what it prints."""
 
     def run(name, model=None, **variables):
         program, *_ = ALL[name].save(tmp_path, overwrite=True)
@@ -53,15 +111,6 @@ def run(tmp_path):
             program.write_text(text.replace(HUB_NAME, repr(model)), encoding="utf-8")
         return start(program.name, **variables)
 
-    def start(*arguments, **variables):
-        command = [sys.executable, "-S", *arguments]
-        done = subprocess.run(
-            command, cwd=tmp_path, env=environment | variables, capture_output=True, encoding="utf-8"
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    run.start = start
     return run
 
 
@@ -197,9 +246,15 @@ def test_the_home_folder_can_be_meant(tmp_path, monkeypatch):
 # Running
 
 
-def test_there_is_no_kit_where_the_programs_run(run):
-    look = "import importlib.util; print(importlib.util.find_spec('kit'))"
-    assert run.start("-c", look).strip() == "None"
+def test_there_is_no_kit_where_the_programs_run(start, tmp_path):
+    (tmp_path / "look.py").write_text("import importlib.util; print(importlib.util.find_spec('kit'))")
+    assert start("look.py") == "None\n"
+
+
+def test_a_program_does_not_see_the_files_of_the_one_before(start, tmp_path):
+    (tmp_path / "look.py").write_text("import sys; print([*sys.modules].count('beside'))\nimport beside")
+    (tmp_path / "beside.py").write_text("")
+    assert [start("look.py") for _ in range(2)] == ["0\n", "0\n"]
 
 
 def test_dummy_model(run):
@@ -251,36 +306,45 @@ def test_tools_local(run, local_model_folder):
     assert "21" in last and "Suggested tool call" not in last
 
 
+ASK = """
+client = ToolCaller({"model": MODEL, "temperature": 0, "max_tokens": 60})
+parameters = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+tools = [
+    {"type": "function", "function": {"name": name, "description": name, "parameters": parameters}}
+    for name in ("population", "temperature")
+]
+asked = {"messages": [{"role": "user", "content": "What is the temperature in Rome?"}]}
+[called] = client.message_retrieval(client.create({**asked, "tools": tools}))
+[text] = client.message_retrieval(client.create(asked))
+print(json.dumps([[call.function.model_dump() for call in called.tool_calls], text]))
+"""
+
+
 def test_the_tool_caller_calls_one_of_several_tools_and_talks_where_there_are_none(
-    tmp_path, monkeypatch, local_model_folder
+    start, tmp_path, local_model_folder
 ):
     ALL["tools_local"].save(tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)
-    classes = ALL["tools_local"].text.split("\nentry = ")[0]
-    names = {}
-    exec(classes, names)
-    sys.modules.pop("huggingface")
-    client = names["ToolCaller"]({"model": local_model_folder, "temperature": 0, "max_tokens": 60})
-    parameters = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
-    tools = [
-        {"type": "function", "function": {"name": name, "description": name, "parameters": parameters}}
-        for name in ("population", "temperature")
-    ]
-    asked = {"messages": [{"role": "user", "content": "What is the temperature in Rome?"}]}
-    (called,) = client.message_retrieval(client.create({**asked, "tools": tools}))
-    (call,) = called.tool_calls
-    assert call.function.name in ("population", "temperature")
-    assert re.fullmatch(r'\{"city": ".*"\}', call.function.arguments)
-    assert client.message_retrieval(client.create(asked))[0]
+    classes = ALL["tools_local"].text.split("\nentry = ")[0].replace(HUB_NAME, repr(local_model_folder))
+    (tmp_path / "ask.py").write_text(classes + ASK)
+    [function], text = json.loads(start("ask.py"))
+    assert function["name"] in ("population", "temperature")
+    assert re.fullmatch(r'\{"city": ".*"\}', function["arguments"])
+    assert text
 
 
-def test_test_agent_records_once_and_then_needs_neither_client_nor_model(run, tmp_path, local_model_folder):
+def test_test_agent_records_once_and_then_needs_neither_client_nor_model(
+    run, start, bare, tmp_path, local_model_folder
+):
     assert "1 passed, 1 skipped" in run("test_agent", local_model_folder)
     recording = (tmp_path / "test_agent.jsonl").read_bytes()
     assert recording.count(b"\n") == 2
     (tmp_path / "huggingface.py").unlink()
-    assert "2 passed" in run.start("test_agent.py")
-    assert "2 passed" in run.start("-m", "pytest")
+    assert "2 passed" in start("test_agent.py")
+    python, environment = bare
+    done = subprocess.run(
+        [*python, "-m", "pytest"], cwd=tmp_path, env=environment, capture_output=True, encoding="utf-8"
+    )
+    assert "2 passed" in done.stdout, done.stdout + done.stderr
     assert (tmp_path / "test_agent.jsonl").read_bytes() == recording
 
 
