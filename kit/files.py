@@ -26,12 +26,10 @@ def read_text(path: Path) -> str:
         if (size := path.stat().st_size) > TOO_LARGE:
             raise Unreadable(f"{str(path)!r} is {size / 1e6:.0f} MB: too large. Name the right file.")
         return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    except (FileNotFoundError, Unreadable):
         raise
     except UnicodeDecodeError:
         raise Unreadable("not UTF-8 text. Save it again with the encoding UTF-8.") from None
-    except Unreadable:
-        raise
     except (OSError, ValueError) as error:  # a name with a zero byte is a ValueError
         raise Unreadable(f"can't be read: {getattr(error, 'strerror', error)}.") from None
 

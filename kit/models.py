@@ -205,7 +205,6 @@ def _progress(label: str, total: int, *folders: Path) -> Iterator[None]:
 class ModelFolder:
     """What a model's folder holds, as far as its files tell; nothing is loaded."""
 
-    path: Path
     config: dict[str, Any]  # what config.json says, empty where there is none
     weights: int  # bytes of its safetensors, the only weights that are loaded; 0 where there are none
     has_gguf: bool
@@ -218,7 +217,6 @@ def look_into(folder: Path) -> ModelFolder:
     templates = [*folder.glob("chat_template*"), *folder.glob("additional_chat_templates/*")]
     tokenizer_config = _json(folder / "tokenizer_config.json")
     return ModelFolder(
-        folder,
         _json(folder / "config.json"),
         sum(file.stat().st_size for file in folder.glob("*.safetensors")),
         any(folder.glob("*.gguf")),
@@ -240,19 +238,6 @@ def local_folders() -> list[str]:
     return sorted(portable(config.parent) for config in models_folder().glob("*/config.json"))
 
 
-def find_model(name: str) -> Path | None:
-    """Return the folder of a model, its own or the one in the model hub's cache, None if there is none."""
-    from huggingface_hub import try_to_load_from_cache
-
-    with suppress(OSError, RuntimeError, ValueError):  # what can't be a path, or a name
-        folder = Path(name).expanduser()
-        if (folder / "config.json").is_file():
-            return folder
-        found = try_to_load_from_cache(name, "config.json")
-        return Path(found).parent if isinstance(found, str) else None
-    return None
-
-
 def what_loading_takes(entry: dict[str, Any]) -> str:
     """Return size, free memory and device in a sentence, for an entry whose model is a folder here.
 
@@ -261,12 +246,13 @@ def what_loading_takes(entry: dict[str, Any]) -> str:
     import psutil
 
     name = str(entry.get("model") or "")
-    folder = find_model(name)
-    if folder is None:
-        where = "to be fetched from the model hub first" if name.count("/") == 1 else "not on this machine"
-        return f"{name!r} is {where}: its size is not known here."
-    size = look_into(folder).weights
-    if not size:
+    try:
+        files = look_into(Path(name).expanduser())
+    except (OSError, RuntimeError, ValueError):  # what can't be a path
+        files = None
+    if files is None or not (name and files.config):
+        return f"{name!r} isn't the folder of a model on this machine: its size is not known here."
+    if not files.weights:
         return f"{name!r} has no safetensors, the only weights that are loaded."
     free = psutil.virtual_memory().available
     device = entry.get("device") or "auto"
@@ -277,8 +263,8 @@ def what_loading_takes(entry: dict[str, Any]) -> str:
             device = (
                 "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
             )
-    short = " That may not fit: choose a smaller model." if size > free else ""
+    short = " That may not fit: choose a smaller model." if files.weights > free else ""
     return (
-        f"Loading takes {size / 1e9:.2f} GB (twice that where bfloat16 becomes float32); "
+        f"Loading takes {files.weights / 1e9:.2f} GB (twice that where bfloat16 becomes float32); "
         f"{free / 1e9:.1f} GB of memory are free. It runs on {device}.{short}"
     )

@@ -258,7 +258,7 @@ def memory(monkeypatch):
 def model(folder):
     """A folder with two files of weights, 3 MB together, and something else."""
     (folder / "my model").mkdir()
-    (folder / "my model" / "config.json").write_text("{}")
+    (folder / "my model" / "config.json").write_text('{"model_type": "llama"}')
     for name, size in (("1.safetensors", 1_000_000), ("2.safetensors", 2_000_000), ("x.bin", 9_000_000)):
         (folder / "my model" / name).write_bytes(b"\0" * size)
     return "my model"
@@ -293,29 +293,13 @@ def test_without_a_device_the_fastest_is_named_once_torch_is_there(model, memory
 
 
 def test_a_folder_without_safetensors_says_so(folder):
-    (folder / "config.json").write_text("{}")
+    (folder / "config.json").write_text('{"model_type": "llama"}')
     assert what_loading_takes({"model": "."}) == "'.' has no safetensors, the only weights that are loaded."
-
-
-def test_a_model_in_the_hubs_cache_is_found_without_a_network(folder, memory, monkeypatch):
-    from huggingface_hub import constants
-
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder / "hub"))
-    snapshot = folder / "hub" / "models--some--model" / "snapshots" / "abc"
-    snapshot.mkdir(parents=True)
-    (snapshot.parents[1] / "refs").mkdir()
-    (snapshot.parents[1] / "refs" / "main").write_text("abc")
-    (snapshot / "config.json").write_text("{}")
-    (snapshot / "model.safetensors").write_bytes(b"\0" * 20_000_000)
-    memory(10**10)
-    assert what_loading_takes({"model": "some/model"}).startswith("Loading takes 0.02 GB")
-    told = what_loading_takes({"model": "some/other"})
-    assert told == "'some/other' is to be fetched from the model hub first: its size is not known here."
 
 
 @pytest.mark.parametrize(
     "name", ["nothing-here", "", "a/b/c", "~nobody-here", "x" * 300, "y" * 5000, "\0", 5, None, ["a"]]
 )
 def test_a_name_that_is_no_model_here_is_told_and_raises_nothing(name):
-    assert what_loading_takes({"model": name}).endswith("is not on this machine: its size is not known here.")
+    assert what_loading_takes({"model": name}).endswith("its size is not known here.")
     assert "not known" in what_loading_takes({})

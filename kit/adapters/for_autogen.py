@@ -153,11 +153,8 @@ def _message(message: LLMMessage) -> list[dict[str, Any]]:
             for result in message.content
         ]
     if isinstance(message, AssistantMessage):
-        fields: dict[str, Any] = {
-            "role": "assistant",
-            "name": message.source,
-            "content": message.thought or "",
-        }
+        thought = message.thought or ""
+        fields: dict[str, Any] = {"role": "assistant", "name": message.source, "content": thought}
         if isinstance(message.content, str):
             return [{**fields, "content": message.content}]
         calls = [Call(call.id, call.name, call.arguments).as_dict() for call in message.content]

@@ -171,19 +171,10 @@ def selector_places(manager: Any) -> list[Registration]:
 
 def has_own_reply(agent: Any) -> bool:
     """Return whether an agent answers with a function of one's own, too."""
-    return any(_is_ones_own(reply["reply_func"]) for reply in _replies(agent))
-
-
-def has_own_end(agent: Any) -> bool:
-    """Return whether an agent knows, by a function of one's own, when a chat is over."""
-    return _is_ones_own(getattr(agent, "_is_termination_msg", None))
+    functions = [reply["reply_func"] for reply in _replies(agent)]
+    return any(not str(getattr(one, "__module__", "")).startswith("autogen.") for one in functions)
 
 
 def runs_code(agent: Any) -> bool:
     """Return whether an agent runs the code that it is sent."""
     return bool(getattr(agent, "_code_execution_config", False))
-
-
-def _is_ones_own(function: Any) -> bool:
-    """Return whether a function is none of AutoGen's."""
-    return callable(function) and not str(getattr(function, "__module__", "")).startswith("autogen.")

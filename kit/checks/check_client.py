@@ -9,7 +9,6 @@ import contextvars
 import copy
 import functools
 import json
-import pickle
 import queue
 import re
 import threading
@@ -19,7 +18,7 @@ from numbers import Real
 from typing import Any
 
 from kit.agents.inside import PROTOCOL
-from kit.checks.explain import explain, text_of
+from kit.checks.explain import explain
 from kit.checks.protocol import constructor_of, methods_of, needed_by
 from kit.checks.report import Finding, Report
 from kit.config_list.secrets import fit
@@ -151,7 +150,6 @@ class _Checkup:
                 look(row, response)
         self.several_choices()
         self.extra_messages()
-        self.pickled(response)
 
     # Each of these is one row of the report.
 
@@ -238,16 +236,9 @@ class _Checkup:
             message = f"AutoGen can't store the cost on a {kind}."
             fix = "Return a ChatCompletion or a SimpleNamespace."
             findings.append(_wrong("frozen-response", message, fix))
-        fix = "response.id = uuid.uuid4().hex"
-        if "id" in parts and not isinstance(parts["id"], collections.abc.Hashable):
-            message = f"the response's `id` is a {type(parts['id']).__name__}: AutoGen needs a text."
-            findings.append(_wrong("odd-id", message, fix))
-        if self.config.get("price") and not hasattr(response, "usage"):
-            message = "the entry has a `price`, and the response no `usage` with the tokens to count."
-            fix_price = "Return OpenAI's ChatCompletion with a usage, or leave the price to your method cost."
-            findings.append(_wrong("price-without-usage", message, fix_price))
         if not findings and "id" not in parts:
             message = "the response has no `id`: AutoGen 0.14 reads its choices, not message_retrieval."
+            fix = "response.id = uuid.uuid4().hex"
             findings.append(_wrong("no-id", message, fix, warning=True))
         self.report.add(1, row, findings)
         if any(not finding.warning for finding in findings):
@@ -336,9 +327,6 @@ class _Checkup:
             if odd:
                 message = f"get_usage's {odd[0]} is {_shown(usage[odd[0]])} instead of a number."
                 findings.append(_wrong("usage-no-number", message, fix))
-            if not isinstance(usage.get("model", ""), str):
-                message = f"get_usage's model is {_shown(usage['model'])} instead of its name."
-                findings.append(_wrong("usage-no-name", message, '"model": response.model'))
         self.report.add(1, row, findings)
 
     def several_choices(self) -> None:
@@ -361,16 +349,6 @@ class _Checkup:
             with contextlib.suppress(_Failed), self.looking(f"create: {row}"):
                 step, checked, findings = self.report.checks.pop()
                 self.report.add(step, checked, findings + self.new(self.texts(checked, response)[1]))
-
-    def pickled(self, response: Any) -> None:
-        done = self.worker.run(lambda: pickle.loads(pickle.dumps(response)), self.timeout)
-        findings = []
-        if not done or not done[0]:
-            why = text_of(done[1]) if done else f"it takes more than {self.timeout:g} s"
-            message = f"the response can't be pickled, so AutoGen's cache can't keep it: {why}"
-            fix = "Keep models, functions and locks out of the response."
-            findings.append(_wrong("not-picklable", message, fix, warning=True))
-        self.report.add(1, "the response can be cached", findings)
 
     # How a step is called, and what becomes of one that fails.
 

@@ -26,7 +26,6 @@ from kit.agents.inside import (
     everybody,
     group_of,
     has,
-    has_own_end,
     has_own_reply,
     is_agent,
     places_of,
@@ -38,9 +37,7 @@ from kit.checks.explain import explain, frames_of, text_of
 from kit.checks.protocol import constructor_of, methods_of, model_clients, needed_by
 from kit.checks.report import Finding, Report
 from kit.config_list.lists import ConfigListError, Problem, check_config_list, parse_config_list, read_source
-from kit.models import look_into, what_loading_takes
-
-ENDLESS = 1000  # turns from which on a chat counts as one that never ends
+from kit.models import look_into
 
 
 def diagnose(subject: Any = None, *classes: Any, error: BaseException | str | None = None) -> Report:
@@ -235,9 +232,14 @@ def _misnamed(entry: dict[str, Any]) -> str | None:
 
 
 def _local_models(report: Report, checked: str, entries: dict[int, dict[str, Any]]) -> None:
-    loaded = {index: entry for index, entry in entries.items() if _loads_a_model(entry)}
-    findings = [(index, finding) for index, entry in loaded.items() for finding in _local_model(entry)]
-    if loaded:
+    """Report on the folders of models; whether one can be loaded, its client says when it is registered."""
+    folders = {
+        index: entry["model"]
+        for index, entry in entries.items()
+        if entry.get("model_client_cls") == "HuggingFaceModelClient" and isinstance(entry.get("model"), str)
+    }
+    findings = [(index, finding) for index, name in folders.items() for finding in _model_folder(name)]
+    if folders:
         report.add(2, checked, [replace(f, message=f"entry {index}: {f.message}") for index, f in findings])
 
 
@@ -276,28 +278,7 @@ def _unnamed(entries: Iterable[dict[str, Any]], classes: list[type]) -> list[Fin
     return [Finding("no-entry-for-class", message, fix, 2)]
 
 
-def _loads_a_model(entry: dict[str, Any]) -> bool:
-    return entry.get("model_client_cls") == "HuggingFaceModelClient" and isinstance(entry.get("model"), str)
-
-
-def _local_model(entry: dict[str, Any]) -> Iterator[Finding]:
-    """Yield what keeps an entry's model from being loaded here; only files are looked at."""
-    if importlib.util.find_spec("transformers") is None or importlib.util.find_spec("torch") is None:
-        message, fix = "transformers or torch is missing.", "pip install transformers torch"
-        yield Finding("missing-package", message, fix, 2)
-    torch = sys.modules.get("torch")
-    device = str(entry.get("device") or "auto").partition(":")[0]
-    if device not in ("auto", "cpu", "cuda", "mps"):
-        yield Finding("unknown-device", f"there is no device {entry['device']!r}.", '"device": "auto"', 2)
-    elif torch and (
-        (device == "cuda" and not torch.cuda.is_available())
-        or (device == "mps" and not torch.backends.mps.is_available())
-    ):
-        yield Finding("no-device", f"this machine has no {device}.", '"device": "auto"', 2)
-    yield from _model_folder(entry, entry["model"])
-
-
-def _model_folder(entry: dict[str, Any], name: str) -> Iterator[Finding]:
+def _model_folder(name: str) -> Iterator[Finding]:
     folder = Path(os.path.expanduser(name))
     if not os.path.exists(folder):
         looks_like_a_path = name.startswith((".", "/", "~")) or name.count("/") != 1 or "\\" in name
@@ -323,14 +304,6 @@ def _model_folder(entry: dict[str, Any], name: str) -> Iterator[Finding]:
     elif not files.has_chat_template:
         message = f"the tokenizer of {name!r} has no chat template, so it is probably not a chat model."
         yield Finding("no-chat-template", message, "Take the model's instruct version.", 2)
-    window = files.config.get("max_position_embeddings")
-    params = entry.get("params")
-    asked = entry.get("max_tokens") or (params.get("max_length") if isinstance(params, dict) else None)
-    if isinstance(window, int) and isinstance(asked, int) and asked >= window:
-        message = f"{asked} new tokens do not fit into the context window of {window}."
-        yield Finding("context-window", message, f'"max_tokens": {window // 4}', 2)
-    if "may not fit" in (takes := what_loading_takes(entry)):
-        yield Finding("memory", takes, "Choose a smaller model, or quantization.", 2, warning=True)
 
 
 # Step 3: agents -------------------------------------------------------------------------------
@@ -355,9 +328,7 @@ def _agents(report: Report, agents: list[Any], places: list[Registration], class
         report.add(3, "tools", [finding for agent in with_tools for finding in _tools(agent)])
     for manager in managers:
         report.add(4, "the group", [*_group(group_of(manager), manager)])
-    grouped = {id(member) for manager in managers for member in group_of(manager).agents}
-    settings = [finding for agent in agents for finding in _settings(agent, id(agent) in grouped)]
-    report.add(4, "the chat ends", settings)
+    report.add(4, "the chat ends", [finding for agent in agents for finding in _settings(agent)])
 
 
 def _has_tools(agent: Any) -> bool:
@@ -456,20 +427,12 @@ def _group(group: Any, manager: Any) -> Iterator[Finding]:
     if group.max_round < 2:
         message = f"max_round is {group.max_round}: nobody gets to answer."
         yield Finding("too-few-rounds", message, "GroupChat(..., max_round=6)", 4, warning=True)
-    if group.max_round >= ENDLESS:
-        message = f"max_round is {group.max_round}: this chat hardly ever ends."
-        yield Finding("endless", message, "GroupChat(..., max_round=12)", 4, warning=True)
 
 
-def _settings(agent: Any, in_group: bool) -> Iterator[Finding]:
-    """Yield what is odd about how an agent answers; in a group, `max_round` ends the chat."""
+def _settings(agent: Any) -> Iterator[Finding]:
+    """Yield what is odd about how an agent answers."""
     turns = agent.max_consecutive_auto_reply() if has(agent, "max_consecutive_auto_reply") else None
     asks = getattr(agent, "human_input_mode", "NEVER") == "ALWAYS"
-    ends = in_group or asks or hasattr(agent, "groupchat") or has_own_end(agent)
-    if turns is not None and turns >= ENDLESS and not ends:
-        message = f"{agent.name} may reply {turns} times in a row."
-        fix = "max_consecutive_auto_reply=10, or max_turns=10 in initiate_chat"
-        yield Finding("endless", message, fix, 4, warning=True)
     if turns is not None and turns <= 0 and not asks and entries_of(agent):
         message = f"{agent.name} never replies by itself: max_consecutive_auto_reply is {turns}."
         yield Finding("silent", message, "max_consecutive_auto_reply=1", 4, warning=True)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 import threading
 import time
 import uuid
 from collections import Counter
 from difflib import SequenceMatcher, unified_diff
-from itertools import groupby
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -190,10 +190,7 @@ class RecordingModelClient:
             return f"There is no recording in {self.path} yet. {fix}"
         key = _key(request)
         nearest = max(recorded, key=lambda other: SequenceMatcher(None, key, _key(other)).quick_ratio())
-        return (
-            f"This request is not in {self.path}. It differs from the nearest one there in "
-            f"{_places(request, nearest)}.\n{_diff(nearest, request)}\n{fix}"
-        )
+        return f"This request is not in {self.path}. It differs:\n{_diff(nearest, request)}\n{fix}"
 
 
 def _plain(value: Any) -> Any:
@@ -221,31 +218,13 @@ def _message(item: Any) -> ChatCompletionMessage:
     return ChatCompletionMessage.model_validate({"role": "assistant", **fields}, from_attributes=True)
 
 
-def _places(request: dict[str, Any], other: dict[str, Any]) -> str:
-    """Return where two requests differ: which message comes first, or which fields."""
-    messages, others = request["messages"], other["messages"]
-    for index, (one, two) in enumerate(zip(messages, others, strict=False)):
-        if one != two:
-            return f"message {index}"
-    if len(messages) != len(others):
-        return f"the number of messages, {len(messages)} and not {len(others)}"
-    names = (name for name in sorted(request | other) if request.get(name) != other.get(name))
-    return ", ".join(map(repr, names))
-
-
 def _diff(recorded: dict[str, Any], request: dict[str, Any]) -> str:
-    """Return the lines in which two requests differ, with one around them; of many, the first few."""
+    """Return the first lines in which two requests differ, each with one line around it."""
     names = "nearest recorded request", "this request"
-    lines = unified_diff(_lines(recorded), _lines(request), *names, n=1, lineterm="")
-    shown: list[str] = []
-    for _, group in groupby(lines, key=lambda line: line[0]):
-        run = list(group)
-        shown += [*run[:4], "..."] if len(run) > 4 else run
-    return "\n".join(shown[:20])
+    return "\n".join([*unified_diff(_lines(recorded), _lines(request), *names, n=1, lineterm="")][:20])
 
 
 def _lines(request: dict[str, Any]) -> list[str]:
-    """Return a request as lines of JSON; long ones are broken at sentences, to keep a diff short."""
+    """Return a request as lines of JSON, long ones broken."""
     lines = json.dumps(request, ensure_ascii=False, indent=1, sort_keys=True).split("\n")
-    piece = re.compile(r".{1,100}?(?:(?<=[.!?])(?= )|(?<=\\n)|$)|.{1,100}")
-    return [part for line in lines for part in (piece.findall(line) if len(line) > 100 else [line])]
+    return [part for line in lines for part in textwrap.wrap(line, 100, drop_whitespace=False)]

@@ -2,9 +2,7 @@
 
 from kit.config_list.lists import (
     ConfigListError,
-    Problem,
     check_config_list,
-    filter_config_list,
     load_config_list,
     parse_config_list,
     save_config_list,
@@ -12,9 +10,7 @@ from kit.config_list.lists import (
 
 __all__ = [
     "ConfigListError",
-    "Problem",
     "check_config_list",
-    "filter_config_list",
     "load_config_list",
     "parse_config_list",
     "save_config_list",

@@ -35,22 +35,11 @@ class Field:
 
 HOSTED = (OPENAI, AZURE)
 FIELDS = [
-    Field(
-        "model", "Model", "text", "a folder, a name on the model hub, or what the server calls it", basic=True
-    ),
-    Field(
-        "model_client_cls", "Client class", "text", "the name of your class; empty: AutoGen's own", basic=True
-    ),
+    Field("model", "Model", "text", "a folder, a name on the model hub, or the server's name", basic=True),
+    Field("model_client_cls", "Client class", "text", "your class's name; empty: AutoGen's own", basic=True),
     Field("base_url", "Server address", "text", "where the server is, up to /v1", HOSTED, True),
     Field("api_version", "API version", "text", "of Azure, such as 2024-10-21", (AZURE,), True),
-    Field(
-        "n",
-        "Choices (n)",
-        "whole number",
-        "answers per call; AutoGen replies with the first",
-        (CUSTOM,),
-        True,
-    ),
+    Field("n", "Choices (n)", "whole number", "answers per call; AutoGen takes the first", (CUSTOM,), True),
     Field("max_tokens", "Max tokens", "whole number", "most new tokens in an answer", basic=True),
     Field("temperature", "Temperature", "number", "how much chance is in the answer", basic=True),
     Field("top_p", "Top p", "number", "choose among the most likely tokens that make up this share"),
@@ -62,9 +51,7 @@ FIELDS = [
     Field("max_retries", "Retries", "whole number", "how often to try again after a failure", HOSTED),
     Field("organization", "Organization", "text", "OpenAI's id of it: org-...", (OPENAI,)),
     Field("azure_deployment", "Deployment", "text", "its name at Azure, if not that of the model", (AZURE,)),
-    Field(
-        "api_type", "API type", "text", "openai, azure, ollama, ...: which of AutoGen's own clients", HOSTED
-    ),
+    Field("api_type", "API type", "text", "AutoGen's own client: openai, azure, ollama, ...", HOSTED),
     Field("stream", "Stream", "yes or no", "print the answer as it grows"),
     Field("price", "Price", "JSON", "[prompt, completion], for 1,000 tokens each"),
     Field("tags", "Tags", "texts", 'words for filters to choose entries by: ["small", "fast"]'),
@@ -156,13 +143,9 @@ def _number(text: str) -> float:
 
 
 def _json(text: str) -> Any:
-    value = json.loads(text, parse_constant=_no_constant)
-    json.dumps(value, allow_nan=False, ensure_ascii=False).encode()  # 1e999 is read as infinity
+    value = json.loads(text)
+    json.dumps(value, allow_nan=False, ensure_ascii=False).encode()  # refuses NaN, and 1e999
     return value
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
 
 
 # Each raises ValueError or KeyError for a text that does not fit.

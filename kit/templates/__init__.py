@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import os
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,11 +49,6 @@ class Template:
     install: str
 
     @property
-    def packages(self) -> tuple[str, ...]:
-        """The packages that it needs, as pip takes them."""
-        return tuple(shlex.split(self.install)[2:])
-
-    @property
     def facts(self) -> str:
         """What it is for and what it needs, in three lines."""
         files = " and ".join(self.files) or "no other file"
@@ -79,7 +73,11 @@ class Template:
         target = Path(folder).expanduser()
         contents = {target / name: (CLIENTS / name).read_bytes() for name in self.files}
         contents[target / f"{self.name}.py"] = (HERE / f"{self.name}.py").read_bytes()
-        missing = {path: content for path, content in contents.items() if not _holds(path, content)}
+        missing = {
+            path: content
+            for path, content in contents.items()
+            if not (path.is_file() and path.read_bytes() == content)
+        }
         there = [str(path) for path in missing if os.path.lexists(path)]
         if there and not overwrite:
             raise FileExistsError(
@@ -126,7 +124,3 @@ def _read(name: str) -> Template:
         tuple(lines.get("Files", "").split()),
         lines["Install"],
     )
-
-
-def _holds(path: Path, content: bytes) -> bool:
-    return path.is_file() and path.read_bytes() == content

@@ -488,5 +488,4 @@ def _summary(editor: ConfigListEditor, problems: list[Problem]) -> str:
         but = f" But {problems[0]}" if problems else ""
         state = f"✔ AutoGen accepts this list ({len(editor.entries)}).{but}"
     unsaved = "● Not saved yet." if editor.changed else ""
-    elsewhere = "▲ The file has changed since it was loaded." if editor.changed_elsewhere else ""
-    return " ".join(part for part in (editor.message, state, unsaved, elsewhere) if part)
+    return " ".join(part for part in (editor.message, state, unsaved) if part)

@@ -15,7 +15,7 @@ from autogen.code_utils import content_str
 from autogen.io.base import IOStream
 
 from kit.agents.inside import clients_of, entries_of
-from kit.checks.diagnose import diagnose, explain
+from kit.checks.diagnose import diagnose
 from kit.checks.report import Finding
 from kit.config_list.secrets import hide_secrets
 
@@ -120,7 +120,7 @@ class Conversation:
         except Stopped:
             pass
         except Exception as error:
-            self._add_error(self._explain(error), start)
+            self._add_error(diagnose(self.agent, error=error).findings[0], start)
         except BaseException:  # the kernel's own interrupt
             self.stopping = True
             raise
@@ -280,13 +280,6 @@ class Conversation:
         finding = replace(finding, message=hide_secrets(finding.message, *entries))
         text = f"✖ {finding.message}\nFix: {finding.fix}"
         self.messages.append(Message(speaker, text, "error", finding=finding))
-
-    def _explain(self, error: Exception) -> Finding:
-        """Return the most exact finding: the entry and agent at fault, else what the error means."""
-        try:
-            return next(iter(diagnose(self.agent, error=error).findings))
-        except Exception:  # an agent that is unlike AutoGen's own inside
-            return explain(error)
 
     def _silence(self) -> Finding:
         if not any(map(clients_of, self._agents)):

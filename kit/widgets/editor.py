@@ -90,16 +90,6 @@ class ConfigListEditor:
         """Whether there is something to save."""
         return _text(self.entries) != self._stored
 
-    @property
-    def changed_elsewhere(self) -> bool:
-        """Whether the file is no longer what was loaded or saved here."""
-        if self.entries.path is None:
-            return False
-        try:
-            return lists.digest(self.entries.path.read_text(encoding="utf-8")) != self.entries.digest
-        except (OSError, UnicodeDecodeError):
-            return True
-
     def select(self, index: int) -> None:
         index = max(0, min(index, len(self.entries) - 1))
         if self.unparsed and index != self.selected:

@@ -8,7 +8,6 @@ from functools import partial
 from types import SimpleNamespace
 from unittest.mock import MagicMock
 
-import psutil
 import pytest
 from autogen import AssistantAgent, GroupChat, LLMConfig, UserProxyAgent
 from set_ups import (
@@ -153,24 +152,12 @@ MODELS = {
     "pickled weights": (lambda: {"model": model_folder(**{"model.safetensors": None})}, "no-safetensors"),
     "no tokenizer": (lambda: {"model": model_folder(**NO_TOKENIZER)}, "no-tokenizer"),
     "no template": (lambda: {"model": model_folder(**{"tokenizer_config.json": "{}"})}, "no-chat-template"),
-    "too many tokens": (lambda: {"model": model_folder(), "max_tokens": 4096}, "context-window"),
-    "an unknown device": (lambda: {"model": model_folder(), "device": "gpu"}, "unknown-device"),
-    "a device that is not here": (lambda: {"model": model_folder(), "device": "mps"}, "no-device"),
 }
 
 
 @pytest.mark.parametrize(("make", "code"), MODELS.values(), ids=MODELS)
 def test_a_local_model_that_could_not_be_loaded(make, code):
-    import torch
-
-    if code == "no-device" and torch.backends.mps.is_available():
-        pytest.skip("this machine has an mps device")
     assert codes(diagnose([{**HF, **make()}]))[0] == code
-
-
-def test_a_model_that_is_larger_than_the_memory(monkeypatch):
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=3))
-    assert codes(diagnose([{**HF, "model": model_folder()}])) == ["memory"]
 
 
 # Agents and groups ---------------------------------------------------------------------------------
@@ -229,8 +216,6 @@ AGENTS = {
     "a way to select that is none": (lambda: group(select="roundrobin"), "selection-method"),
     "a group of one": (lambda: group(ready(), select="random"), "too-few-agents"),
     "one round": (lambda: group(select="round_robin", max_round=1), "too-few-rounds"),
-    "a group that never ends": (lambda: group(select="round_robin", max_round=10**6), "endless"),
-    "an agent that never ends": (lambda: ready(max_consecutive_auto_reply=10**9), "endless"),
     "an agent that never answers": (lambda: ready(max_consecutive_auto_reply=0), "silent"),
     "a user that runs code": (lambda: UserProxyAgent("user", human_input_mode="NEVER"), "runs-code"),
     "an agent that has no name": (
@@ -551,7 +536,7 @@ SESSIONS = {
         ["name-differs", "not-registered"],
     ),
     "a cell that is not Python": ("", "class Mine(:", ["error"]),
-    "a cell that was not run": ("", "helper.register_model_client(Mine)", ["unknown-name"]),
+    "a cell that was not run": ("", "helper.register_model_client(Mine)", ["error"]),
 }
 
 

@@ -8,7 +8,6 @@ import pytest
 from openai.types.chat import ChatCompletion
 
 from kit.agents.inside import clients_of
-from kit.checks.explain import explain
 from kit.clients.dummy import DummyModelClient, tool_call
 
 ENTRY = {"model": "dummy", "model_client_cls": "DummyModelClient"}
@@ -158,9 +157,8 @@ def test_an_empty_script_has_run_out_at_once(agent):
 def test_a_script_of_one_reply_is_told_as_one(agent):
     bot = agent(DummyModelClient, replies=["only this"])
     bot.generate_reply(HELLO)
-    with pytest.raises(RuntimeError, match="The script has 1 reply, and this is call 2") as caught:
+    with pytest.raises(RuntimeError, match="The script has 1 reply, and this is call 2"):
         bot.generate_reply(HELLO)
-    assert explain(caught.value).message == "the dummy's script has ended: 1 reply, and no more."
 
 
 def test_an_error_of_your_own_function_comes_through(agent):

@@ -270,13 +270,6 @@ def test_save_and_load_use_the_file_that_the_form_names(builder, folder):
     assert (folder / "third.json").exists()
 
 
-def test_a_file_that_changes_elsewhere_is_noticed(builder, folder):
-    click(builder, "Save")
-    write([DUMMY])
-    named(builder, "Model").value = "mine"
-    assert "▲ The file has changed since it was loaded." in status(builder)
-
-
 def test_pasted_text_replaces_the_list_and_leaves_its_input(builder):
     open_tab(builder, "Paste")
     named(builder, "Text").value = "config_list = [{'model': 'pasted', 'model_client_cls': 'A'}]"
