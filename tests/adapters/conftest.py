@@ -8,7 +8,6 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from frameworks import OLD, RAN
 
 HERE = Path(__file__).parent
 PROJECT = HERE.parents[1]
@@ -16,7 +15,7 @@ PROJECT = HERE.parents[1]
 
 @pytest.fixture(scope="session")
 def old_results(old_python, local_model_folder, tmp_path_factory):
-    """What became of each scenario under AutoGen 0.2: None, or how it failed."""
+    """What became of each scenario under AutoGen 0.2 (None, or how it failed), and its `versions`."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(PROJECT), str(HERE)])}
     done = subprocess.run(
         [old_python, str(HERE / "run_in_old_autogen.py"), local_model_folder],
@@ -26,21 +25,20 @@ def old_results(old_python, local_model_folder, tmp_path_factory):
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    report = json.loads(done.stdout.splitlines()[-1])
-    RAN[OLD] = report["versions"]
-    return report["results"]
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def pytest_terminal_summary(terminalreporter):
-    counts = Counter()
+    counts, versions = Counter(), {}
     for outcome in ("passed", "failed", "skipped"):
         for report in terminalreporter.stats.get(outcome, []):
             if found := re.search(r"test_conformance\.py::\w+\[(\w+)-", report.nodeid):
                 counts[found[1], outcome] += 1
+                versions |= {found[1]: value for name, value in report.user_properties if name == "versions"}
     frameworks = dict.fromkeys(framework for framework, _ in counts)
     if frameworks:
         terminalreporter.section("adapters")
     for framework in frameworks:
-        told = [f"{counts[framework, one]} {one}" for one in ("passed", "failed", "skipped")]
-        told = ", ".join(one for one in told if not one.startswith("0 "))
-        terminalreporter.line(f"{framework}: {RAN.get(framework, 'not installed')}: {told}")
+        outcomes = [f"{number} {outcome}" for (name, outcome), number in counts.items() if name == framework]
+        version = versions.get(framework, "not installed")
+        terminalreporter.line(f"{framework}: {version}: {', '.join(outcomes)}")

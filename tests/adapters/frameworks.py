@@ -5,7 +5,6 @@ from importlib.metadata import PackageNotFoundError, version
 
 HERE = ["classic", "autogen", "ag2", "agent_framework"]  # they live together
 OLD = "autogen_0_2"  # owns the name `autogen` as classic does
-RAN: dict[str, str] = {}  # the versions of each framework whose scenarios ran
 
 
 def driver(framework):

@@ -4,7 +4,7 @@ import inspect
 import os
 
 import pytest
-from frameworks import HERE, OLD, RAN, driver, versions
+from frameworks import HERE, OLD, driver, versions
 from scenarios import SCENARIOS, run
 
 
@@ -23,14 +23,14 @@ PAIRS = list(pairs())
 
 
 @pytest.mark.parametrize(("framework", "name"), PAIRS, ids=map("-".join, PAIRS))
-def test_scenario(framework, name, request, folder, monkeypatch):
+def test_scenario(framework, name, request, folder, monkeypatch, record_property):
     try:
         drive = driver(framework)
     except ImportError as error:
         if os.environ.get("CI"):
             raise
         pytest.skip(f"{error}: pip install -r kit/adapters/requirements.txt")
-    RAN[framework] = versions(drive.PACKAGES)
+    record_property("versions", versions(drive.PACKAGES))
     check = SCENARIOS[name]
     wanted = list(inspect.signature(check).parameters)[1:]
     run(check, drive, **{fixture: request.getfixturevalue(fixture) for fixture in wanted})
@@ -41,9 +41,12 @@ OLD_NAMES += ["a_reply_comes_out_of_the_cache"]
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.timeout(900)  # the first one makes the environment
 @pytest.mark.parametrize("name", OLD_NAMES, ids=[f"{OLD}-{name}" for name in OLD_NAMES])
-def test_scenario_in_its_own_environment(name, old_results):
-    assert old_results[name] is None, old_results[name]
+def test_scenario_in_its_own_environment(name, old_results, record_property):
+    record_property("versions", old_results["versions"])
+    assert old_results["results"][name] is None, old_results["results"][name]
 
 
 def test_what_a_framework_lacks_is_known_and_no_more():
