@@ -14,7 +14,7 @@ from weakref import WeakValueDictionary
 from .reply import Reply, answer
 
 # One lock for each client, whichever adapters hold it: the protocol never promised that a client may be
-# entered twice at once. A lock is there for as long as somebody is in, or waits at the door.
+# entered twice at once. A lock is there for as long as somebody is in, or waits for its turn.
 _locks: WeakValueDictionary[int, Any] = WeakValueDictionary()
 _making_a_lock = threading.Lock()
 # What AutoGen keeps from `create`.

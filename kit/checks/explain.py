@@ -117,7 +117,7 @@ def place_of(error: Any) -> str:
     """Return the line of a model client that an exception came from: "Mine.create, line 3, `...`: "."""
     for frame, line in frames_of(error):
         file = frame.f_code.co_filename
-        # AutoGen's own clients are no place to fix, nor are the kit's, whose messages say enough.
+        # Not in AutoGen's own clients, and not in the kit's, whose messages say enough.
         if "site-packages" in file or Path(__file__).parents[1] / "clients" in Path(file).parents:
             continue
         if owner := _method_of(frame)[0]:

@@ -86,8 +86,8 @@ class DummyModelClient:
 
         Raises:
             RuntimeError: the script has run out.
-            TypeError, ValueError: a reply is no text and no message, or not one for each of the `n`
-                choices, or `n` or `max_tokens` is no number that makes sense.
+            TypeError, ValueError: a reply is neither a text nor a message, or not one for each of the `n`
+                choices, or `n` or `max_tokens` is not a whole number of at least 1.
             Exception: the script says so.
         """
         self.calls.append(params)
@@ -197,7 +197,7 @@ def _choice(index: int, answer: Answer, limit: int | None) -> Choice:
         try:
             answer = ChatCompletionMessage.model_validate({"role": "assistant", **answer})
         except ValueError as error:
-            raise ValueError(f"This reply is no message in OpenAI's form: {answer!r}. {error}") from None
+            raise ValueError(f"This reply is not a message in OpenAI's form: {answer!r}. {error}") from None
     return Choice(index=index, finish_reason="tool_calls" if answer.tool_calls else "stop", message=answer)
 
 

@@ -785,7 +785,7 @@ def _dtype(name: str, device: str | None) -> str:
 def _is_local(name: str, source: Path, revision: str | None) -> bool:
     """Return whether to load without the model hub: from a folder, or from its cache if it is out of reach.
 
-    A name that is no folder with a model in it, and nothing the model hub gives us, is refused.
+    A name that is neither a folder with a model in it nor one that the model hub gives us is refused.
     """
     if source.is_dir():
         if not (source / "config.json").is_file():
@@ -805,7 +805,7 @@ def _is_local(name: str, source: Path, revision: str | None) -> bool:
         first_line = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
         reason = f"and the model hub does not give it: {first_line}"
     raise ValueError(
-        f"{name!r} is no folder (looked from {Path.cwd().name!r}), {reason}. Check the spelling. Without a "
+        f"{name!r} is not a folder (looked from {Path.cwd().name!r}), {reason}. Check the spelling. Without a "
         "network, name the folder of a model that you have."
     )
 

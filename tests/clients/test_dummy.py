@@ -338,7 +338,7 @@ def test_a_message_without_a_tool_call_is_a_text(agent):
 )
 def test_a_dict_that_is_no_message_is_shown(message):
     client = DummyModelClient(ENTRY, replies=[message])
-    with pytest.raises(ValueError, match="This reply is no message in OpenAI's form: ") as caught:
+    with pytest.raises(ValueError, match="This reply is not a message in OpenAI's form: ") as caught:
         client.create({"messages": HELLO})
     assert repr(message) in str(caught.value)
 

@@ -176,7 +176,7 @@ def test_a_damaged_folder_is_named_with_its_fault(tiny_folder, tmp_path, file, c
 def test_a_path_that_leads_nowhere_says_from_where_it_looked(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     message = refusal(model=name)
-    assert f"{name!r} is no folder (looked from {tmp_path.name!r})" in message
+    assert f"{name!r} is not a folder (looked from {tmp_path.name!r})" in message
     assert "can't be a name on the model hub" in message
     assert "Check the spelling. Without a network, name the folder of a model that you have." in message
 
@@ -215,8 +215,8 @@ def test_without_a_network_the_hubs_cache_serves_and_other_names_are_refused(tin
     main, v2, unknown, no_folder = json.loads(run.stdout)
     assert (main, v2) == (128, 256)
     assert "Retrying" not in run.stderr  # transformers left alone retries each file for half a minute
-    assert unknown.startswith("'me/none' is no folder (looked from ")
+    assert unknown.startswith("'me/none' is not a folder (looked from ")
     assert "and the model hub does not give it: " in unknown
     assert ("offline mode is enabled" in unknown) == (offline == "1")
     assert "Without a network, name the folder of a model that you have." in unknown
-    assert no_folder.startswith("'none' is no folder")
+    assert no_folder.startswith("'none' is not a folder")
