@@ -805,8 +805,8 @@ def _is_local(name: str, source: Path, revision: str | None) -> bool:
         first_line = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
         reason = f"and the model hub does not give it: {first_line}"
     raise ValueError(
-        f"{name!r} is not a folder (looked from {Path.cwd().name!r}), {reason}. Check the spelling. Without a "
-        "network, name the folder of a model that you have."
+        f"{name!r} is not a folder (looked from {Path.cwd().name!r}), {reason}. Check the spelling. Without "
+        "a network, name the folder of a model that you have."
     )
 
 

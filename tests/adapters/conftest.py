@@ -34,11 +34,11 @@ def pytest_terminal_summary(terminalreporter):
         for report in terminalreporter.stats.get(outcome, []):
             if found := re.search(r"test_conformance\.py::\w+\[(\w+)-", report.nodeid):
                 counts[found[1], outcome] += 1
-                versions |= {found[1]: value for name, value in report.user_properties if name == "versions"}
+                versions[found[1]] = dict(report.user_properties).get("versions")
     frameworks = dict.fromkeys(framework for framework, _ in counts)
     if frameworks:
         terminalreporter.section("adapters")
     for framework in frameworks:
         outcomes = [f"{number} {outcome}" for (name, outcome), number in counts.items() if name == framework]
-        version = versions.get(framework, "not installed")
+        version = versions[framework] or "not installed"
         terminalreporter.line(f"{framework}: {version}: {', '.join(outcomes)}")
