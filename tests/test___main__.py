@@ -4,6 +4,7 @@ import ast
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from kit import __main__ as kit_main
 from kit.models import NAME
 
 ROOT = Path(__file__).resolve().parents[1]
+RUN = subprocess.run
 
 
 @pytest.mark.parametrize("arguments", [[], ["begin"], ["--help"]])
@@ -30,9 +32,26 @@ def test_without_a_known_command_it_prints_how_to_use_it(arguments):
 # The environment
 
 
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory):
+    """A new virtual environment, to be copied: making one takes seconds."""
+    folder = tmp_path_factory.mktemp("bare") / ".venv"
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    return folder
+
+
 @pytest.fixture
-def project(tmp_path, monkeypatch):
+def project(tmp_path, monkeypatch, bare):
     """A project of its own, whose requirements are one small package, and two more for its tests."""
+
+    def copying_venvs(command, **options):
+        if command[1:3] != ["-m", "venv"]:
+            return RUN(command, **options)
+        if not Path(command[3]).exists():  # else venv, too, leaves what was installed
+            shutil.copytree(bare, command[3], symlinks=True)
+        return None
+
+    monkeypatch.setattr(subprocess, "run", copying_venvs)
     monkeypatch.setattr(kit_main, "ROOT", tmp_path)
     monkeypatch.setattr(kit_main, "ENVIRONMENT", tmp_path / ".venv")
     (tmp_path / "tests").mkdir()
@@ -106,6 +125,7 @@ def test_a_requirement_that_can_not_be_installed_is_told_and_tried_again_next_ti
 
 def test_an_environment_that_was_moved_along_with_its_folder_is_made_anew(project, monkeypatch):
     """Scripts in a virtual environment hold its full path."""
+    monkeypatch.setattr(subprocess, "run", RUN)
     (project / "requirements.txt").write_text("")
     stamp = Path(kit_main.environment("start")).parents[1] / "kit-requirements.sha256"
     before = stamp.read_text()

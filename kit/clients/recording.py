@@ -190,7 +190,8 @@ class RecordingModelClient:
             return f"There is no recording in {self.path} yet. {fix}"
         key = _key(request)
         nearest = max(recorded, key=lambda other: SequenceMatcher(None, key, _key(other)).quick_ratio())
-        return f"This request is not in {self.path}. It differs:\n{_diff(nearest, request)}\n{fix}"
+        what = f"This request is not in {self.path}. It differs from the nearest one there:"
+        return f"{what}\n{_diff(nearest, request)}\n{fix}"
 
 
 def _plain(value: Any) -> Any:

@@ -75,9 +75,8 @@ def masked(value: Any, name: str = "") -> Any:
         return {key: masked(item, name if secret else str(key)) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [masked(item, name) for item in value]
-    shown = value in (None, "", NO_KEY, True, False) or (
-        isinstance(value, str) and REFERENCE.fullmatch(value)
-    )
+    is_reference = isinstance(value, str) and REFERENCE.fullmatch(value)
+    shown = is_reference or value in (None, "", NO_KEY, True, False)
     return MASK if secret and not shown else value
 
 

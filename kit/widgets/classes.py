@@ -68,7 +68,7 @@ def how_to_get(name: str, namespace: dict[str, Any]) -> str:
         return f"from kit import {name}"
     if module != "__main__":
         return f"from {module} import {name}"
-    cell = re.sub(r"^(?=\s*[%!])", "# ", _cell_of(cls), flags=re.MULTILINE)  # magics are IPython's alone
+    cell = re.sub(r"^(?=get_ipython\(\))", "# ", _cell_of(cls), flags=re.MULTILINE)  # once magics
     return cell.strip() or f"# {name} is your own: define it here, or import it"
 
 

@@ -6,6 +6,7 @@ import urllib.request
 import pytest
 from lab import DARK, LIGHT, expect
 
+pytestmark = pytest.mark.slow  # what it proves changes with the harness, and takes a page for each test
 GREETER = """
 import ipywidgets as w
 name, button, answer = w.Text(description="Name"), w.Button(description="Greet"), w.Label()

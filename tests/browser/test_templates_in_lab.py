@@ -105,7 +105,7 @@ def test_the_program_is_copied_as_it_is_and_close_takes_the_picker_off_the_page(
     expect(picker.get_by_role("button")).to_have_count(0)
 
 
-@pytest.mark.parametrize("lab", [LIGHT, DARK], indirect=True)
+@pytest.mark.parametrize("lab", [pytest.param(LIGHT, marks=pytest.mark.slow), DARK], indirect=True)
 def test_axe_finds_nothing_serious_and_480_pixels_are_enough(lab, tmp_path):
     picker = open_picker(lab)
     choose(picker, "Tool calls by a small local model")

@@ -20,6 +20,7 @@ from class_server import ClassServer, class_server, free_port
 from kit.checks.explain import explain
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
+slow = pytest.mark.slow  # each starts a server of its own, to break it or stop it
 CAPITALS = {"France": "Paris", "Japan": "Tokyo", "Germany": "Berlin", "Egypt": "Cairo", "Peru": "Lima"}
 
 
@@ -167,6 +168,7 @@ def test_what_the_instructor_sees_holds_no_word_of_a_student(server, student):
     assert "Traceback" not in server.text
 
 
+@slow
 def test_the_server_is_killed_in_the_middle_and_the_agents_go_on(local_model_folder):
     """The chat is the agent's: with a new server on the old port it goes on where it was."""
     from autogen import AssistantAgent, LLMConfig
@@ -226,6 +228,7 @@ Gate.__init__ = breakable
 """
 
 
+@slow
 @pytest.mark.parametrize("stream", [False, True])
 def test_an_engine_that_dies_ends_the_server_and_says_so(stream, local_model_folder, tmp_path):
     """It would answer 503 for ever, and the instructor would see nothing but a traceback."""
@@ -240,6 +243,7 @@ def test_an_engine_that_dies_ends_the_server_and_says_so(stream, local_model_fol
     assert server.lines[-1].startswith("✘ The engine has stopped after a mistake. Start it again")
 
 
+@slow
 def test_what_nobody_reads_stops_nobody(local_model_folder):
     """A notebook that started the server and never reads what it prints; a pipe holds 65,536 bytes."""
     import httpx
@@ -255,6 +259,7 @@ def test_what_nobody_reads_stops_nobody(local_model_folder):
 WAITED = "timeout graceful shutdown exceeded"  # uvicorn says it after all the time that replies have to end
 
 
+@slow
 def test_a_second_ctrl_c_stops_it_at_once_and_without_a_traceback(local_model_folder):
     server = ClassServer()
     waiting = [long_request(server) for _ in range(6)]
@@ -269,6 +274,7 @@ def test_a_second_ctrl_c_stops_it_at_once_and_without_a_traceback(local_model_fo
         connection.close()
 
 
+@slow
 @pytest.mark.skipif(os.name != "posix", reason="needs a shell's pipe")
 def test_the_reader_of_its_lines_may_leave(local_model_folder):
     """As behind `| head -1`: it goes on, and ends without a traceback."""
@@ -295,6 +301,7 @@ def test_the_reader_of_its_lines_may_leave(local_model_folder):
     assert "Traceback" not in errors
 
 
+@slow
 def test_ctrl_c_while_it_loads_is_one_line(local_model_folder):
     command = [sys.executable, "-u", "-m", "kit.classroom.serve", "--port", "0"]
     environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
@@ -309,6 +316,7 @@ def test_ctrl_c_while_it_loads_is_one_line(local_model_folder):
     assert errors.splitlines()[-1] == "The server was stopped before it was ready."
 
 
+@slow
 def test_ctrl_c_stops_it_cleanly_and_frees_the_port(local_model_folder):
     server = ClassServer()
     waiting = [long_request(server, stream=stream) for stream in (False, True)]  # with replies under way
@@ -326,6 +334,7 @@ def test_ctrl_c_stops_it_cleanly_and_frees_the_port(local_model_folder):
         probe.bind(("127.0.0.1", server.port))
 
 
+@slow
 def test_the_sampling_that_was_chosen_is_everybodys(local_model_folder):
     with class_server("--temperature", "1") as server:
         assert "temperature 1, top_p 1" in server.text
@@ -340,6 +349,7 @@ def test_the_sampling_that_was_chosen_is_everybodys(local_model_folder):
     assert len(replies) > 1
 
 
+@slow
 def test_without_batching_it_answers_one_by_one(local_model_folder):
     with class_server("--one-by-one") as server:
         client = openai.OpenAI(base_url=server.base_url, api_key=server.key)

@@ -33,15 +33,15 @@ def output(capsys, program):
     return capsys.readouterr().out.splitlines()[-1]
 
 
-def test_the_program_for_the_dummy_runs(editor):
-    assert answer(editor.python()) == "Hello from the dummy!"
+def test_the_program_for_the_dummy_runs(editor, capsys):
+    assert output(capsys, editor.python()) == "Hello from the dummy!"
 
 
 @pytest.mark.usefixtures("local_model_folder")
-def test_the_program_for_the_local_model_runs():
+def test_the_program_for_the_local_model_runs(capsys):
     editor = ConfigListEditor()
     editor.add("Local Hugging Face model")
-    assert "Paris" in answer(editor.python())
+    assert "Paris" in output(capsys, editor.python())
 
 
 def test_two_entries_of_one_class_are_registered_twice_and_imported_once(editor, capsys):
@@ -99,7 +99,9 @@ def test_the_program_of_every_preset_is_run_by_a_test():
 
 
 @pytest.mark.parametrize("preset", HOSTED)
-def test_the_program_for_a_server_runs_and_its_key_comes_from_the_environment(preset, server, monkeypatch):
+def test_the_program_for_a_server_runs_and_its_key_comes_from_the_environment(
+    preset, server, monkeypatch, capsys
+):
     model, path, key = HOSTED[preset]
     editor = ConfigListEditor(namespace={})
     editor.add(preset)
@@ -109,7 +111,7 @@ def test_the_program_for_a_server_runs_and_its_key_comes_from_the_environment(pr
     monkeypatch.setenv("CLASS_KEY", "from-the-environment")
     if "base_url" in editor.entry:
         editor.set(base_url=server.address.removesuffix("/v1" if preset == "Azure OpenAI" else ""))
-    assert answer(editor.python()) == "The capital of France is Paris."
+    assert output(capsys, editor.python()) == "The capital of France is Paris."
     assert [(request.path, request.key) for request in server.seen] == [(path, key)]
     assert server.seen[0].body["model"] == model
     assert server.seen[0].body["messages"][-1]["content"] == "What is the capital of France?"
@@ -196,7 +198,7 @@ def own(cells):
 def test_the_program_for_a_class_of_a_notebook_has_the_cell_that_defines_it_and_runs(own, capsys):
     program = own.python()
     assert "agent.register_model_client(Mine, greeting='ahoy')\n" in program
-    assert answer(program) == "AHOY!"
+    assert output(capsys, program) == "AHOY!"
     own.set_argument("times", "2")
     assert "agent.register_model_client(Mine, greeting='ahoy', times=2)\n" in own.python()
     assert output(capsys, own.python()) == "AHOY AHOY!"
