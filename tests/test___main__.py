@@ -175,10 +175,10 @@ def test_from_is_for_the_set_up_and_whatever_else_is_given_for_the_program(
     [
         ([], []),
         (["tests/test_kit.py", "-x"], ["tests/test_kit.py", "-x"]),
-        (["--all", "tests"], ["tests", "-m", ""]),  # the mark of pyproject.toml is lifted
+        (["--all", "tests"], ["tests", "-m", "", "--timeout=900"]),
     ],
 )
-def test_what_follows_test_is_pytests_and_all_lifts_the_mark(monkeypatch, started, typed, passed_on):
+def test_what_follows_test_is_pytests_and_all_lifts_mark_and_limit(monkeypatch, started, typed, passed_on):
     monkeypatch.setattr(sys, "argv", ["kit", "test", *typed])
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     assert kit_main.main() == 0

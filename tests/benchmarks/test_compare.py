@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.slow
 COMMAND = [sys.executable, str(Path(__file__).with_name("compare.py"))]
 
 

@@ -11,7 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "notebooks" / "classroom"))
 from class_hub import can_hide, closed, install_proxy  # noqa: E402
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.slow
 
 
 def test_a_small_class_is_measured(local_model_folder, tmp_path):

@@ -14,7 +14,7 @@ import pytest
 from class_hub import ADMIN_PASSWORD, CONFIG, LESSON, PASSWORD, ROOT, Refused
 
 # A hub with its students takes minutes. One npm install, and up to a minute for each server to start.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.slow
 
 LISTEN = """
 import time, zmq
