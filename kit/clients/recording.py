@@ -14,6 +14,7 @@ import time
 import uuid
 from collections import Counter
 from difflib import SequenceMatcher, unified_diff
+from itertools import groupby
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -220,9 +221,14 @@ def _message(item: Any) -> ChatCompletionMessage:
 
 
 def _diff(recorded: dict[str, Any], request: dict[str, Any]) -> str:
-    """Return the first lines in which two requests differ, each with one line around it."""
+    """Return the lines in which two requests differ, with one around them; of many, the first few."""
     names = "nearest recorded request", "this request"
-    return "\n".join([*unified_diff(_lines(recorded), _lines(request), *names, n=1, lineterm="")][:20])
+    lines = unified_diff(_lines(recorded), _lines(request), *names, n=1, lineterm="")
+    shown: list[str] = []
+    for _, group in groupby(lines, key=lambda line: line[0]):
+        run = list(group)
+        shown += [*run[:4], "..."] if len(run) > 4 else run
+    return "\n".join(shown[:20])
 
 
 def _lines(request: dict[str, Any]) -> list[str]:

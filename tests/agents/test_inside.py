@@ -80,11 +80,10 @@ def test_classes_for_the_selector_count_only_beside_a_config_of_its_own(user):
 
 
 def test_ones_own_functions_are_told_from_autogens():
-    plain = assistant()
-    assert not inside.has_own_reply(plain) and not inside.has_own_end(plain)
-    own = assistant(is_termination_msg=lambda message: True)
+    assert not inside.has_own_reply(assistant())
+    own = assistant()
     own.register_reply([None], lambda *arguments, **options: (True, "mine"))
-    assert inside.has_own_reply(own) and inside.has_own_end(own)
+    assert inside.has_own_reply(own)
 
 
 def test_looking_runs_no_property():

@@ -39,6 +39,7 @@ def test_lesson_02_the_forms_as_the_text_asks(lab):
     form.get_by_label("Preset").select_option(dummy)
     form.get_by_role("button", name="Add", exact=True).click()
     expect(form.get_by_label("Model", exact=True)).to_have_value("dummy")
+    expect(form.get_by_label("Model", exact=True)).to_be_focused()  # else the focus leaves the next input
     enter("Model", "canary")
     enter("Temperature", "1.5")
     expect(form).to_contain_text("1.5 is not allowed")
