@@ -21,7 +21,8 @@ def chat_alone(chat_beside):
     Without its `site` module (`-S`), Python reads no .pth file, so an editable `kit` can't be imported;
     the installed packages are named by hand. The program itself makes sure of it.
     """
-    packages = os.pathsep.join({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
+    quick = os.environ["PYTHONPATH"].partition(os.pathsep)[0]  # as tests/conftest.py has it
+    packages = os.pathsep.join([quick, *{sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}])
 
     def chat(client, *arguments):
         environment = {**os.environ, "PYTHONPATH": packages}

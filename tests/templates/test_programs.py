@@ -71,7 +71,8 @@ def bare():
 
     Without its `site` module (`-S`), Python reads no .pth file, so an editable `kit` can't be imported.
     """
-    packages = os.pathsep.join({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
+    quick = os.environ["PYTHONPATH"].partition(os.pathsep)[0]  # as tests/conftest.py has it
+    packages = os.pathsep.join([quick, *{sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}])
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OPENAI_")}
     environment |= {"PYTHONPATH": packages, "PYTHONIOENCODING": "utf-8"}
     return [sys.executable, "-S"], environment
