@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENT = ROOT / ".venv"
 FILES = dict.fromkeys(("start", "serve", "gather"), ["requirements.txt"])
 FILES["test"] = [*FILES["start"], "tests/requirements.txt", ADAPTERS, "notebooks/classroom/requirements.txt"]
-WORKERS = str(min(4, (os.cpu_count() or 1) + 1))  # one more than cores: tests also wait, for pages and servers
+WORKERS = str(min(4, (os.cpu_count() or 1) + 1))  # more than cores: tests also wait, for pages and servers
 COMMANDS = {
     "start": ["-m", "jupyter", "lab", "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb"],
     "serve": ["-m", "kit.classroom.serve"],
