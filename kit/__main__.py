@@ -23,13 +23,12 @@ ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENT = ROOT / ".venv"
 FILES = dict.fromkeys(("start", "serve", "gather"), ["requirements.txt"])
 FILES["test"] = [*FILES["start"], "tests/requirements.txt", ADAPTERS, "notebooks/classroom/requirements.txt"]
-WORKERS = str(min(4, (os.cpu_count() or 1) + 1))  # more than cores: tests also wait, for pages and servers
 COMMANDS = {
     "start": ["-m", "jupyter", "lab", "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb"],
     "serve": ["-m", "kit.classroom.serve"],
     "gather": ["-m", "kit.classroom.gather"],
     # A notebook's cells belong together, and so do the tests of a file: each goes to one worker, in order.
-    "test": ["-m", "pytest", "-n", WORKERS, "--dist=loadscope", "--no-loadscope-reorder"],
+    "test": ["-m", "pytest", "-n", "auto", "--maxprocesses=4", "--dist=loadscope", "--no-loadscope-reorder"],
 }
 
 

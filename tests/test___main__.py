@@ -123,6 +123,7 @@ def test_a_requirement_that_can_not_be_installed_is_told_and_tried_again_next_ti
         assert str(caught.value).startswith("Set-up stopped: -m pip install failed, see above. Fix that")
 
 
+@pytest.mark.slow
 def test_an_environment_that_was_moved_along_with_its_folder_is_made_anew(project, monkeypatch):
     """Scripts in a virtual environment hold its full path."""
     monkeypatch.setattr(subprocess, "run", RUN)

@@ -3,6 +3,7 @@
 import json
 import re
 
+import pytest
 from lab import DARK, LIGHT, expect
 
 OPEN = """
@@ -202,6 +203,7 @@ def test_a_list_is_made_by_keyboard_alone_and_the_focus_is_never_lost(lab):
     assert lab.errors == lab.dialogs == []
 
 
+@pytest.mark.slow
 def test_other_fields_tabs_and_questions_are_worked_by_keyboard_and_keep_the_focus(lab):
     (lab.folder / "broken.json").write_text("[{'model': 'a', 'model_client_cls': 'DummyModelClient'},]")
     form = open_form(lab)
@@ -333,6 +335,7 @@ def test_a_key_is_kept_nowhere_wherever_it_is_typed(lab):
     assert lab.errors == lab.dialogs == []
 
 
+@pytest.mark.slow
 def test_a_key_is_kept_nowhere_when_something_goes_wrong(lab):
     key, plain = "sk-astray-7c2a90", "astray1b2c3d"
     entry = f"'model': 'Tell-tale', 'api_key': '{plain}', 'base_url': 'http://127.0.0.1:9/v1'"

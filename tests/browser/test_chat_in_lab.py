@@ -83,6 +83,7 @@ def test_a_reply_appears_piece_by_piece_and_stops_by_keyboard(lab):
     has_focus(panel)
 
 
+@pytest.mark.slow
 def test_the_end_of_a_long_chat_is_in_sight(lab):
     panel = open_panel(lab, repr("line\n" * 60 + "the end"), seconds=3)
     panel.get_by_label("Message to assistant").fill("Talk")
@@ -108,6 +109,7 @@ def test_a_failed_message_comes_back_to_be_sent_again_and_clear_empties_the_log(
     expect(panel.get_by_role("button", name="Clear")).to_be_disabled()
 
 
+@pytest.mark.slow
 def test_the_transcript_is_copied(lab):
     lab.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     panel = open_panel(lab, repr("**fine**"))

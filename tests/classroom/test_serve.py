@@ -275,7 +275,10 @@ def test_what_is_wrong_is_one_line_and_comes_before_anything_is_loaded(taken, mo
     assert len(done.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("broken", ["config.json", "model.safetensors", "tokenizer.json"])
+SLOWER = pytest.param("model.safetensors", marks=pytest.mark.slow)  # seconds of imports before it is found
+
+
+@pytest.mark.parametrize("broken", ["config.json", SLOWER, "tokenizer.json"])
 def test_a_model_that_can_not_be_loaded_is_one_line(broken, local_model_folder, tmp_path):
     folder = tmp_path / "model"
     shutil.copytree(local_model_folder, folder)

@@ -197,7 +197,7 @@ print(json.dumps([window("me/tiny"), window("me/tiny", revision="v2"), window("m
 """
 
 
-@pytest.mark.parametrize("offline", ["0", "1"])
+@pytest.mark.parametrize("offline", [pytest.param("0", marks=pytest.mark.slow), "1"])
 def test_without_a_network_the_hubs_cache_serves_and_other_names_are_refused(tiny_folder, tmp_path, offline):
     """In a process of its own, since huggingface_hub reads these variables when it is imported."""
     cached = tmp_path / "hub" / "models--me--tiny"

@@ -45,6 +45,7 @@ def test_the_dummy_client_alone_chats(chat_alone):
     assert chat["usage"]["dummy"] == used
 
 
+@pytest.mark.slow
 def test_the_hugging_face_client_alone_chats(chat_alone, local_model_folder):
     chat = chat_alone("huggingface", local_model_folder)
     assert "Paris" in chat["history"][1]
@@ -53,6 +54,7 @@ def test_the_hugging_face_client_alone_chats(chat_alone, local_model_folder):
     assert 0 < chat["usage"][local_model_folder]["completion_tokens"] <= 32
 
 
+@pytest.mark.slow
 def test_the_recording_client_alone_records_and_replays(chat_alone, tmp_path):
     recorded = chat_alone("recording", "record")
     assert recorded["history"][1::2] == ["Paris.", "Rome."]
