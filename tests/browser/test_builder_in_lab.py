@@ -248,6 +248,7 @@ def test_other_fields_tabs_and_questions_are_worked_by_keyboard_and_keep_the_foc
     assert lab.errors == lab.dialogs == []
 
 
+@pytest.mark.slow
 def test_broken_files_are_fixed_as_a_diff_shows_and_an_agent_answers_from_them(lab):
     def load_and_fix(text, told):
         file.write_text(text)
@@ -453,6 +454,7 @@ class LaterModelClient(DummyModelClient):
 """
 
 
+@pytest.mark.slow
 def test_a_class_of_a_later_cell_is_found_and_the_copied_program_runs_and_closing_leaves_nothing(lab):
     lab.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     form = open_form(lab, LATER, "", "builder.close()")
@@ -490,6 +492,7 @@ TOO_WIDE = """form => [...form.querySelectorAll("*")].filter(part => {
 }).map(part => part.outerHTML.slice(0, 120))"""
 
 
+@pytest.mark.slow
 def test_axe_finds_nothing_serious_and_480_pixels_are_enough(lab):
     def check():
         assert lab.axe(form.box) == []

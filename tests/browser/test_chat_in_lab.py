@@ -94,6 +94,7 @@ def test_the_end_of_a_long_chat_is_in_sight(lab):
     assert log(panel).evaluate("log => log.scrollTop") > 100
 
 
+@pytest.mark.slow
 def test_a_failed_message_comes_back_to_be_sent_again_and_clear_empties_the_log(lab):
     panel = open_panel(lab, repr(["one"]))
     message = panel.get_by_label("Message to assistant")

@@ -94,6 +94,7 @@ def test_by_keyboard_alone(lab):
     assert lab.errors == []
 
 
+@pytest.mark.slow
 def test_the_program_is_copied_as_it_is_and_close_takes_the_picker_off_the_page(lab):
     lab.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     picker = open_picker(lab)
