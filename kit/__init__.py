@@ -10,7 +10,7 @@ from typing import Any
 _HOME = {
     "DummyModelClient": "kit.clients.dummy",
     "tool_call": "kit.clients.dummy",
-    "HuggingFaceModelClient": "kit.clients.huggingface",
+    "HuggingFaceModelClient": "kit.clients.huggingface_fast",
     "RecordingModelClient": "kit.clients.recording",
     "ChatPanel": "kit.widgets.chat",
     "ConfigListBuilder": "kit.widgets.builder",

@@ -33,7 +33,7 @@ def chat_beside(tmp_path):
 @pytest.fixture(scope="session")
 def real(local_model_folder):
     """The real model and its tokenizer, as the client loads them."""
-    from kit.clients.huggingface import HuggingFaceModelClient
+    from kit.clients.huggingface_fast import HuggingFaceModelClient
 
     client = HuggingFaceModelClient({"model": local_model_folder})
     return client.model, client.tokenizer
@@ -85,7 +85,7 @@ def tiny(tiny_model):
 @pytest.fixture
 def tiny_client(tiny):
     """A function that makes a client of the tiny model; its arguments are further fields of the entry."""
-    from kit.clients.huggingface import HuggingFaceModelClient
+    from kit.clients.huggingface_fast import HuggingFaceModelClient
 
     model, tokenizer = tiny
 
@@ -111,7 +111,7 @@ def keen_model(tiny_model):
 @pytest.fixture
 def keen(keen_model):
     """A function that makes a client of a copy of that model; its arguments are fields of the entry."""
-    from kit.clients.huggingface import HuggingFaceModelClient
+    from kit.clients.huggingface_fast import HuggingFaceModelClient
 
     model, tokenizer = copy.deepcopy(keen_model[0]), keen_model[1]
     return lambda **entry: HuggingFaceModelClient({"model": "keen", **entry}, model, tokenizer)
@@ -124,7 +124,7 @@ def ask_at_once(monkeypatch):
     Returns the calls, as futures, and how many choices each `generate` has made. `fail` says by the
     number of a `generate` what it raises.
     """
-    from kit.clients.huggingface import HuggingFaceModelClient
+    from kit.clients.huggingface_fast import HuggingFaceModelClient
 
     # No public name tells when a call has lined up, and the order decides what shares a batch.
     waiting = HuggingFaceModelClient._waiting

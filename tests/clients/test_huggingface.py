@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import StoppingCriteria, StoppingCriteriaList
 
-from kit.clients.huggingface import HuggingFaceModelClient
+from kit.clients.huggingface_fast import HuggingFaceModelClient
 
 CAPITAL = [{"role": "user", "content": "What is the capital of France?"}]
 COUNT = [{"role": "user", "content": "Count from 1 to 10, separated by commas."}]

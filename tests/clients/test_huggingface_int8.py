@@ -9,8 +9,8 @@ import torch
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-from kit.clients import huggingface
-from kit.clients.huggingface import HuggingFaceModelClient, _Int8Linear, _packed_attention
+from kit.clients import huggingface_fast as huggingface
+from kit.clients.huggingface_fast import HuggingFaceModelClient, _Int8Linear, _packed_attention
 
 HI = [{"role": "user", "content": "Hi"}]
 CAPITAL = [{"role": "user", "content": "What is the capital of France?"}]

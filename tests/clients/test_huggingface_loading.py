@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from kit.agents.inside import clients_of
-from kit.clients.huggingface import HuggingFaceModelClient
+from kit.clients.huggingface_fast import HuggingFaceModelClient
 
 HI = [{"role": "user", "content": "Hi"}]
 
@@ -185,7 +185,7 @@ def test_a_path_that_leads_nowhere_says_from_where_it_looked(tmp_path, monkeypat
 
 ASK_THE_HUB = """
 import json, sys
-from kit.clients.huggingface import HuggingFaceModelClient
+from kit.clients.huggingface_fast import HuggingFaceModelClient
 
 def window(model, **entry):
     try:

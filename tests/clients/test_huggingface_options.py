@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from kit.clients.huggingface import HuggingFaceModelClient
+from kit.clients.huggingface_fast import HuggingFaceModelClient
 
 HI = [{"role": "user", "content": "Hi"}]
 SYSTEM = {"role": "system", "content": "Be brief."}

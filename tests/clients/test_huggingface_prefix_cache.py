@@ -11,7 +11,7 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from kit.clients.huggingface import HuggingFaceModelClient
+from kit.clients.huggingface_fast import HuggingFaceModelClient
 
 SYSTEM = {"role": "system", "content": "Be brief."}
 WORDS = ["a", "cat", "the", "dog", "Paris", "seven", "why", "not", "run", "over", "42", ",", ".", "?"]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
-from kit.clients.huggingface import HuggingFaceModelClient
+from kit.clients.huggingface_fast import HuggingFaceModelClient
 
 HI = [{"role": "user", "content": "Hi"}]
 TOOL = {"type": "function", "function": {"name": "add", "parameters": {"type": "object", "properties": {}}}}
@@ -402,7 +402,7 @@ def test_an_exception_in_on_text_ends_the_reply_at_once_and_the_client_goes_on(r
 
 TALK = """
 import json, signal, sys, time
-from kit.clients.huggingface import HuggingFaceModelClient
+from kit.clients.huggingface_fast import HuggingFaceModelClient
 
 def show(piece):
     times.append(time.monotonic())

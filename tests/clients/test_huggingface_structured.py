@@ -14,7 +14,7 @@ import torch
 from pydantic import BaseModel, Field, TypeAdapter
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, LogitsProcessor
 
-from kit.clients.huggingface import HuggingFaceModelClient
+from kit.clients.huggingface_fast import HuggingFaceModelClient
 
 HI = [{"role": "user", "content": "Hi"}]
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from kit.clients.huggingface import BATCH, HuggingFaceModelClient
+from kit.clients.huggingface_fast import BATCH, HuggingFaceModelClient
 
 pytestmark = pytest.mark.timeout(120)  # a deadlock fails
 

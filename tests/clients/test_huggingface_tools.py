@@ -8,7 +8,7 @@ from typing import Annotated
 import pytest
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
-from kit.clients.huggingface import HuggingFaceModelClient
+from kit.clients.huggingface_fast import HuggingFaceModelClient
 
 HERMES = r"""
 {%- set system = messages[0].content if messages[0].role == "system" else "" %}

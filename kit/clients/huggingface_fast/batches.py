@@ -1,0 +1,123 @@
+"""Batches: calls that wait in several threads are answered together, each from its own prefix."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer
+from transformers.generation import GenerationMode
+
+from . import prefixes
+from .schemas import JsonOnly
+
+BATCH = 8  # choices that are generated together, at most
+
+
+@dataclass(eq=False)
+class Request:
+    """One call of `create` on its way through `generate`."""
+
+    model: Any
+    ids: list[int]  # the prompt
+    options: dict[str, Any]
+    schema: str | None
+    streamer: Any
+    prefix_tokens: int  # how many tokens to remember
+    cached: int = 0  # how many tokens of the prompt came out of the prefix cache
+    rows: list[list[int]] | None = None  # the new tokens of each choice, once they are there
+
+    def can_join(self, other: Request) -> bool:
+        """Return whether this request can be answered in one batch with `other`."""
+        names = ("model", "options", "schema", "prefix_tokens")
+        same = all(getattr(self, name) == getattr(other, name) for name in names)
+        alone = self.streamer or other.streamer or "seed" in self.options
+        return same and not alone and self.rows is None and self is not other
+
+
+def answer(client: Any, request: Request) -> list[list[int]]:
+    """Return the new tokens of each choice, once it is this request's turn or another took it along."""
+    client._waiting.append(request)
+    try:
+        with client._lock:
+            if request.rows is None:
+                others = [other for other in client._waiting if other.can_join(request)]
+                _run(client, [request, *others][: max(1, BATCH // request.options["num_return_sequences"])])
+    finally:
+        client._waiting.remove(request)
+    return request.rows or []
+
+
+@torch.inference_mode()
+def _run(client: Any, group: list[Request]) -> None:
+    """Answer requests that have the same options in one batch."""
+    first, options = group[0], dict(group[0].options)
+    count = options["num_return_sequences"]
+    cuttable = _is_cuttable(client.model, options) and min(len(request.ids) for request in group) > 1
+    group = group if cuttable else group[:1]
+    rows = [request for request in group for _ in range(count if cuttable else 1)]
+    if cuttable:
+        cache = _recall(rows[0]) if len(rows) == 1 else _batch(rows)
+        options |= {"num_return_sequences": 1, "past_key_values": cache}
+    if first.schema:
+        size, limit = client.model.config.get_text_config().vocab_size, options["max_new_tokens"]
+        schema = JsonOnly(client.tokenizer, size, first.schema, limit)
+        options["logits_processor"] = [*options.get("logits_processor", []), schema]
+    prompts, width = [row.ids for row in rows], max(len(row.ids) for row in rows)
+    output = client._generate(prompts, options, streamer=first.streamer)
+    for index, request in enumerate(group):
+        choices = output[index * count : (index + 1) * count]
+        if cuttable and request.prefix_tokens and cache.get_seq_length() == width + len(output[0]) - 1:
+            row, left = index * count, width - len(request.ids)  # in the cache, and its padding
+            ids = (request.ids + client._cut(choices[0], [])[0])[: cache.get_seq_length() - left]
+            part = (slice(row, row + 1), slice(None), slice(left, left + len(ids)))
+            prefixes.remember(request.model, ids, len(request.ids), cache, part, request.prefix_tokens)
+        request.rows = choices
+
+
+def _is_cuttable(model: Any, options: dict[str, Any]) -> bool:
+    """Return whether prefixes and batches work: greedy or sampled tokens, and a cache that can be cut.
+
+    Sliding-window, recurrent and hybrid models keep a state that has already forgotten, and beam search
+    reorders its cache. They get `generate`'s own way: one request at a time, all of it computed.
+    """
+    settings = copy.deepcopy(model.generation_config)
+    settings.update(**options)
+    return (
+        settings.get_generation_mode() in (GenerationMode.GREEDY_SEARCH, GenerationMode.SAMPLE)
+        and settings.use_cache is not False
+        and settings.cache_implementation is None
+        and model._supports_default_dynamic_cache()
+        and all(type(layer) is DynamicLayer for layer in DynamicCache(config=model.config).layers)
+    )
+
+
+def _recall(request: Request) -> DynamicCache:
+    """Return a KV cache with what is known of a request's prompt."""
+    if not request.prefix_tokens:
+        return DynamicCache(config=request.model.config)
+    cache, request.cached = prefixes.recall(request.model, request.ids)
+    return cache
+
+
+def _batch(rows: list[Request]) -> DynamicCache:
+    """Return a KV cache for several rows: all but the last token of each prompt, padded on the left.
+
+    What is not remembered is computed here, once for all choices of a request.
+    """
+    model, caches = rows[0].model, {request: _recall(request) for request in dict.fromkeys(rows)}
+    for request, cache in caches.items():
+        rest = torch.tensor([request.ids[request.cached : -1]], device=model.device)
+        if rest.numel():
+            model.base_model(rest, past_key_values=cache, use_cache=True)
+    batch = DynamicCache(config=model.config)
+    width = max(len(row.ids) for row in rows)
+    for layer in range(len(batch.layers)):
+        pairs = [(caches[row].layers[layer], (0, 0, width - len(row.ids), 0)) for row in rows]
+        keys = torch.cat([torch.nn.functional.pad(states.keys, left) for states, left in pairs])
+        values = torch.cat([torch.nn.functional.pad(states.values, left) for states, left in pairs])
+        batch.update(keys, values, layer)  # each (rows, heads, width - 1, head size)
+    return batch
