@@ -322,19 +322,42 @@ SMALL = {
 }
 
 
-@pytest.mark.parametrize("kind", FORGETFUL)
-def test_a_model_whose_state_can_not_be_cut_computes_everything_and_is_right(keen, kind):
-    tokenizer = keen().tokenizer
-    config = AutoConfig.for_model(kind, vocab_size=len(tokenizer), **SMALL, **FORGETFUL[kind])
+def small_client(tokenizer, kind, **config):
+    """A client of a tiny random model of some kind."""
+    config = AutoConfig.for_model(kind, vocab_size=len(tokenizer), **SMALL, **config)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = AutoModelForCausalLM.from_config(config).eval()
-    client = HuggingFaceModelClient({"model": kind, "temperature": 0, "max_tokens": 6}, model, tokenizer)
+    return HuggingFaceModelClient({"model": kind, "temperature": 0, "max_tokens": 6}, model, tokenizer)
+
+
+@pytest.mark.parametrize("kind", FORGETFUL)
+def test_a_model_whose_state_can_not_be_cut_computes_everything_and_is_right(keen, kind):
+    client = small_client(keen().tokenizer, kind, **FORGETFUL[kind])
     for messages in (CHAT[:2], CHAT, CHAT, CHAT[:2]):
         response = client.create({"messages": messages})
         assert cached(response) == 0
         assert texts_of(response) == plain_texts(client, messages, max_new_tokens=6)
     assert prefixes(client) == []
+
+
+@pytest.mark.parametrize("kind", [kind for kind, fields in FORGETFUL.items() if "sliding_window" in fields])
+def test_a_window_forgets_nothing_while_the_chat_is_shorter(keen, ask_at_once, kind):
+    tokenizer = keen().tokenizer
+    window = len(prompt_of(keen(), CHAT)) + 6
+    client = small_client(tokenizer, kind, **{**FORGETFUL[kind], "sliding_window": window})
+    longer = [*CHAT, {"role": "assistant", "content": "It is."}, user("Why?")]
+    hits = []
+    for messages in (CHAT[:2], CHAT, longer, CHAT):
+        response = client.create({"messages": messages})
+        hits.append(cached(response) > 0)
+        assert texts_of(response) == plain_texts(client, messages, max_new_tokens=6)
+    assert hits == [False, True, False, True]
+    chats = [CHAT, CHAT[:2], [user("Hi")], [user("What is a cat?")]]
+    futures, sizes = ask_at_once(*((client, {"messages": messages}) for messages in chats))
+    assert sizes == [1, 3]
+    for messages, future in zip(chats, futures, strict=True):
+        assert texts_of(future.result()) == plain_texts(client, messages, max_new_tokens=6)
 
 
 @pytest.mark.parametrize(

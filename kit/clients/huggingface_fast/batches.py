@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from transformers import DynamicCache
-from transformers.cache_utils import DynamicLayer
+from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 from transformers.generation import GenerationMode
 
 from . import prefixes
@@ -55,8 +55,9 @@ def answer(client: Any, request: Request) -> list[list[int]]:
 def _run(client: Any, group: list[Request]) -> None:
     """Answer requests that have the same options in one batch."""
     first, options = group[0], dict(group[0].options)
-    count = options["num_return_sequences"]
-    cuttable = _is_cuttable(client.model, options) and min(len(request.ids) for request in group) > 1
+    count, lengths = options["num_return_sequences"], [len(request.ids) for request in group]
+    tokens = max(lengths) + options["max_new_tokens"]
+    cuttable = _is_cuttable(client.model, options, tokens) and min(lengths) > 1
     group = group if cuttable else group[:1]
     rows = [request for request in group for _ in range(count if cuttable else 1)]
     if cuttable:
@@ -78,11 +79,12 @@ def _run(client: Any, group: list[Request]) -> None:
         request.rows = choices
 
 
-def _is_cuttable(model: Any, options: dict[str, Any]) -> bool:
+def _is_cuttable(model: Any, options: dict[str, Any], tokens: int) -> bool:
     """Return whether prefixes and batches work: greedy or sampled tokens, and a cache that can be cut.
 
-    Sliding-window, recurrent and hybrid models keep a state that has already forgotten, and beam search
-    reorders its cache. They get `generate`'s own way: one request at a time, all of it computed.
+    Recurrent and hybrid models, and sliding windows that are shorter than prompt and reply (`tokens`), keep
+    a state that has already forgotten; beam search reorders its cache. They get `generate`'s own way: one
+    request at a time, all of it computed.
     """
     settings = copy.deepcopy(model.generation_config)
     settings.update(**options)
@@ -91,7 +93,11 @@ def _is_cuttable(model: Any, options: dict[str, Any]) -> bool:
         and settings.use_cache is not False
         and settings.cache_implementation is None
         and model._supports_default_dynamic_cache()
-        and all(type(layer) is DynamicLayer for layer in DynamicCache(config=model.config).layers)
+        and all(
+            type(layer) is DynamicLayer
+            or (type(layer) is DynamicSlidingWindowLayer and tokens <= layer.sliding_window)
+            for layer in DynamicCache(config=model.config).layers
+        )
     )
 
 
