@@ -10,7 +10,6 @@ https://microsoft.github.io/autogen/0.2/blog/2024/01/26/Custom-Models/
 from __future__ import annotations
 
 import contextlib
-import json
 import threading
 import time
 import uuid
@@ -21,22 +20,22 @@ from typing import Any, ClassVar
 
 import torch
 import transformers
-from huggingface_hub import HfApi, try_to_load_from_cache
-from huggingface_hub.errors import HFValidationError
+from huggingface_hub import HfApi, hf_hub_download
 from jinja2 import TemplateError
 from openai.types.chat import ChatCompletion, ChatCompletionMessage
 from openai.types.chat.chat_completion import Choice
 from openai.types.completion_usage import CompletionUsage
 from packaging.version import Version
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoTokenizer
 
 if Version(transformers.__version__) < Version("5.20"):  # there, a "<|im_end|>" in a message ends a turn
     raise ImportError(
         f"This needs transformers 5.20, not {transformers.__version__}: pip install -U transformers"
     )
 
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 from transformers.utils.chat_parsing import parse_response
+from transformers.utils.peft_utils import find_adapter_config_file
 
 # What AutoGen and OpenAI call an option, and what transformers' `generate` calls it.
 ALIASES = {
@@ -45,9 +44,12 @@ ALIASES = {
     "max_completion_tokens": "max_new_tokens",
     "n": "num_return_sequences",
     "stop": "stop_strings",
+    "timeout": "max_time",  # in seconds
 }
 # Taken from the top level of an entry or call; `params` may hold any option of `generate`.
-OPTIONS = {*ALIASES, "max_new_tokens", "temperature", "top_p", "top_k", "do_sample", "seed"}
+OPTIONS = {"seed", *ALIASES, *vars(GenerationConfig())}
+# These only say how to sample: transformers warns of them where it doesn't.
+SAMPLING = {"temperature", "top_p", "top_k", "min_p", "top_h", "typical_p", "epsilon_cutoff", "eta_cutoff"}
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 # What this client lacks, and the one in the folder huggingface_fast has.
 LACKS = ("stream", "quantization", "response_format", "tools", "prefix_cache")
@@ -174,38 +176,43 @@ class HuggingFaceModelClient:
 
     def _load(self) -> tuple[Any, Any]:
         """Return the model and tokenizer that the entry names, loaded once per process."""
-        fields = ("model", "revision", "device_map", "quantization")
-        name, revision, device_map, quantization = (self.config.get(field) for field in fields)
+        name, revision, device_map = (self.config.get(field) for field in ("model", "revision", "device_map"))
         device = None if device_map else _device(self.config.get("device") or "auto")
-        dtype = _dtype(self.config.get("dtype") or "auto", device)
-        folder = Path(name).expanduser()
-        where = str(folder.resolve()) if folder.is_dir() else name
-        key = json.dumps([where, revision, device, dtype, device_map, quantization], default=str)
+        form = {"dtype": _dtype(self.config.get("dtype") or "auto", device), "device_map": device_map}
+        folder = Path(str(name)).expanduser()
+        where = str(folder.resolve() if folder.exists() else name)
+        key = repr((where, revision, device, form, self.config.get("quantization")))
         with self._lock:
             if key not in self._loaded:
-                local = _is_local(name, folder, revision)
-                origin = {"revision": revision, "local_files_only": local, "trust_remote_code": False}
-                form = {"dtype": dtype, "device_map": device_map, "use_safetensors": True}
                 try:
-                    tokenizer = AutoTokenizer.from_pretrained(where, **origin)
-                    model, info = AutoModelForCausalLM.from_pretrained(
-                        where, **origin, **form, output_loading_info=True
-                    )
-                    if missing := sorted(info["missing_keys"]):  # transformers has filled them in at random
-                        raise ValueError(f"its files lack {len(missing)} of its weights ({missing[0]}, ...)")
-                except (OSError, ValueError, SafetensorError) as error:
+                    origin = {"revision": revision, "local_files_only": _is_local(where, revision)}
+                    model, tokenizer = self._open(where, origin, form)
+                except (OSError, ValueError, RuntimeError, SafetensorError) as error:
                     raise ValueError(f"Can't load a language model from {name!r}: {error}") from None
                 self._prepare(model, device)
                 self._loaded[key] = (model if device is None else model.to(device)), tokenizer
             return self._loaded[key]
+
+    def _open(self, where: str, origin: dict[str, Any], form: dict[str, Any]) -> tuple[Any, Any]:
+        """Return the model and tokenizer of a folder or of a name on the hub."""
+        if find_adapter_config_file(where, **origin):
+            raise ValueError("it holds an adapter, which the client in the folder huggingface_fast can load.")
+        origin = {**origin, "trust_remote_code": False}
+        tokenizer = AutoTokenizer.from_pretrained(where, **origin)
+        model, info = AutoModelForCausalLM.from_pretrained(
+            where, **origin, **form, use_safetensors=True, output_loading_info=True
+        )
+        if missing := sorted(info["missing_keys"]):  # transformers has filled them in at random
+            raise ValueError(f"its files lack {len(missing)} of its weights ({missing[0]}, ...).")
+        return model, tokenizer
 
     def _prepare(self, model: Any, device: str | None) -> None:
         """Change a model that was just loaded, before others share it."""
 
     # The prompt -------------------------------------------------------------------------------
 
-    def _options(self, params: dict[str, Any]) -> dict[str, Any]:
-        """Return the options for `generate`: the entry's, then those that only the call has."""
+    def _merged(self, params: dict[str, Any]) -> dict[str, Any]:
+        """Return options as `generate` calls them: the entry's, then those that only the call has."""
         call = {name: value for name, value in params.items() if self.config.get(name) != value}
         limit = 2048 if "reasoning_content" in self._fields() else 256
         options: dict[str, Any] = {"max_new_tokens": limit, "num_return_sequences": 1}
@@ -217,6 +224,11 @@ class HuggingFaceModelClient:
             for name, value in {**nested, **named}.items():
                 if value is not None:
                     options[ALIASES.get(name, name)] = value
+        return options
+
+    def _options(self, params: dict[str, Any]) -> dict[str, Any]:
+        """Return the options for `generate`."""
+        options = self._merged(params)
         for name, called in (("max_new_tokens", "max_tokens"), ("num_return_sequences", "n")):
             if not isinstance(options[name], int) or options[name] < 1:
                 raise ValueError(f"{called} must be a whole number of at least 1, not {options[name]!r}.")
@@ -225,10 +237,10 @@ class HuggingFaceModelClient:
             options["stop_strings"] = stops  # transformers has no answer to an empty list
         if options.get("temperature") == 0:  # OpenAI's way to ask for greedy decoding
             options["do_sample"] = False
-        elif {"temperature", "top_p", "top_k"} & options.keys():
+        elif SAMPLING & options.keys():
             options.setdefault("do_sample", True)
         if not options.get("do_sample", self.model.generation_config.do_sample):
-            options |= dict.fromkeys(("temperature", "top_p", "top_k"))  # or transformers warns of them
+            options |= dict.fromkeys(SAMPLING)
             if options["num_return_sequences"] > 1 and options.get("num_beams", 1) == 1:
                 raise ValueError(
                     f"n={options['num_return_sequences']} choices of greedy decoding would all be the same "
@@ -378,14 +390,14 @@ class HuggingFaceModelClient:
 
 def _device(name: str) -> str:
     """Return the device to use, for "auto" the fastest one that is there."""
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if name == "auto":
-        return next(kind for kind, yes in there.items() if yes)
-    kind, _, index = str(name).partition(":")
-    if not there.get(kind) or (kind == "cuda" and int(index or 0) >= torch.cuda.device_count()):
-        names = ", ".join(kind for kind, yes in there.items() if yes)
-        raise ValueError(f"There is no device {name!r} here, only {names}. Change `device`, or leave it out.")
-    return name
+    kind = getattr(torch.accelerator.current_accelerator(check_available=True), "type", "cpu")
+    count = 0 if kind == "cpu" else torch.accelerator.device_count()
+    there = dict.fromkeys([kind, "cpu", *(f"{kind}:{index}" for index in range(count))])
+    if name != "auto" and name not in there:
+        raise ValueError(
+            f"There is no device {name!r} here, only {', '.join(there)}. Change `device`, or leave it out."
+        )
+    return kind if name == "auto" else name
 
 
 def _dtype(name: str, device: str | None) -> str:
@@ -400,26 +412,26 @@ def _dtype(name: str, device: str | None) -> str:
     return "float32" if name == "auto" and slow else name
 
 
-def _is_local(name: str, folder: Path, revision: str | None) -> bool:
-    """Return whether to load without the model hub: from a folder, or from its cache if it is out of reach."""
+def _is_local(name: str, revision: str | None) -> bool:
+    """Return whether to load without the model hub: a folder, or its cache where the hub is out of reach."""
+    folder = Path(name)
     if folder.exists():
-        if (folder / "config.json").is_file():
+        if any((folder / file).is_file() for file in ("config.json", "adapter_config.json")):
             return True
         raise ValueError(
-            f"{name!r} has no config.json, so it holds no transformers model. A GGUF file has to be converted "
-            "first; of a download, name the folder that holds config.json."
+            "it has no config.json, so it isn't a transformers model. A GGUF file has to be converted first; "
+            "of a download, name the folder that holds config.json."
         )
     try:  # the hub's own answer, in a second: from_pretrained would retry for minutes
         HfApi().model_info(name, revision=revision, timeout=10)
         return False
     except Exception as error:  # no network, no such model, a model with terms to accept: all end here
-        no_name = isinstance(error, HFValidationError)
-        if not no_name and isinstance(try_to_load_from_cache(name, "config.json", revision=revision), str):
-            return True
+        with contextlib.suppress(OSError, ValueError):
+            return bool(hf_hub_download(name, "config.json", revision=revision, local_files_only=True))
         reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
     raise ValueError(
-        f"{name!r} is not a folder (looked from {Path.cwd().name!r}), and the model hub does not give it: "
-        f"{reason}. Check the spelling. Without a network, name the folder of a model that you have."
+        f"it isn't a folder (looked from {Path.cwd().name!r}), and the model hub doesn't give it: {reason}. "
+        "Check the spelling. Without a network, name the folder of a model that you have."
     )
 
 

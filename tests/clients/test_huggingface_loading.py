@@ -1,7 +1,6 @@
 """HuggingFaceModelClient loading: from a folder, from the hub's cache, shared, passed in, or refused."""
 
 import gc
-import importlib.util
 import json
 import os
 import shutil
@@ -11,8 +10,21 @@ import weakref
 
 import pytest
 import torch
+import transformers
+from safetensors.torch import load_file, save_file
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BartConfig,
+    BertConfig,
+    CLIPConfig,
+    LlamaConfig,
+    T5Config,
+)
 
 from kit.agents.inside import clients_of
+from kit.clients.huggingface import HuggingFaceModelClient as Plain
 from kit.clients.huggingface_fast import HuggingFaceModelClient
 
 HI = [{"role": "user", "content": "Hi"}]
@@ -24,11 +36,23 @@ def no_models_yet():
     HuggingFaceModelClient.unload()
 
 
-def refusal(error=ValueError, **entry):
+def refusal(client_class=HuggingFaceModelClient, **entry):
     """The text of the error that an entry leads to."""
-    with pytest.raises(error) as caught:
-        HuggingFaceModelClient(entry)
+    with pytest.raises(ValueError) as caught:
+        client_class(entry)
     return str(caught.value)
+
+
+@pytest.fixture
+def broken(tiny_folder, tmp_path):
+    """A function that copies the tiny model's folder, calls a function to change it, and returns its name."""
+
+    def copy(change):
+        folder = shutil.copytree(tiny_folder, tmp_path / "broken")
+        change(folder)
+        return str(folder)
+
+    return copy
 
 
 # One copy of the weights --------------------------------------------------------------------------
@@ -127,14 +151,8 @@ def test_device_map_loads_with_accelerate(tiny_folder):
 
 
 def test_device_map_without_accelerate_names_the_pip_command(tiny_folder, monkeypatch):
-    find_spec = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util,
-        "find_spec",
-        lambda name, *rest: None if name == "accelerate" else find_spec(name, *rest),
-    )
-    message = refusal(ImportError, model=str(tiny_folder), device_map="auto")
-    assert message == "`device_map` needs accelerate: pip install accelerate. Or name a `device`."
+    monkeypatch.setattr("transformers.integrations.accelerate.is_accelerate_available", lambda: False)
+    assert "pip install accelerate" in refusal(model=str(tiny_folder), device_map="auto")
 
 
 # Folders ------------------------------------------------------------------------------------------
@@ -147,11 +165,165 @@ def test_loading_shows_progress_on_stderr_only(tiny_folder, capfd):
     assert out == ""
 
 
-def test_a_folder_without_config_json_holds_no_model(tmp_path):
+@pytest.mark.parametrize("name", ["", "model.gguf"])
+def test_a_gguf_file_or_a_folder_of_it_has_to_be_converted(tmp_path, name):
     (tmp_path / "model.gguf").write_bytes(b"GGUF")
-    message = refusal(model=str(tmp_path))
-    assert f"The folder {str(tmp_path)!r} has no config.json, so it holds no transformers model" in message
+    message = refusal(model=str(tmp_path / name))
+    assert "it has no config.json" in message
     assert "A GGUF file has to be converted first" in message
+
+
+def test_no_model_named_is_said_so():
+    assert "Can't load a language model from None" in refusal(device="cpu")
+
+
+@pytest.mark.parametrize("client_class", [HuggingFaceModelClient, Plain])
+def test_a_weight_that_is_missing_in_the_files_is_named(broken, client_class):
+    def leave_one_out(folder):
+        weights = load_file(folder / "model.safetensors")
+        del weights["model.layers.0.self_attn.q_proj.weight"]
+        save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+    message = refusal(client_class, model=broken(leave_one_out))
+    assert "its files lack 1 of its weights (model.layers.0.self_attn.q_proj.weight" in message
+
+
+def test_a_head_that_is_tied_to_the_embeddings_is_not_missing(tiny_folder, tmp_path):
+    config = AutoConfig.from_pretrained(tiny_folder, tie_word_embeddings=True)
+    AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path)
+    AutoTokenizer.from_pretrained(tiny_folder).save_pretrained(tmp_path)
+    assert "lm_head.weight" not in load_file(tmp_path / "model.safetensors")
+    client = HuggingFaceModelClient({"model": str(tmp_path), "max_tokens": 2})
+    assert client.create({"messages": HI}).usage.completion_tokens == 2
+
+
+def test_a_model_in_shards_loads_unless_one_is_missing(tiny_model, tmp_path):
+    for part in tiny_model:
+        part.save_pretrained(tmp_path, max_shard_size="4MB")
+    assert HuggingFaceModelClient({"model": str(tmp_path)}).model
+    HuggingFaceModelClient.unload()
+    shard = sorted(tmp_path.glob("model-*.safetensors"))[1]
+    shard.unlink()
+    assert shard.name in refusal(model=str(tmp_path))
+
+
+SMALL = {"vocab_size": 100, "hidden_size": 8, "intermediate_size": 8, "num_attention_heads": 2}
+OTHERS = {
+    "BertForMaskedLM": BertConfig(**SMALL, num_hidden_layers=1),  # transformers would let it write
+    "BertModel": BertConfig(**SMALL, num_hidden_layers=1),
+    "LlamaForSequenceClassification": LlamaConfig(**SMALL, num_hidden_layers=1),
+    "T5ForConditionalGeneration": T5Config(
+        vocab_size=100, d_model=8, d_kv=4, d_ff=8, num_layers=1, num_heads=2
+    ),
+    "BartForConditionalGeneration": BartConfig(
+        vocab_size=100,
+        d_model=8,
+        encoder_layers=1,
+        decoder_layers=1,
+        encoder_attention_heads=2,
+        decoder_attention_heads=2,
+    ),
+    "CLIPModel": CLIPConfig(),
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_a_model_that_does_not_continue_a_text_is_refused(tiny_model, tmp_path, kind):
+    tiny_model[1].save_pretrained(tmp_path)
+    if kind == "CLIPModel":  # its configuration is enough, and its weights are large
+        OTHERS[kind].architectures = [kind]
+        OTHERS[kind].save_pretrained(tmp_path)
+    else:
+        getattr(transformers, kind)(OTHERS[kind]).save_pretrained(tmp_path)
+    message = refusal(model=str(tmp_path))
+    assert f"it holds a {kind}, and this client needs a model that continues a text" in message
+    assert "\n" not in message
+
+
+RAN = "open('ran', 'w')"
+
+
+@pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json"])
+def test_code_that_comes_with_a_model_is_not_run_and_nobody_is_asked(broken, file, monkeypatch, folder):
+    def bring_code(model):
+        (model / "code.py").write_text(RAN)
+        own = {"model_type": "own", "tokenizer_class": "Own", "auto_map": {"AutoConfig": "code.Own"}}
+        own["auto_map"] |= {"AutoModelForCausalLM": "code.Own", "AutoTokenizer": ["code.Own", None]}
+        (model / file).write_text(json.dumps({**json.loads((model / file).read_text()), **own}))
+
+    monkeypatch.setattr("builtins.input", None)
+    message = refusal(model=broken(bring_code))
+    assert "it needs Python code of its own, which this client does not run" in message
+    assert "register with loaded_model= and tokenizer=" in message
+    assert not (folder / "ran").exists()
+
+
+def test_pickled_weights_are_refused(broken):
+    def pickle(model):
+        torch.save(load_file(model / "model.safetensors"), model / "pytorch_model.bin")
+        (model / "model.safetensors").unlink()
+
+    assert "its weights are pickled (.bin)" in refusal(model=broken(pickle))
+
+
+def test_a_folder_without_a_tokenizer_is_refused(broken):
+    def forget(model):
+        for path in model.glob("token*"):
+            path.unlink()
+
+    assert "it has no tokenizer: copy tokenizer.json and" in refusal(model=broken(forget))
+
+
+# Adapters -----------------------------------------------------------------------------------------
+
+
+def adapter(folder, base):
+    """Write what tells transformers and peft that a folder holds an adapter."""
+    content = {"base_model_name_or_path": base, "peft_type": "LORA", "task_type": "CAUSAL_LM", "r": 4}
+    folder.mkdir(exist_ok=True)
+    (folder / "adapter_config.json").write_text(json.dumps({**content, "target_modules": ["q_proj"]}))
+    return str(folder)
+
+
+def test_an_adapter_without_peft_names_the_pip_command(tiny_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("kit.clients.huggingface_fast.loading.is_peft_available", lambda: False)
+    assert "pip install peft" in refusal(model=adapter(tmp_path, str(tiny_folder)))
+
+
+def test_an_adapter_beside_a_model_is_not_left_out_in_silence(broken, tiny_folder):
+    both = broken(lambda folder: adapter(folder, str(tiny_folder)))
+    assert "it holds both a model and an adapter" in refusal(model=both)
+    assert "it holds an adapter, which the client in the folder huggingface_fast can load" in refusal(
+        Plain, model=both
+    )
+
+
+@pytest.mark.parametrize(("base", "told"), [(None, "names no base_model"), ("./nowhere", "isn't a folder")])
+def test_an_adapter_without_its_base_is_refused(tmp_path, monkeypatch, base, told):
+    monkeypatch.setattr("kit.clients.huggingface_fast.loading.is_peft_available", lambda: True)
+    assert told in refusal(model=adapter(tmp_path, base))
+
+
+@pytest.mark.parametrize("entry", [{}, {"quantization": "int8"}])
+def test_an_adapter_loads_into_the_weights_of_its_base(tiny_folder, tmp_path, entry):
+    peft = pytest.importorskip("peft")
+    base = AutoModelForCausalLM.from_pretrained(tiny_folder, dtype="float32")
+    lora = peft.LoraConfig(task_type="CAUSAL_LM", r=4, target_modules=["q_proj"], init_lora_weights=False)
+    adapted = peft.get_peft_model(base, lora)
+    adapted.peft_config["default"].base_model_name_or_path = str(tiny_folder)
+    adapted.save_pretrained(tmp_path)
+    client = HuggingFaceModelClient({"model": str(tmp_path), "dtype": "float32", "max_tokens": 2, **entry})
+    ids = torch.arange(20)[None]
+    with torch.inference_mode():
+        logits, expected = client.model(ids).logits, adapted(ids).logits
+        with adapted.disable_adapter():
+            plain = adapted(ids).logits
+    assert (logits - expected).abs().max() < (plain - expected).abs().max() / 10
+    assert type(client.model) is type(base)
+    assert client.create({"messages": HI}).usage.completion_tokens == 2
+
+
+# Damaged ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -176,8 +348,7 @@ def test_a_damaged_folder_is_named_with_its_fault(tiny_folder, tmp_path, file, c
 def test_a_path_that_leads_nowhere_says_from_where_it_looked(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     message = refusal(model=name)
-    assert f"{name!r} is not a folder (looked from {tmp_path.name!r})" in message
-    assert "can't be a name on the model hub" in message
+    assert f"from {name!r}: it isn't a folder (looked from {tmp_path.name!r})" in message
     assert "Check the spelling. Without a network, name the folder of a model that you have." in message
 
 
@@ -215,8 +386,27 @@ def test_without_a_network_the_hubs_cache_serves_and_other_names_are_refused(tin
     main, v2, unknown, no_folder = json.loads(run.stdout)
     assert (main, v2) == (128, 256)
     assert "Retrying" not in run.stderr  # transformers left alone retries each file for half a minute
-    assert unknown.startswith("'me/none' is not a folder (looked from ")
-    assert "and the model hub does not give it: " in unknown
+    assert "from 'me/none': it isn't a folder (looked from " in unknown
+    assert "and the model hub doesn't give it: " in unknown
     assert ("offline mode is enabled" in unknown) == (offline == "1")
     assert "Without a network, name the folder of a model that you have." in unknown
-    assert no_folder.startswith("'none' is not a folder")
+    assert "from 'none': it isn't a folder" in no_folder
+
+
+# An older transformers ----------------------------------------------------------------------------
+
+OLD = """
+import sys, types
+import transformers.utils
+transformers.__version__ = "4.57.6"
+sys.modules["transformers.utils.chat_parsing"] = None  # where what is new can't be imported
+sys.modules["transformers.utils.peft_utils"] = None
+"""
+
+
+@pytest.mark.parametrize("module", ["huggingface", "huggingface_fast"])
+def test_an_older_transformers_is_refused_with_the_pip_command(module):
+    program = f"{OLD}\nimport kit.clients.{module}"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    last = run.stderr.splitlines()[-1]
+    assert last == "ImportError: This needs transformers 5.20, not 4.57.6: pip install -U transformers"

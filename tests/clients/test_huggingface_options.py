@@ -1,7 +1,11 @@
 """HuggingFaceModelClient's options and prompts: what an entry or a call may say, and what is refused."""
 
 import copy
+import math
+import re
+import warnings
 
+import numpy as np
 import pytest
 import torch
 
@@ -52,13 +56,139 @@ def test_null_means_not_set(tiny_client):
         ({"params": {"max_length": 2.5}}, "max_tokens must be a whole number of at least 1, not 2.5"),
         ({"params": [100]}, r"`params` must hold options by name: \{...\}, not \[100\]"),
         ({"n": -1}, "n must be a whole number of at least 1, not -1"),
-        ({"temperature": -1}, r"`temperature` \(=-1\) has to be a strictly positive float"),
+        ({"temperature": -1}, "temperature must be a number of at least 0, not -1"),
+        ({"temperature": "0.7"}, "temperature must be a number of at least 0, not '0.7'"),
+        ({"temperature": True}, "temperature must be a number of at least 0, not True"),
+        ({"temperature": math.nan}, "temperature must be a number of at least 0, not nan"),
+        ({"params": {"temperature": math.inf}}, "temperature must be a number of at least 0, not inf"),
+        ({"top_p": 1.5}, "top_p must be a number from 0 to 1, not 1.5"),
+        ({"min_p": -0.1}, "min_p must be a number from 0 to 1, not -0.1"),
+        ({"top_k": -1}, "top_k must be a whole number of at least 0, not -1"),
+        ({"top_k": 2.5}, "top_k must be a whole number of at least 0, not 2.5"),
+        ({"repetition_penalty": 0}, "repetition_penalty must be a number above 0, not 0"),
+        ({"seed": 1.5}, "seed must be a whole number of at most 64 bits, not 1.5"),
+        ({"seed": 2**64}, "seed must be a whole number of at most 64 bits"),
+        ({"timeout": 0}, "timeout must be a number of seconds above 0, not 0"),
+        ({"timeout": "30"}, "timeout must be a number of seconds above 0, not '30'"),
+        ({"max_tokens": True}, "max_tokens must be a whole number of at least 1, not True"),
+        ({"n": True}, "n must be a whole number of at least 1, not True"),
+        ({"stop": 5}, "stop must be a text or a list of texts, not 5"),
+        ({"stop": ["a", None]}, r"stop must be a text or a list of texts, not \['a', None\]"),
         ({"params": {"no_such_option": 1}}, r"not used by the model: \['no_such_option'\]"),
     ],
 )
 def test_an_option_that_makes_no_sense_is_named_with_its_value(tiny_client, options, complaint):
     with pytest.raises(ValueError, match=complaint):
         tiny_client(**options).create({"messages": HI})
+
+
+@pytest.mark.parametrize(
+    "fine",
+    [
+        {"temperature": 1, "top_p": 1, "top_k": 0, "min_p": 0, "repetition_penalty": 2},
+        {"temperature": 0, "top_p": 0.0, "min_p": 0.5},
+        {"top_p": 0, "seed": -1},
+        {"seed": 2**64 - 1, "temperature": np.float32(0.5), "top_k": np.int64(5), "max_tokens": np.int64(2)},
+        {"timeout": 60, "stop": ("a", "b")},
+    ],
+    ids=str,
+)
+def test_whole_numbers_numpys_and_the_ends_of_a_range_are_fine(tiny_client, fine, transformers_log):
+    assert length_of(tiny_client(max_tokens=2).create({"messages": HI, **fine})) == 2
+    assert transformers_log.text == ""
+
+
+# Which fields there are ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", [lambda options: options, lambda options: {"params": options}])
+def test_options_of_transformers_work_at_the_top_level_and_under_params(tiny_client, place):
+    client = tiny_client(max_tokens=30)
+    texts = {
+        str(options): text_of(client.create({"messages": HI, **place(options)}))
+        for options in ({}, {"repetition_penalty": 1.9}, {"no_repeat_ngram_size": 1}, {"num_beams": 4})
+    }
+    assert len(set(texts.values())) == 4
+    assert text_of(client.create({"messages": HI, **place({"min_p": 1.0, "seed": 1})})) == texts["{}"]
+
+
+def test_a_timeout_cuts_a_reply_off(tiny_client):
+    client = tiny_client(max_tokens=100)
+    response = client.create({"messages": HI, "timeout": 1e-9})
+    assert length_of(response) == 1
+    assert response.choices[0].finish_reason == "length"
+
+
+@pytest.mark.parametrize(
+    ("typo", "name"),
+    [
+        ("max_tokns", "max_tokens"),
+        ("temprature", "temperature"),
+        ("repeat_penalty", "repetition_penalty"),
+        ("chat_template_kwarg", "chat_template_kwargs"),
+        ("quantisation", "quantization"),
+    ],
+)
+def test_what_nobody_reads_is_named_once_with_its_right_name(tiny_client, typo, name):
+    told = f"does not read the field `{typo}`. Did you mean `{name}`"
+    with pytest.warns(UserWarning, match=re.escape(told)):
+        client = tiny_client(max_tokens=1, **{typo: 1})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        client.create({"messages": HI, typo: 1})  # as AutoGen passes an entry's fields on
+    client = tiny_client(max_tokens=1)
+    with pytest.warns(UserWarning, match=re.escape(told)):
+        client.create({"messages": HI, typo: 1})
+
+
+def test_what_is_like_no_field_is_named_without_a_guess(tiny_client):
+    with pytest.warns(UserWarning, match="`xyz`. Options of `generate` belong under `params`"):
+        tiny_client(xyz=1)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "hint"),
+    [
+        ("logprobs", True, "Leave it out"),
+        ("top_logprobs", 5, "Leave it out"),
+        ("frequency_penalty", 0.5, "Take repetition_penalty"),
+        ("presence_penalty", -1, "Take repetition_penalty"),
+        ("logit_bias", {"17": -5}, "sequence_bias"),
+        ("reasoning_effort", "low", "chat_template_kwargs"),
+        ("extra_body", {"top_k": 5}, "in the entry itself"),
+        ("return_dict_in_generate", True, "Leave it out"),
+    ],
+)
+def test_what_would_change_the_reply_and_is_not_there_is_refused(tiny_client, field, value, hint):
+    with pytest.raises(ValueError, match=f"has no `{field}`. .*{hint}"):
+        tiny_client(**{field: value})
+    client = tiny_client(max_tokens=1)
+    with pytest.raises(ValueError, match=f"has no `{field}`"):
+        client.create({"messages": HI, field: value})
+    for nothing in (None, 0, False, {}):
+        assert length_of(client.create({"messages": HI, field: nothing})) == 1
+
+
+def test_what_autogen_and_openai_put_into_an_entry_and_a_call_is_no_typo(agent, tiny):
+    model, tokenizer = tiny
+    entry = {
+        "model": "tiny", "max_tokens": 2, "api_key": "none", "base_url": "http://localhost", "price": [0, 0],
+        "tags": ["local"], "seed": 1, "max_retries": 3, "default_headers": {}, "cache_seed": None, "user": "me",
+        "timeout": 60, "voice": "alloy", "api_version": "1", "organization": "us", "metadata": {},
+        "parallel_tool_calls": False, "allow_format_str_template": True, "check_every_ms": 100,
+    }  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        for fields in (entry, {"model": "tiny", "max_tokens": 2}):
+            bot = agent(HuggingFaceModelClient, fields, loaded_model=model, tokenizer=tokenizer)
+            bot.register_for_llm(description="Add.")(add)
+            bot.register_model_client(HuggingFaceModelClient, loaded_model=model, tokenizer=tokenizer)
+            assert bot.generate_reply(HI)
+
+
+def add(a: int, b: int) -> int:
+    """A tool."""
+    return a + b
 
 
 # The call wins over the entry ---------------------------------------------------------------------
@@ -178,17 +308,13 @@ NO_SYSTEM = (
 def test_a_template_that_refuses_the_system_role_says_so_and_how_to_leave_it_out(agent, tiny, monkeypatch):
     model, tokenizer = tiny
     monkeypatch.setattr(tokenizer, "chat_template", NO_SYSTEM)
-    fields = {"entry": {"model": "gemma", "max_tokens": 3}, "loaded_model": model, "tokenizer": tokenizer}
+    entry = {"model": "gemma", "max_tokens": 3, "merge_system": False}
+    fields = {"entry": entry, "loaded_model": model, "tokenizer": tokenizer}
     with pytest.raises(ValueError, match="The chat template of 'gemma' refuses these messages") as caught:
         agent(HuggingFaceModelClient, **fields).generate_reply(HI)
     assert "System role not supported (their roles: system, user)" in str(caught.value)
     assert "needs system_message='' on the agent" in str(caught.value)
     assert agent(HuggingFaceModelClient, system_message="", **fields).generate_reply(HI)
-
-
-def test_a_chat_template_without_a_place_for_tools_is_said_so(tiny_client):
-    with pytest.warns(UserWarning, match="'tiny' does not see the tools: its chat template has no place"):
-        tiny_client(max_tokens=1).create({"messages": HI, "tools": [{"type": "function"}]})
 
 
 def test_special_tokens_in_a_message_stay_text_and_can_not_start_a_turn_of_their_own(tiny_client):

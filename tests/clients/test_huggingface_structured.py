@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, LogitsProcessor
 
 from kit.clients.huggingface_fast import HuggingFaceModelClient
+from kit.clients.huggingface_fast.schemas import schema_of
 
 HI = [{"role": "user", "content": "Hi"}]
 
@@ -55,6 +56,10 @@ class Tree(BaseModel):
     value: int
     left: "Tree | None" = None
     right: "Tree | None" = None
+
+
+class Loose(BaseModel, extra="allow"):
+    name: str
 
 
 SCHEMA = City.model_json_schema()
@@ -237,6 +242,38 @@ def test_pieces_of_a_streamed_reply_join_to_json(babble):
     assert len(pieces) > 5
 
 
+@pytest.mark.parametrize(
+    ("kind", "open_objects"),
+    [(City, 0), (Animal, 0), (Trip, 0), (Tree, 0), (Choice, 1), (Loose, 1), (dict[str, City], 1)],
+    ids=str,
+)
+def test_a_pydantic_class_forbids_further_fields_as_openais_strict_mode_does(kind, open_objects):
+    def objects(node):
+        if isinstance(node, dict):
+            if node.get("type") == "object":
+                yield node
+            for value in node.values():
+                yield from objects(value)
+        elif isinstance(node, list):
+            for value in node:
+                yield from objects(value)
+
+    further = [node["additionalProperties"] for node in objects(json.loads(schema_of(kind)))]
+    assert len(further) - further.count(False) == open_objects
+
+
+def test_a_field_called_properties_stays_a_field(ask):
+    class Odd(BaseModel):
+        type: Literal["object"]
+        properties: City
+
+    assert is_valid(Odd, ask(Odd)[0])
+
+
+def test_a_schema_given_as_a_dictionary_stays_as_it_is():
+    assert json.loads(schema_of(SCHEMA)) == SCHEMA
+
+
 # What goes wrong ----------------------------------------------------------------------------------
 
 
@@ -249,6 +286,11 @@ def test_a_limit_too_small_for_the_format_is_said_so(ask, call):
     assert "Raise max_tokens, or bound the schema's texts and lists (maxLength, maxItems)." in str(
         caught.value
     )
+
+
+def test_a_timeout_too_short_for_the_format_is_said_so(ask):
+    with pytest.raises(ValueError, match="The timeout was too short for a reply that fits"):
+        ask(City, timeout=1e-9)
 
 
 @pytest.mark.parametrize(

@@ -15,12 +15,14 @@ from weakref import WeakKeyDictionary
 from openai.types.chat import ChatCompletion, ChatCompletionMessage
 from openai.types.completion_usage import PromptTokensDetails
 
-try:  # in the kit, and in a package of yours
+if "." in __name__:  # in the kit, and in a package of yours
     from .. import huggingface as plain
-except ImportError:  # beside the plain file in a folder that is no package
+else:  # beside the plain file in a folder that isn't a package
     import huggingface as plain  # type: ignore[import-not-found, no-redef]
 
-from . import cpu
+from safetensors import SafetensorError
+
+from . import cpu, loading, options
 from .batches import BATCH, Request, answer
 from .messages import in_words, variants
 from .prefixes import KNOWN, PREFIX_TOKENS, Prefix
@@ -72,7 +74,7 @@ class HuggingFaceModelClient(plain.HuggingFaceModelClient):
                 "HuggingFaceModelClient takes `loaded_model`, `tokenizer` and `on_text` at registration, "
                 f"not {', '.join(map(repr, kwargs))}. Options belong in the config entry."
             )
-        self.on_text = on_text
+        self.on_text, self._named = on_text, set[str]()
         self.prefix_tokens = config.get("prefix_cache", PREFIX_TOKENS)
         if not isinstance(self.prefix_tokens, int) or self.prefix_tokens < 0:
             raise ValueError(
@@ -92,6 +94,7 @@ class HuggingFaceModelClient(plain.HuggingFaceModelClient):
                 `response_format`.
             ImportError: `response_format` without the package `llguidance`.
         """
+        self._check(params)
         settings = {**self.config, **params}
         wanted, tools = self._options(params), offered(self, settings)
         schema = tools.schema() if tools and tools.forced else schema_of(settings.get("response_format"))
@@ -115,8 +118,10 @@ class HuggingFaceModelClient(plain.HuggingFaceModelClient):
         request = Request(self.model, ids, wanted, schema, streamer, self.prefix_tokens)
         rows = answer(self, request)
         if schema and not all(self._cut(row, stops)[1] for row in rows):
+            full = any(len(row) >= wanted["max_new_tokens"] for row in rows)
+            limit = f"{wanted['max_new_tokens']} tokens were too few" if full else "The timeout was too short"
             raise ValueError(
-                f"{wanted['max_new_tokens']} tokens were too few for a reply that fits `response_format`. "
+                f"{limit} for a reply that fits `response_format`. "
                 "Raise max_tokens, or bound the schema's texts and lists (maxLength, maxItems)."
             )
         response = self._response(
@@ -148,13 +153,27 @@ class HuggingFaceModelClient(plain.HuggingFaceModelClient):
             cls._prefixes.clear()
 
     def _check(self, fields: dict[str, Any]) -> None:
-        """Nothing: this client has what the plain one lacks."""
+        """Refuse fields of an entry or a call that this client lacks, and name those that nobody reads."""
+        options.check(fields, self._named)
+
+    def _merged(self, params: dict[str, Any]) -> dict[str, Any]:
+        return options.in_range(super()._merged(params))
 
     def _load(self) -> tuple[Any, Any]:
         if quantization := self.config.get("quantization"):
             device = "device_map" if self.config.get("device_map") else self.config.get("device") or "auto"
             cpu.check(quantization, device if device == "device_map" else plain._device(device))
         return super()._load()
+
+    def _open(self, where: str, origin: dict[str, Any], form: dict[str, Any]) -> tuple[Any, Any]:
+        if base := loading.base_of(where, origin):
+            local = {"revision": None, "local_files_only": plain._is_local(base, None)}
+            return loading.merged(*self._open(base, local, form), where, origin)
+        loading.check(where, origin)
+        try:
+            return super()._open(where, origin, form)
+        except (OSError, ValueError, SafetensorError) as error:
+            raise ValueError(loading.reason(where, error)) from None
 
     def _prepare(self, model: Any, device: str | None) -> None:
         if device == "cpu":

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import transformers
+from packaging.version import Version
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 from transformers.generation import GenerationMode
@@ -14,6 +16,8 @@ from transformers.generation import GenerationMode
 from . import prefixes
 from .schemas import JsonOnly
 
+# What transformers calls the KV cache; its older name goes away.
+CACHE = "cache" if Version(transformers.__version__) >= Version("5.24") else "past_key_values"
 BATCH = 8  # choices that are generated together, at most
 
 
@@ -62,7 +66,7 @@ def _run(client: Any, group: list[Request]) -> None:
     rows = [request for request in group for _ in range(count if cuttable else 1)]
     if cuttable:
         cache = _recall(rows[0]) if len(rows) == 1 else _batch(rows)
-        options |= {"num_return_sequences": 1, "past_key_values": cache}
+        options |= {"num_return_sequences": 1, CACHE: cache}
     if first.schema:
         size, limit = client.model.config.get_text_config().vocab_size, options["max_new_tokens"]
         schema = JsonOnly(client.tokenizer, size, first.schema, limit)
@@ -118,7 +122,7 @@ def _batch(rows: list[Request]) -> DynamicCache:
     for request, cache in caches.items():
         rest = torch.tensor([request.ids[request.cached : -1]], device=model.device)
         if rest.numel():
-            model.base_model(rest, past_key_values=cache, use_cache=True)
+            model.base_model(rest, **{CACHE: cache}, use_cache=True)
     batch = DynamicCache(config=model.config)
     width = max(len(row.ids) for row in rows)
     for layer in range(len(batch.layers)):

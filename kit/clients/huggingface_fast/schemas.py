@@ -18,7 +18,7 @@ def schema_of(wanted: Any) -> str | None:
     try:
         if isinstance(wanted, str):
             raise TypeError  # pydantic would evaluate it as Python
-        schema = wanted if isinstance(wanted, dict) else TypeAdapter(wanted).json_schema()
+        schema = wanted if isinstance(wanted, dict) else closed(TypeAdapter(wanted).json_schema())
         if schema.get("type") == "json_schema":
             schema = dict(schema["json_schema"]["schema"])
         return json.dumps({"type": "object"} if schema.get("type") == "json_object" else schema)
@@ -26,6 +26,21 @@ def schema_of(wanted: Any) -> str | None:
         raise ValueError(
             f"`response_format` must be a pydantic class or a JSON schema, not {wanted!r}."
         ) from None
+
+
+def closed(schema: Any) -> Any:
+    """Return a schema whose objects have no other fields than those it names, as in OpenAI's strict mode.
+
+    Those that say something about further fields (dict[str, int]) stay as they are.
+    """
+    if isinstance(schema, list):
+        return [closed(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    result = {name: closed(value) for name, value in schema.items()}
+    if schema.get("type") == "object" and "properties" in schema:
+        result.setdefault("additionalProperties", False)
+    return result
 
 
 class JsonOnly(LogitsProcessor):
