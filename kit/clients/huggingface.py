@@ -93,6 +93,8 @@ class HuggingFaceModelClient:
         ValueError: the model can't be found or loaded as the entry asks.
     """
 
+    _tokenizers: ClassVar[Any] = AutoTokenizer  # what loads them
+    _models: ClassVar[Any] = AutoModelForCausalLM
     _loaded: ClassVar[dict[str, tuple[Any, Any]]] = {}
     _lock: ClassVar[threading.RLock] = threading.RLock()  # one load, and one generation, at a time
 
@@ -187,8 +189,8 @@ class HuggingFaceModelClient:
                 origin = {"revision": revision, "local_files_only": local, "trust_remote_code": False}
                 form = {"dtype": dtype, "device_map": device_map, "use_safetensors": True}
                 try:
-                    tokenizer = AutoTokenizer.from_pretrained(where, **origin)
-                    model, info = AutoModelForCausalLM.from_pretrained(
+                    tokenizer = self._tokenizers.from_pretrained(where, **origin)
+                    model, info = self._models.from_pretrained(
                         where, **origin, **form, output_loading_info=True
                     )
                     if missing := sorted(info["missing_keys"]):  # transformers has filled them in at random
@@ -236,8 +238,8 @@ class HuggingFaceModelClient:
                 )
         return options
 
-    def _encode(self, messages: list[dict[str, Any]], template_kwargs: dict[str, Any]) -> list[int]:
-        """Return the token ids of the rendered prompt."""
+    def _encode(self, messages: list[Any], template_kwargs: dict[str, Any], reader: Any = None) -> list[int]:
+        """Return the token ids of the rendered prompt, by the tokenizer or what reads in its place."""
         if not self.tokenizer.chat_template:
             raise ValueError(
                 f"The tokenizer of {self.config['model']!r} has no chat template, so it is probably not a "
@@ -248,7 +250,7 @@ class HuggingFaceModelClient:
         # An agent with system_message='' still sends one, without text: it means none.
         messages = [message for message in messages if message.get("role") != "system" or message["content"]]
         try:
-            return self.tokenizer.apply_chat_template(
+            return (reader or self.tokenizer).apply_chat_template(
                 messages,
                 add_generation_prompt=True,
                 return_dict=False,
