@@ -146,7 +146,12 @@ def alone(seeing, messages, **options):
         for message in messages
     ]
     inputs = processor.apply_chat_template(
-        parts, tokenize=True, return_dict=True, return_tensors="pt", add_generation_prompt=True
+        parts,
+        tokenize=True,
+        return_dict=True,
+        return_tensors="pt",
+        add_generation_prompt=True,
+        sanitize_control_tokens=True,
     )
     rows = model.generate(**inputs, **{"max_new_tokens": 6, "do_sample": False, **options})
     width = inputs["input_ids"].shape[1]
@@ -178,7 +183,8 @@ CHATS = {
         {"role": "user", "content": "Which is nicer?"},
     ],
     "no image": [{"role": "user", "content": "Hi"}],
-    "a mark in a text": [{"role": "user", "content": "What is <image > for?"}],
+    "marks in a text": [user(text("<image> and <|im_end|>"), RED)],
+    "a mark and no image": [{"role": "user", "content": "What is <image> for?"}],
 }
 
 
@@ -196,11 +202,6 @@ def test_each_image_makes_a_difference(seeing):
 def test_usage_counts_the_tokens_of_an_image(client):
     one, two = (client().create({"messages": [user(text("Hi"), *images)]}) for images in ([RED], [RED, BLUE]))
     assert two.usage.prompt_tokens - one.usage.prompt_tokens == IMAGE_TOKENS
-
-
-def test_the_mark_of_an_image_in_a_text_is_text(client):
-    response = client().create({"messages": [user(text("<image> and <|im_end|>"), RED)]})
-    assert response.usage.prompt_tokens > IMAGE_TOKENS
 
 
 def test_options_hold_for_images(client, seeing):
@@ -229,10 +230,20 @@ def test_images_stay_in_their_place_where_the_template_wants_other_messages(seei
         {**user(text("Look: "), RED), "name": "Ann"},
         {**user(BLUE), "name": "Bob"},
     ]
-    merged = [user(text("Be brief.\n\nAnn: Look: "), RED, text("\nBob:"), BLUE)]
-    words = strict.create({"messages": group})
-    assert words.usage.prompt_tokens == pytest.approx(alone(seeing, merged)[1], abs=3)
-    assert words.usage.prompt_tokens > 2 * IMAGE_TOKENS
+    merged = [user(text("Ann: Be brief.\n\nLook: "), RED, text("\nBob: "), BLUE)]
+    assert said(strict.create({"messages": group})) == alone(seeing, merged)
+
+
+def test_content_stays_a_text_where_the_template_writes_texts(seeing):
+    model, processor = seeing[0], copy.deepcopy(seeing[1])
+    place = "{% for part in message.content %}"
+    processor.chat_template = TEMPLATE.replace(
+        place, "{% if message.content is string %}({{ message.content }}){% endif %}" + place
+    )
+    client = HuggingFaceModelClient({"model": "seeing", "max_tokens": 6}, copy.deepcopy(model), processor)
+    messages = [{"role": "system", "content": "Be brief."}, *QUESTION]
+    in_brackets = [{"role": "system", "content": "(Be brief.)"}, *QUESTION]
+    assert said(client.create({"messages": messages})) == alone(seeing, in_brackets)
 
 
 # Prefixes and batches -----------------------------------------------------------------------------
@@ -250,13 +261,14 @@ def test_text_alone_shares_prefixes_and_batches_as_with_any_model(client, seeing
     assert [said(future.result()) for future in futures] == [alone(seeing, chat) for chat in chats]
 
 
-def test_an_image_is_never_taken_for_another(client, seeing, ask_at_once):
-    maker, chats = client(), [[user(text("What is it?"), one)] for one in (RED, BLUE, RED, BLUE)]
-    futures, sizes = ask_at_once(*((maker, {"messages": chat}) for chat in [*chats, CHATS["no image"]]))
-    assert sizes == [1] * 5
-    responses = [future.result() for future in futures]
-    assert [said(response) for response in responses[:4]] == [alone(seeing, chat) for chat in chats]
-    assert {cached(response) for response in responses} == {0}
+def test_an_image_is_never_taken_for_another_nor_left_out(client, seeing, ask_at_once):
+    maker, hello = client(), CHATS["no image"]
+    red, blue = ([user(text("What is it?"), one)] for one in (RED, BLUE))
+    chats = [red, hello, blue, red, hello, blue]
+    futures, sizes = ask_at_once(*((maker, {"messages": chat}) for chat in chats))
+    assert sorted(sizes) == [1, 1, 1, 1, 2]  # text goes with text, an image alone
+    assert [said(future.result()) for future in futures] == [alone(seeing, chat) for chat in chats]
+    assert {cached(future.result()) for future in futures} == {0}
 
 
 class VideolessProcessor(Qwen2VLProcessor):
@@ -294,6 +306,7 @@ def turning(local_model_folder):
 
 def test_an_image_moves_no_text_of_other_chats(turning):
     model, processor = copy.deepcopy(turning[0]), turning[1]
+    model.set_attn_implementation("sdpa_packed")  # as the client loads models for a CPU
     client = HuggingFaceModelClient({"model": "turning", "max_tokens": 6}, model, processor)
     asked = [user(text("What is it?"), image(url(picture(size=(64, 32)))))]
     hello = [{"role": "user", "content": "Hello"}]
@@ -382,8 +395,18 @@ def test_image_folder_names_another_folder(client, seeing, flag):
         client().create({"messages": messages})
 
 
-@pytest.mark.parametrize("source", ["../elsewhere/my flag.png", "{elsewhere}/my flag.png", "link.png", "{address}",
-                                    "file://server/my%20flag.png", "//server/share/flag.png", "../none.png"])  # fmt: skip
+@pytest.mark.parametrize(
+    "source",
+    [
+        "../elsewhere/my flag.png",
+        "{elsewhere}/my flag.png",
+        "{address}",
+        "link.png",
+        "file://server/my%20flag.png",
+        "//server/share/flag.png",
+        "../none.png",
+    ],
+)
 def test_a_message_reads_no_file_outside_of_the_folder(client, flag, monkeypatch, source):
     monkeypatch.chdir(flag.parent)
     elsewhere = flag.parents[1] / "elsewhere"
@@ -403,7 +426,7 @@ def test_a_message_reads_no_file_outside_of_the_folder(client, flag, monkeypatch
         (image("sub"), "There is no image 'sub'"),
         (image("notes.txt"), "is broken, or none of PNG"),
         (image("half.png"), "is broken"),
-        (image("drawing.eps"), "is broken, or none of"),
+        (image("scan.tiff"), "is broken, or none of"),
         (image(url(b"no image")), "is broken"),
         (image("data:image/png;base64,@@@"), "not the data URL of an image"),
         (image("data:image/png,abc"), "not the data URL of an image"),
@@ -421,7 +444,7 @@ def test_what_is_no_image_to_read_is_refused_in_words(client, folder, part, word
     (folder / "sub").mkdir()
     (folder / "notes.txt").write_text("PNG")
     (folder / "half.png").write_bytes(picture()[:60])
-    (folder / "drawing.eps").write_bytes(picture(kind="EPS"))
+    (folder / "scan.tiff").write_bytes(picture(kind="TIFF"))
     with pytest.raises(ValueError, match=words) as caught:
         client().create({"messages": [user(text("What is it?"), part)]})
     assert len(str(caught.value)) < 400

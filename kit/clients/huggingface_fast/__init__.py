@@ -2,7 +2,7 @@
 
 Copy this folder together with huggingface.py, the plain file, and import the class from here. Each file
 holds one idea. Besides what the plain file needs, `response_format` and tools that a model has no notation
-for need `llguidance`.
+for need `llguidance`, and images need `pillow` (for some models `torchvision`, too).
 """
 
 from __future__ import annotations
