@@ -95,6 +95,8 @@ class HuggingFaceModelClient:
         ValueError: the model can't be found or loaded as the entry asks.
     """
 
+    _tokenizers: ClassVar[Any] = AutoTokenizer  # what loads them
+    _models: ClassVar[Any] = AutoModelForCausalLM
     _loaded: ClassVar[dict[str, tuple[Any, Any]]] = {}
     _lock: ClassVar[threading.RLock] = threading.RLock()  # one load, and one generation, at a time
 
@@ -198,8 +200,8 @@ class HuggingFaceModelClient:
         if find_adapter_config_file(where, **origin):
             raise ValueError("it holds an adapter, which the client in the folder huggingface_fast can load.")
         origin = {**origin, "trust_remote_code": False}
-        tokenizer = AutoTokenizer.from_pretrained(where, **origin)
-        model, info = AutoModelForCausalLM.from_pretrained(
+        tokenizer = self._tokenizers.from_pretrained(where, **origin)
+        model, info = self._models.from_pretrained(
             where, **origin, **form, use_safetensors=True, output_loading_info=True
         )
         if missing := sorted(info["missing_keys"]):  # transformers has filled them in at random
@@ -248,8 +250,8 @@ class HuggingFaceModelClient:
                 )
         return options
 
-    def _encode(self, messages: list[dict[str, Any]], template_kwargs: dict[str, Any]) -> list[int]:
-        """Return the token ids of the rendered prompt."""
+    def _encode(self, messages: list[Any], template_kwargs: dict[str, Any], reader: Any = None) -> list[int]:
+        """Return the token ids of the rendered prompt, by the tokenizer or what reads in its place."""
         if not self.tokenizer.chat_template:
             raise ValueError(
                 f"The tokenizer of {self.config['model']!r} has no chat template, so it is probably not a "
@@ -260,7 +262,7 @@ class HuggingFaceModelClient:
         # An agent with system_message='' still sends one, without text: it means none.
         messages = [message for message in messages if message.get("role") != "system" or message["content"]]
         try:
-            return self.tokenizer.apply_chat_template(
+            return (reader or self.tokenizer).apply_chat_template(
                 messages,
                 add_generation_prompt=True,
                 return_dict=False,

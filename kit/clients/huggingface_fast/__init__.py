@@ -2,7 +2,7 @@
 
 Copy this folder together with huggingface.py, the plain file, and import the class from here. Each file
 holds one idea. Besides what the plain file needs, `response_format` and tools that a model has no notation
-for need `llguidance`.
+for need `llguidance`, and images need `pillow` (for some models `torchvision`, too).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ else:  # beside the plain file in a folder that isn't a package
 
 from safetensors import SafetensorError
 
-from . import cpu, loading, options
+from . import cpu, images, loading, options
 from .batches import BATCH, Request, answer
 from .messages import in_words, variants
 from .prefixes import KNOWN, PREFIX_TOKENS, Prefix
@@ -44,13 +44,16 @@ class HuggingFaceModelClient(plain.HuggingFaceModelClient):
     - `quantization`: "int8", on a CPU.
     - `merge_system`, `merge_neighbours`: by default true: where the chat template refuses them, the system
       message goes into the first one of the user, and neighbours of one role become one message.
+    - `image_folder`, `fetch_images`: for images (`image_url` parts) and vision-language models: which
+      folder a message may name files of (by default the working folder), and whether addresses on the net
+      are fetched (by default they are refused). Data URLs always work.
     - `prefix_cache`: how many tokens of earlier prompts and replies to remember per model (8,192 by
       default; 0 switches it off).
 
     Calls that wait in several threads are answered in one batch if their options are the same.
 
     Args:
-        config, loaded_model, tokenizer: as for the plain client.
+        config, loaded_model, tokenizer: as for the plain client; a model's processor is a tokenizer, too.
         on_text: called with each new piece of the first choice's text, in the thread that called
             `create`. An exception that it raises ends the generation.
 
@@ -58,6 +61,8 @@ class HuggingFaceModelClient(plain.HuggingFaceModelClient):
         ValueError: the model can't be found or loaded as the entry asks.
     """
 
+    _tokenizers, _models = images.Tokenizers, images.Models
+    _loaded: ClassVar[dict[str, tuple[Any, Any]]] = {}
     _waiting: ClassVar[list[Request]] = []
     _prefixes: ClassVar[WeakKeyDictionary[Any, list[Prefix]]] = KNOWN
 
@@ -81,6 +86,7 @@ class HuggingFaceModelClient(plain.HuggingFaceModelClient):
                 f"prefix_cache must be a number of tokens, 0 for none, not {self.prefix_tokens!r}."
             )
         super().__init__(config, loaded_model, tokenizer)
+        self.processor, self.tokenizer = images.split(self.tokenizer)
 
     def create(self, params: dict[str, Any]) -> ChatCompletion:
         """Return the model's answer to `params["messages"]`, in `n` choices.
@@ -101,7 +107,8 @@ class HuggingFaceModelClient(plain.HuggingFaceModelClient):
         template_kwargs = settings.get("chat_template_kwargs") or {}
         if schema:  # what has to fit it from the first token has no room for thoughts
             template_kwargs = {"enable_thinking": False, **template_kwargs}
-        ids = self._encode(params["messages"], template_kwargs, tools)
+        reader = images.Reader(self, settings)
+        ids = self._prompt(params["messages"], template_kwargs, reader, tools)
         wanted["max_new_tokens"] = self._room(len(ids), wanted["max_new_tokens"])
         stops = wanted.get("stop_strings", [])
         if schema and wanted.get("num_beams", 1) > 1:
@@ -115,7 +122,7 @@ class HuggingFaceModelClient(plain.HuggingFaceModelClient):
         if tools and tools.forced:
             sinks = []  # a call is no text
         streamer = Streamer(self, self._notation(ids, fields), wanted, sinks) if sinks else None
-        request = Request(self.model, ids, wanted, schema, streamer, self.prefix_tokens)
+        request = Request(self.model, ids, wanted, schema, streamer, self.prefix_tokens, reader.inputs)
         rows = answer(self, request)
         if schema and not all(self._cut(row, stops)[1] for row in rows):
             full = any(len(row) >= wanted["max_new_tokens"] for row in rows)
@@ -179,11 +186,15 @@ class HuggingFaceModelClient(plain.HuggingFaceModelClient):
         if device == "cpu":
             cpu.prepare(model, self.config.get("quantization"))
 
-    def _encode(
-        self, messages: list[dict[str, Any]], template_kwargs: dict[str, Any], tools: Tools | None = None
+    def _prompt(
+        self,
+        messages: list[dict[str, Any]],
+        template_kwargs: dict[str, Any],
+        reader: images.Reader,
+        tools: Tools | None,
     ) -> list[int]:
         """Return the token ids of the rendered prompt, as the model's template takes it."""
-        messages = [{**message, "content": plain._text_of(message)} for message in messages]
+        messages = [{**message, "content": plain._text_of(reader.marked(message))} for message in messages]
         if tools and tools.seen:
             template_kwargs = {**template_kwargs, "tools": tools.offered}
         elif tools:
@@ -192,7 +203,7 @@ class HuggingFaceModelClient(plain.HuggingFaceModelClient):
         refused: Exception | None = None
         for variant in variants(messages, *allowed):
             try:
-                return super()._encode(variant, template_kwargs)
+                return self._encode(variant, template_kwargs, reader)
             except (ValueError, TypeError) as error:
                 refused = refused or error
         raise refused or AssertionError

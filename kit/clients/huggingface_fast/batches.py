@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -31,6 +31,7 @@ class Request:
     schema: str | None
     streamer: Any
     prefix_tokens: int  # how many tokens to remember
+    inputs: dict[str, Any] = field(default_factory=dict)  # what `generate` takes besides: images
     cached: int = 0  # how many tokens of the prompt came out of the prefix cache
     rows: list[list[int]] | None = None  # the new tokens of each choice, once they are there
 
@@ -38,7 +39,7 @@ class Request:
         """Return whether this request can be answered in one batch with `other`."""
         names = ("model", "options", "schema", "prefix_tokens")
         same = all(getattr(self, name) == getattr(other, name) for name in names)
-        alone = self.streamer or other.streamer or "seed" in self.options
+        alone = self.streamer or other.streamer or self.inputs or other.inputs or "seed" in self.options
         return same and not alone and self.rows is None and self is not other
 
 
@@ -61,7 +62,10 @@ def _run(client: Any, group: list[Request]) -> None:
     first, options = group[0], dict(group[0].options)
     count, lengths = options["num_return_sequences"], [len(request.ids) for request in group]
     tokens = max(lengths) + options["max_new_tokens"]
-    cuttable = _is_cuttable(client.model, options, tokens) and min(lengths) > 1
+    if getattr(client.model.base_model, "rope_deltas", None) is not None:
+        client.model.base_model.rope_deltas = None  # or Qwen's kind would place text by the last image
+    # The tokens of all images are the same, so they tell nothing of what was computed.
+    cuttable = not first.inputs and _is_cuttable(client.model, options, tokens) and min(lengths) > 1
     group = group if cuttable else group[:1]
     rows = [request for request in group for _ in range(count if cuttable else 1)]
     if cuttable:
@@ -72,7 +76,7 @@ def _run(client: Any, group: list[Request]) -> None:
         schema = JsonOnly(client.tokenizer, size, first.schema, limit)
         options["logits_processor"] = [*options.get("logits_processor", []), schema]
     prompts, width = [row.ids for row in rows], max(len(row.ids) for row in rows)
-    output = client._generate(prompts, options, streamer=first.streamer)
+    output = client._generate(prompts, options, streamer=first.streamer, **first.inputs)
     for index, request in enumerate(group):
         choices = output[index * count : (index + 1) * count]
         if cuttable and request.prefix_tokens and cache.get_seq_length() == width + len(output[0]) - 1:
@@ -87,7 +91,8 @@ def _is_cuttable(model: Any, options: dict[str, Any], tokens: int) -> bool:
     """Return whether prefixes and batches work: greedy or sampled tokens, and a cache that can be cut.
 
     Recurrent and hybrid models, and sliding windows that are shorter than prompt and reply (`tokens`), keep
-    a state that has already forgotten; beam search reorders its cache. They get `generate`'s own way: one
+    a state that has already forgotten; layers that attend to images alone keep none for text; beam search
+    reorders its cache. They get `generate`'s own way: one
     request at a time, all of it computed.
     """
     settings = copy.deepcopy(model.generation_config)
@@ -97,6 +102,7 @@ def _is_cuttable(model: Any, options: dict[str, Any], tokens: int) -> bool:
         and settings.use_cache is not False
         and settings.cache_implementation is None
         and model._supports_default_dynamic_cache()
+        and not getattr(model.config.get_text_config(), "cross_attention_layers", None)  # Llama 3.2 Vision
         and all(
             type(layer) is DynamicLayer
             or (type(layer) is DynamicSlidingWindowLayer and tokens <= layer.sliding_window)

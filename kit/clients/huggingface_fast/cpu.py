@@ -11,7 +11,12 @@ from transformers.masking_utils import sdpa_mask
 
 
 def packed_attention(
-    module: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: Any, **kwargs: Any
+    module: Any,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: Any,
+    **kwargs: Any,
 ) -> Any:
     """PyTorch's attention, with the query heads that share a key packed into one, for one new token.
 
@@ -19,8 +24,8 @@ def packed_attention(
     bfloat16: 313 µs against 55 µs, for 9 heads over 3 and 700 tokens.
     """
     special = any(kwargs.get(name) is not None for name in ("softcap", "position_bias", "cache"))
-    if special or query.shape[2] > 1 or mask is not None or query.dtype == torch.float32:
-        return sdpa_attention_forward(module, query, key, value, mask, **kwargs)
+    if special or query.shape[2] > 1 or attention_mask is not None or query.dtype == torch.float32:
+        return sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
     batch, heads, _, size = query.shape
     packed = query.reshape(batch, key.shape[1], -1, size)
     output = torch.nn.functional.scaled_dot_product_attention(packed, key, value, scale=kwargs.get("scaling"))

@@ -8,9 +8,14 @@ from typing import Any
 
 import transformers
 from transformers import AutoTokenizer, PreTrainedConfig
-from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES,
+)
 from transformers.utils import cached_file, is_peft_available
 from transformers.utils.peft_utils import find_adapter_config_file
+
+FITTING = {*MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values(), *MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES.values()}
 
 
 def base_of(where: str, origin: dict[str, Any]) -> str | None:
@@ -52,14 +57,14 @@ def merged(model: Any, tokenizer: Any, where: str, origin: dict[str, Any]) -> tu
 
 
 def check(where: str, origin: dict[str, Any]) -> None:
-    """Refuse what loads as a language model, but is none (BERT), and what doesn't load (T5, LLaVA).
+    """Refuse what loads as a language model, but is none (BERT), and what doesn't load (T5).
 
     Raises:
         ValueError: the model was made for something else.
     """
     config, _ = PreTrainedConfig.get_config_dict(where, **origin)
     for name in config.get("architectures") or []:
-        if name not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values() and hasattr(transformers, name):
+        if name not in FITTING and hasattr(transformers, name):
             raise ValueError(
                 f"it holds a {name}, and this client needs a model that continues a text (its architecture, "
                 "in config.json, mostly ends in ForCausalLM)."
