@@ -45,9 +45,9 @@ class ModelClientForAgentFramework(FunctionInvocationLayer, ChatMiddlewareLayer,
             (`agent.run(..., options={"temperature": 0.2})`) win over it.
 
     The first choice is the reply; the response with all of them is its `raw_representation`. The model's
-    thoughts are contents of the type "text_reasoning". A ValueError
-    refuses tools that are not functions, contents other than text, function calls and their results, and
-    a conversation that the service would keep (`store`, `conversation_id`): a model client keeps none.
+    thoughts are contents of the type "text_reasoning". A ValueError refuses tools that are not functions,
+    contents other than text, function calls and their results, and a conversation that the service would
+    keep (`store`, `conversation_id`): a model client keeps none.
     """
 
     OTEL_PROVIDER_NAME = "model_client"
