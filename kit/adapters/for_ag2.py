@@ -13,6 +13,7 @@ from ag2.events import (
     Input,
     ModelMessage,
     ModelMessageChunk,
+    ModelReasoning,
     ModelRequest,
     ModelResponse,
     TextInput,
@@ -42,8 +43,9 @@ class ModelClientForAG2(ModelConfig):
         max_tool_rounds: AG2 itself lets a model call tools without an end. After so many rounds in a row
             the client gets no tools, and has to answer in words.
 
-    The first choice counts. A response schema reaches the client as `response_format`. Tools that are not
-    functions, and inputs that are neither text nor data, are refused with AG2's own errors.
+    The first choice counts. The model's thoughts go to the stream, as a ModelReasoning. A response schema
+    reaches the client as `response_format`. Tools that are not functions, and inputs that are neither text
+    nor data, are refused with AG2's own errors.
 
     Raises:
         RuntimeError: the client calls tools, though it got none any more.
@@ -99,6 +101,8 @@ class ModelClientForAG2(ModelConfig):
 
 
 async def _response(reply: Reply, context: Any) -> ModelResponse:
+    if reply.thoughts:
+        await context.send(ModelReasoning(reply.thoughts))
     message = ModelMessage(reply.text) if reply.text or not reply.calls else None
     if message:
         await context.send(message)

@@ -44,9 +44,10 @@ class ModelClientForAgentFramework(FunctionInvocationLayer, ChatMiddlewareLayer,
         config: the entry of a config list; by default the one that the client keeps. Options of a call
             (`agent.run(..., options={"temperature": 0.2})`) win over it.
 
-    The first choice is the reply; the response with all of them is its `raw_representation`. A ValueError
-    refuses tools that are not functions, contents other than text, function calls and their results, and
-    a conversation that the service would keep (`store`, `conversation_id`): a model client keeps none.
+    The first choice is the reply; the response with all of them is its `raw_representation`. The model's
+    thoughts are contents of the type "text_reasoning". A ValueError refuses tools that are not functions,
+    contents other than text, function calls and their results, and a conversation that the service would
+    keep (`store`, `conversation_id`): a model client keeps none.
     """
 
     OTEL_PROVIDER_NAME = "model_client"
@@ -67,7 +68,7 @@ class ModelClientForAgentFramework(FunctionInvocationLayer, ChatMiddlewareLayer,
         reply = await (await self._ask(messages, options, False)).reply()
         text = [Content.from_text(reply.text)] if reply.text or not reply.calls else []
         return ChatResponse(
-            messages=Message("assistant", [*text, *_calls(reply)]),
+            messages=Message("assistant", [*_thoughts(reply), *text, *_calls(reply)]),
             model=reply.model,
             finish_reason=_reason(reply),
             usage_details=_usage(reply),
@@ -83,7 +84,7 @@ class ModelClientForAgentFramework(FunctionInvocationLayer, ChatMiddlewareLayer,
                 yield ChatResponseUpdate(contents=[Content.from_text(item)], role="assistant")
                 continue
             yield ChatResponseUpdate(
-                contents=[*_calls(item), Content.from_usage(_usage(item))],
+                contents=[*_thoughts(item), *_calls(item), Content.from_usage(_usage(item))],
                 role="assistant",
                 model=item.model,
                 finish_reason=_reason(item),
@@ -141,6 +142,10 @@ def _message(message: Message) -> list[dict[str, Any]]:
     if calls:
         converted["tool_calls"] = calls
     return [*([converted] if texts or calls or not results else []), *results]
+
+
+def _thoughts(reply: Reply) -> list[Content]:
+    return [Content.from_text_reasoning(text=reply.thoughts)] if reply.thoughts else []
 
 
 def _calls(reply: Reply) -> list[Content]:

@@ -36,9 +36,12 @@ class ModelClientForAutoGen(ChatCompletionClient):
             options with a call, so `temperature` and the like stand here; those of `create` win.
         model_info: what the model can do. By default function calling and structured output, no images.
 
-    The first choice counts. `json_output` reaches the client as `response_format`. An image is refused with
-    a ValueError (agents put the word <image> in its place before that), counting the tokens of a prompt with
-    a NotImplementedError, and so is `dump_component`: an object can't be written into a file.
+    The first choice counts. The model's thoughts are the `thought` of a reply in words; beside tool calls, as
+    in AutoGen's own client, that is the text that came with them, for it goes back to the model.
+
+    `json_output` reaches the client as `response_format`. An image is refused with a ValueError (agents put
+    the word <image> in its place before that), counting the tokens of a prompt with a NotImplementedError,
+    and so is `dump_component`: an object can't be written into a file.
     """
 
     component_type = "model"
@@ -100,7 +103,7 @@ class ModelClientForAutoGen(ChatCompletionClient):
             content=calls or reply.text,
             usage=RequestUsage(reply.prompt_tokens, reply.completion_tokens),
             cached=False,
-            thought=reply.text if calls and reply.text else None,
+            thought=(reply.text if calls else reply.thoughts) or None,
         )
 
     async def close(self) -> None:

@@ -34,11 +34,13 @@ class Call:
 class Reply:
     """The first choice of a response, and the `response` itself.
 
-    `finish_reason` is "stop", "length", "tool_calls", or another text that the client gave.
+    `finish_reason` is "stop", "length", "tool_calls", or another text that the client gave. `thoughts` are
+    the message's `reasoning_content`, as vLLM names it: no part of the text.
     """
 
     text: str
     calls: list[Call] = field(default_factory=list)
+    thoughts: str = ""
     finish_reason: str = "stop"
     model: str = ""
     prompt_tokens: int = 0
@@ -54,10 +56,13 @@ def answer(client: Any, params: dict[str, Any], model: str) -> Reply:
         response.cost = cost  # AutoGen does so before it asks for the usage
     text, calls = choices(client, response)[0]
     usage = client.get_usage(response) or {}
-    reason = getattr((getattr(response, "choices", None) or [None])[0], "finish_reason", None) or "stop"
+    first = (getattr(response, "choices", None) or [None])[0]
+    reason = getattr(first, "finish_reason", None) or "stop"
+    thoughts = getattr(getattr(first, "message", None), "reasoning_content", None)
     return Reply(
         text=text,
         calls=calls,
+        thoughts=thoughts if isinstance(thoughts, str) else "",
         finish_reason="tool_calls" if calls else "stop" if reason == "tool_calls" else str(reason),
         model=str(usage.get("model") or model),
         prompt_tokens=int(usage.get("prompt_tokens") or 0),

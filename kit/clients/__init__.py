@@ -1,1 +1,1 @@
-"""The templates: each file here stands alone, so that you can copy it into your own project."""
+"""The templates, to copy into your own project: each file stands alone, and the folder needs huggingface.py."""

@@ -1,7 +1,8 @@
-"""templates(): whole programs to copy, each beside the client files that it needs.
+"""templates(): whole programs to copy, each beside the client files and folders that it needs.
 
 A template is a file of this folder, and says all there is to know about it: the first line of its docstring
-is its title, then comes what it is for, and last the files and packages that it needs.
+is its title, then comes what it is for, and last the files and packages that it needs; a name that ends in
+a slash is a folder's.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class Template:
         title: what it is, in a few words.
         purpose: what it is for, in a sentence or two.
         text: the program.
-        files: the files of `kit/clients` that have to lie beside it.
+        files: the files and folders of `kit/clients` that have to lie beside it; a folder ends in a slash.
         install: the command that installs the packages it needs.
     """
 
@@ -71,7 +72,8 @@ class Template:
         if not str(folder).strip():
             raise ValueError("Name a folder to save to, for example my_project.")
         target = Path(folder).expanduser()
-        contents = {target / name: (CLIENTS / name).read_bytes() for name in self.files}
+        sources = [path for name in self.files for path in _files(CLIENTS / name)]
+        contents = {target / path.relative_to(CLIENTS): path.read_bytes() for path in sources}
         contents[target / f"{self.name}.py"] = (HERE / f"{self.name}.py").read_bytes()
         missing = {
             path: content
@@ -84,9 +86,12 @@ class Template:
                 f"Nothing was written: there is something else already in {' and '.join(there)}. Choose "
                 "another folder, or replace what is there (overwrite=True)."
             )
-        if target.exists() and not target.is_dir():
-            raise NotADirectoryError(f"{target} is a file, and no folder to save to.")
-        target.mkdir(parents=True, exist_ok=True)
+        folders = dict.fromkeys([target, *(path.parent for path in contents)])
+        for folder in folders:
+            if folder.exists() and not folder.is_dir():
+                raise NotADirectoryError(f"{folder} is a file, and no folder to save to.")
+        for folder in folders:
+            folder.mkdir(parents=True, exist_ok=True)
         for path, content in missing.items():  # the program comes last: when it is there, all is
             write_atomically(path, content, private=False)
         return list(reversed(contents))
@@ -109,6 +114,11 @@ class Templates(dict[str, Template]):
 def templates() -> Templates:
     """Return all templates: `print(templates()["tools"].text)`, `templates()["tools"].save("my_project")`."""
     return Templates((name, _read(name)) for name in NAMES)
+
+
+def _files(path: Path) -> list[Path]:
+    """Return a file, or the files of a folder."""
+    return sorted(path.glob("*.py")) if path.is_dir() else [path]
 
 
 def _read(name: str) -> Template:

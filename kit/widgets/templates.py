@@ -99,8 +99,9 @@ class TemplatePicker(widgets.VBox):
         """
         if folder is not None:
             self._folder.value = str(folder)
-        program, *others = self.template.save(self._folder.value, overwrite)
-        beside = f", and beside it {' and '.join(path.name for path in others)}" if others else ""
+        program = self.template.save(self._folder.value, overwrite)[0]
+        files = " and ".join(self.template.files)
+        beside = f", and beside it {files}" if files else ""
         self._say(
             f"✔ Saved {program.name} in {program.parent.resolve()}{beside}. Run it in that folder: "
             f"python {program.name}"

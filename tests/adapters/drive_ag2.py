@@ -3,7 +3,7 @@
 import asyncio
 
 from ag2 import Agent, MemoryStream
-from ag2.events import ModelMessageChunk
+from ag2.events import ModelMessageChunk, ModelReasoning
 from ag2.knowledge import MemoryKnowledgeStore
 from ag2.network import EV_TEXT, Hub, HubClient, LocalLink
 from ag2.tools import tool as as_tool
@@ -20,10 +20,11 @@ def assistant(client, name="assistant", system="Be brief.", **kwargs):
 
 
 async def turn(client, question="Hi", system="Be brief.", tools=(), stream=True, schema=None, pieces=None):
-    pieces = [] if pieces is None else pieces
+    pieces, thoughts = [] if pieces is None else pieces, []
     agent = assistant(client, system=system, tools=[as_tool(tool) for tool in tools], response_schema=schema)
     events = MemoryStream()
     events.where(ModelMessageChunk).subscribe(lambda event: pieces.append(event.content))
+    events.where(ModelReasoning).subscribe(lambda event: thoughts.append(event.content))
     reply = await agent.ask(question, stream=events)
     used = (await reply.usage()).total
     return {
@@ -32,6 +33,7 @@ async def turn(client, question="Hi", system="Be brief.", tools=(), stream=True,
         "finish": reply.response.finish_reason,
         "pieces": pieces,
         "value": await reply.content() if schema else None,
+        "thoughts": thoughts,
     }
 
 

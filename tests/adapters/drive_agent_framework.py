@@ -30,12 +30,14 @@ async def turn(
     else:
         response = await agent.run(question, options=options)
     used = response.usage_details or {}
+    contents = [content for message in response.messages for content in message.contents]
     return {
         "text": response.text,
         "usage": (used.get("input_token_count", 0), used.get("output_token_count", 0)),
         "finish": response.finish_reason,
         "pieces": pieces,
         "value": response.value if schema else None,
+        "thoughts": [content.text for content in contents if content.type == "text_reasoning"],
         "raw": response.raw_representation,
     }
 

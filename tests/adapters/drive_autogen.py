@@ -5,7 +5,12 @@ import asyncio
 from autogen_agentchat.agents import AssistantAgent
 from autogen_agentchat.base import TaskResult
 from autogen_agentchat.conditions import MaxMessageTermination
-from autogen_agentchat.messages import ModelClientStreamingChunkEvent, StructuredMessage
+from autogen_agentchat.messages import (
+    BaseChatMessage,
+    ModelClientStreamingChunkEvent,
+    StructuredMessage,
+    ThoughtEvent,
+)
 from autogen_agentchat.teams import RoundRobinGroupChat, SelectorGroupChat
 from autogen_core import CancellationToken
 
@@ -36,7 +41,8 @@ async def turn(client, question="Hi", system="Be brief.", tools=(), stream=False
     usage = sum(one.prompt_tokens for one in used), sum(one.completion_tokens for one in used)
     last = item.messages[-1]
     value = last.content if isinstance(last, StructuredMessage) else None
-    return {"text": last.to_text(), "usage": usage, "pieces": pieces, "value": value}
+    thoughts = [said.content for said in item.messages if isinstance(said, ThoughtEvent)]
+    return {"text": last.to_text(), "usage": usage, "pieces": pieces, "value": value, "thoughts": thoughts}
 
 
 async def talk(client, questions):
@@ -52,7 +58,8 @@ async def team(clients, opening):
     else:
         selector = DummyModelClient({"model": "dummy"}, replies=list(clients))
         group = SelectorGroupChat(agents, ModelClientForAutoGen(selector), termination_condition=end)
-    return [(said.source, said.to_text()) for said in (await group.run(task=opening)).messages[1:]]
+    messages = (await group.run(task=opening)).messages[1:]
+    return [(said.source, said.to_text()) for said in messages if isinstance(said, BaseChatMessage)]
 
 
 def cancellable(client, stream):

@@ -12,6 +12,7 @@ LACKS = {
     "cancel": "the thread of a_generate_reply can't be left",
     "finish": "an agent does not tell why a reply ended",
     "schema": "an agent takes whatever text it gets",
+    "thoughts": "a message has no place for them",
 }
 
 

@@ -204,6 +204,38 @@ async def of_several_choices_the_first_counts(drive):
         assert [one.message.content for one in turn["raw"].raw_representation.choices] == ["first", "second"]
 
 
+def thinking(thoughts, message):
+    """Return a message whose model thought before it spoke."""
+    known = message if isinstance(message, dict) else {"content": message}
+    return {**known, "reasoning_content": thoughts}
+
+
+@scenario()
+async def thoughts_reach_neither_the_text_nor_the_next_request(drive):
+    call = tool_call("weather", city="Paris").model_dump()
+    client = dummy(thinking("Hm, a tool.", call), thinking("Hm, sunny.", "It is sunny."))
+    for stream in ({}, {} if "stream" in drive.LACKS else {"stream": True}):
+        turn = await drive.turn(client, tools=[weather], **stream)
+        assert turn["text"] == "It is sunny." and "Hm" not in "".join(turn.get("pieces", []))
+        assert "sunny in Paris" in str(client.calls[-1]["messages"])
+        assert "Hm" not in str(client.calls)
+        client = dummy(*client.replies)
+    client = dummy(thinking("Hm, one?", "one"), thinking(None, "two"), thinking("", "three"))
+    assert await drive.talk(client, ["1", "2", "3"]) == ["one", "two", "three"]
+    assert "Hm" not in str(client.calls)
+    clients = {name: dummy(*[thinking("Hm.", name)] * 3) for name in ("ann", "ben")}
+    assert all(name == text for name, text in await drive.team(clients, "Go on."))
+    assert not any("Hm" in str(client.calls) for client in clients.values())
+
+
+@scenario(needs="thoughts")
+async def thoughts_have_a_place_of_their_own(drive):
+    for stream in (False, True):
+        turn = await drive.turn(dummy(thinking("Hm, who?", "Hello!")), stream=stream)
+        assert (turn["text"], turn["thoughts"]) == ("Hello!", ["Hm, who?"])
+        assert (await drive.turn(dummy("Hello!"), stream=stream))["thoughts"] == []
+
+
 class Weather(BaseModel):
     city: str
     degrees: int

@@ -53,7 +53,7 @@ def test_what_a_framework_lacks_is_known_and_no_more():
     lacks = {framework: set(driver(framework).LACKS) for framework in HERE}
     assert all(lacking <= needs for lacking in lacks.values())
     assert lacks == {
-        "classic": {"stream", "cancel", "finish", "schema"},
+        "classic": {"stream", "cancel", "finish", "schema", "thoughts"},
         "autogen": {"finish", "options"},
         "ag2": {"options"},
         "agent_framework": set(),

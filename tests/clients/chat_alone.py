@@ -1,15 +1,17 @@
-"""A chat with a client file that lies beside this program, and nothing else of the kit.
+"""A chat with a client that lies beside this program, and nothing else of the kit.
 
-The tests copy it into a folder with one client file and run it there, under AutoGen 0.14.1 and 0.2.40:
+The tests copy it into a folder with one client and run it there, under AutoGen 0.14.1 and 0.2.40:
 
     python chat_alone.py dummy
     python chat_alone.py huggingface FOLDER_OF_A_MODEL
+    python chat_alone.py huggingface_fast FOLDER_OF_A_MODEL
     python chat_alone.py recording record
     python chat_alone.py recording replay
 
 The last line it prints is JSON: what was said, and what AutoGen counted.
 """
 
+import importlib
 import importlib.util
 import json
 import sys
@@ -54,8 +56,7 @@ elif sys.argv[1] == "recording":
     entry = {"model": "capitals", "api_key": "sk-never-in-the-file"}
     options = {"path": "talk.jsonl", "client": {"record": Capitals, "replay": None}[sys.argv[2]]}
 else:
-    from huggingface import HuggingFaceModelClient as Client
-
+    Client = importlib.import_module(sys.argv[1]).HuggingFaceModelClient
     entry = {"model": sys.argv[2], "device": "cpu", "params": {"max_length": 16}, "temperature": 0}
     options = {}
 

@@ -20,7 +20,11 @@ def chat_beside(tmp_path):
     """Run chat_alone.py beside a client file, both copied into an empty folder; return its report."""
 
     def chat(python, client, *arguments, env=None):
-        shutil.copy(CLIENTS / f"{client}.py", tmp_path)
+        if (CLIENTS / client).is_dir():  # it stands on the plain file
+            shutil.copytree(CLIENTS / client, tmp_path / client, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copy(CLIENTS / "huggingface.py", tmp_path)
+        else:
+            shutil.copy(CLIENTS / f"{client}.py", tmp_path)
         shutil.copy(HERE / "chat_alone.py", tmp_path)
         command = [*python, "chat_alone.py", client, *arguments]
         run = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)

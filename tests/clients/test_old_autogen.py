@@ -28,8 +28,9 @@ def test_the_dummy_client_chats_under_autogen_0_2(old_chat):
     assert chat["usage"]["dummy"]["cost"] == pytest.approx(0.079)
 
 
-def test_the_hugging_face_client_chats_under_autogen_0_2(old_chat, local_model_folder):
-    chat = old_chat("huggingface", local_model_folder)
+@pytest.mark.parametrize("client", ["huggingface", "huggingface_fast"])
+def test_the_hugging_face_client_chats_under_autogen_0_2(old_chat, local_model_folder, client):
+    chat = old_chat(client, local_model_folder)
     assert "Paris" in chat["history"][1]
     assert chat["retrieved"] == 2
     assert 0 < chat["usage"][local_model_folder]["completion_tokens"] <= 32

@@ -1,5 +1,6 @@
-"""Each client file stands alone: copied into an empty folder, it works where there is no kit."""
+"""Each client stands alone: copied into an empty folder, it works where there is no kit."""
 
+import json
 import os
 import re
 import shutil
@@ -14,21 +15,83 @@ HERE = Path(__file__).parent
 CLIENTS = HERE.parents[1] / "kit" / "clients"
 
 
+# What the folder adds, asked of a model of random weights: what it writes must fit a schema all the same.
+ABILITIES = """
+import importlib.util, json, sys
+from huggingface_fast import HuggingFaceModelClient
+
+assert importlib.util.find_spec("kit") is None
+pieces = []
+entry = {"model": sys.argv[1], "device": "cpu", "max_tokens": 50, "quantization": "int8"}
+client = HuggingFaceModelClient(entry, on_text=pieces.append)
+
+def ask(**options):
+    said = {"messages": [{"role": "user", "content": "Hi"}], **options}
+    return client.message_retrieval(client.create(said))[0]
+
+text = ask(max_tokens=5)
+yes = {"type": "object", "properties": {"yes": {"type": "boolean"}}, "required": ["yes"]}
+yes["additionalProperties"] = False
+tool = {"name": "decide", "description": "Decide.", "parameters": yes}
+print(json.dumps({
+    "streamed": "".join(pieces) == text != "",
+    "called": ask(tools=[{"type": "function", "function": tool}]).tool_calls[0].function.name,
+    "fits": list(json.loads(ask(response_format=yes))),
+}))
+"""
+REFUSALS = """
+import sys
+from huggingface import HuggingFaceModelClient
+
+fields = {"stream": True, "quantization": "int8", "response_format": {"type": "json_object"}}
+fields |= {"tools": [{"type": "function", "function": {"name": "f"}}], "prefix_cache": 100}
+client = HuggingFaceModelClient({"model": sys.argv[1], "device": "cpu"})
+hi = [{"role": "user", "content": "Hi"}]
+for name, value in fields.items():
+    for refused in (
+        lambda: HuggingFaceModelClient({**client.config, name: value}),
+        lambda: client.create({"messages": hi, name: value}),
+    ):
+        try:
+            refused()
+        except ValueError as error:
+            assert f"`{name}`" in str(error) and "huggingface_fast" in str(error), error
+            print(name)
+"""
+
+
 @pytest.fixture
-def chat_alone(chat_beside):
-    """Chat with a client file, copied alone into an empty folder, and return what was said.
+def alone():
+    """A command that starts a Python which has the packages but no kit, and its environment.
 
     Without its `site` module (`-S`), Python reads no .pth file, so an editable `kit` can't be imported;
-    the installed packages are named by hand. The program itself makes sure of it.
+    the installed packages are named by hand. The programs themselves make sure of it.
     """
     quick = os.environ["PYTHONPATH"].partition(os.pathsep)[0]  # as tests/conftest.py has it
     packages = os.pathsep.join([quick, *{sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}])
+    return [sys.executable, "-S"], {**os.environ, "PYTHONPATH": packages}
 
-    def chat(client, *arguments):
-        environment = {**os.environ, "PYTHONPATH": packages}
-        return chat_beside([sys.executable, "-S"], client, *arguments, env=environment)
 
-    return chat
+@pytest.fixture
+def chat_alone(chat_beside, alone):
+    """Chat with a client, copied alone into an empty folder, and return what was said."""
+    python, environment = alone
+    return lambda client, *arguments: chat_beside(python, client, *arguments, env=environment)
+
+
+@pytest.fixture
+def run_alone(tmp_path, alone):
+    """Run a program of the empty folder, and return the lines that it prints."""
+    python, environment = alone
+
+    def run(program, *arguments):
+        command = [*python, "-c", program, *map(str, arguments)]
+        # `-c` looks for modules in the current folder, as a program does in its own
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.splitlines()
+
+    return run
 
 
 def test_the_dummy_client_alone_chats(chat_alone):
@@ -46,12 +109,29 @@ def test_the_dummy_client_alone_chats(chat_alone):
 
 
 @pytest.mark.slow
-def test_the_hugging_face_client_alone_chats(chat_alone, local_model_folder):
-    chat = chat_alone("huggingface", local_model_folder)
+@pytest.mark.parametrize("client", ["huggingface", "huggingface_fast"])
+def test_the_hugging_face_client_alone_chats(chat_alone, local_model_folder, client):
+    chat = chat_alone(client, local_model_folder)
     assert "Paris" in chat["history"][1]
     assert len(chat["history"]) == 4 and chat["history"][3]
     assert chat["retrieved"] == 2
     assert 0 < chat["usage"][local_model_folder]["completion_tokens"] <= 32
+
+
+def test_the_folder_beside_the_plain_file_streams_calls_a_tool_and_fits_a_schema(
+    run_alone, tmp_path, tiny_folder
+):
+    shutil.copy(CLIENTS / "huggingface.py", tmp_path)
+    shutil.copytree(CLIENTS / "huggingface_fast", tmp_path / "huggingface_fast")
+    able = json.loads(run_alone(ABILITIES, tiny_folder)[-1])
+    assert able == {"streamed": True, "called": "decide", "fits": ["yes"]}
+
+
+def test_the_plain_file_alone_refuses_what_it_lacks_and_names_the_folder(run_alone, tmp_path, tiny_folder):
+    shutil.copy(CLIENTS / "huggingface.py", tmp_path)
+    names = run_alone(REFUSALS, tiny_folder)
+    lacks = ["stream", "quantization", "response_format", "tools", "prefix_cache"]
+    assert names == [name for name in lacks for _ in ("in the entry", "in a call")]
 
 
 @pytest.mark.slow

@@ -20,9 +20,10 @@ ROOT = Path(__file__).resolve().parents[2]
 CLIENTS, PROGRAMS = ROOT / "kit" / "clients", ROOT / "kit" / "templates"
 ALL = templates()
 HUB_NAME = '"HuggingFaceTB/SmolLM2-1.7B-Instruct"'
+FAST = "huggingface_fast/"
 # Packages that bring a module along, beside the one of its own name.
 BROUGHT_BY = {"openai": "autogen", "pydantic": "autogen", "huggingface_hub": "transformers"}
-BROUGHT_BY |= {"safetensors": "transformers", "jinja2": "torch"}
+BROUGHT_BY |= {"safetensors": "transformers", "packaging": "transformers", "jinja2": "torch"}
 
 
 def imported(text):
@@ -30,7 +31,7 @@ def imported(text):
     tree = ast.parse(text)
 
     def names(nodes):
-        found = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+        found = {node.module for node in nodes if isinstance(node, ast.ImportFrom) and not node.level}
         found |= {name.name for node in nodes if isinstance(node, ast.Import) for name in node.names}
         return {name.split(".")[0] for name in found} - sys.stdlib_module_names
 
@@ -122,20 +123,24 @@ def run(start, tmp_path):
 def test_each_program_of_the_folder_is_a_template():
     assert {path.stem for path in PROGRAMS.glob("*.py")} - {"__init__"} == set(ALL)
     assert len(ALL) == 9
-    assert not set(ALL) & {path.stem for path in CLIENTS.glob("*.py")}, "one would replace the other"
+    assert not set(ALL) & {path.stem for path in CLIENTS.iterdir()}, "one would replace the other"
 
 
 @pytest.mark.parametrize("template", ALL.values(), ids=ALL)
 def test_a_template_says_what_it_needs(template):
     everywhere, _ = imported(template.text)
-    clients = {path.stem for path in CLIENTS.glob("*.py")}
-    assert {f"{name}.py" for name in everywhere & clients} == set(template.files)
-    at_start = set().union(*(imported((CLIENTS / file).read_text("utf-8"))[1] for file in template.files))
-    needed = (everywhere | at_start) - clients
+    clients = {path.stem: f"{path.stem}.py" for path in CLIENTS.glob("*.py")} | {FAST[:-1]: FAST}
+    files = {clients[name] for name in everywhere & set(clients)}
+    assert files | ({"huggingface.py"} if FAST in files else set()) == set(template.files)
+    sources = [
+        file for name in template.files for file in CLIENTS.glob(f"{name}*.py" if name == FAST else name)
+    ]
+    at_start = set().union(*(imported(file.read_text("utf-8"))[1] for file in sources))
+    needed = (everywhere | at_start) - set(clients)
     packages = {re.match(r"\w+", package)[0] for package in shlex.split(template.install)[2:]}
     assert {BROUGHT_BY.get(name, name) for name in needed} == packages - {"llguidance"}
-    # response_format needs it, and imports it only then
-    assert ("response_format" in template.text) == ("llguidance" in packages)
+    # a call that the model is made to write needs it, and imports it only then
+    assert (FAST in template.files) == ("llguidance" in packages)
 
 
 @pytest.mark.parametrize("template", ALL.values(), ids=ALL)
@@ -168,11 +173,31 @@ def test_save_writes_the_program_and_the_client_files_as_they_are(template, tmp_
     folder = tmp_path / "new" / "project"
     paths = template.save(folder)
     assert paths[0] == folder / f"{template.name}.py"
-    assert {path.name for path in folder.iterdir()} == {f"{template.name}.py", *template.files}
-    assert set(paths) == set(folder.iterdir())
+    names = {f"{template.name}.py", *(name.rstrip("/") for name in template.files)}
+    assert {path.name for path in folder.iterdir()} == names
+    assert set(paths) == {path for path in folder.rglob("*") if path.is_file()}
     assert paths[0].read_bytes() == (PROGRAMS / paths[0].name).read_bytes()
     for path in paths[1:]:
-        assert path.read_bytes() == (CLIENTS / path.name).read_bytes()
+        assert path.read_bytes() == (CLIENTS / path.relative_to(folder)).read_bytes()
+
+
+def test_a_folder_is_saved_with_all_its_files_and_only_those(tmp_path):
+    paths = ALL["tools_local"].save(tmp_path)
+    saved = {path.name for path in (tmp_path / FAST).iterdir()}
+    assert saved == {path.name for path in (CLIENTS / FAST).glob("*.py")}
+    mine = tmp_path / FAST / "tools.py"
+    mine.write_text("mine")
+    with pytest.raises(FileExistsError, match=re.escape(str(mine))):
+        ALL["tools_local"].save(tmp_path)
+    assert ALL["tools_local"].save(tmp_path, overwrite=True) == paths
+    assert mine.read_bytes() == (CLIENTS / FAST / "tools.py").read_bytes()
+
+
+def test_a_file_where_a_folder_has_to_be_is_refused_before_anything_is_written(tmp_path):
+    (tmp_path / "huggingface_fast").write_text("mine")
+    with pytest.raises(NotADirectoryError, match="is a file, and no folder"):
+        ALL["tools_local"].save(tmp_path, overwrite=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["huggingface_fast"]
 
 
 def test_what_is_there_and_the_same_is_left_alone(tmp_path):
@@ -306,32 +331,6 @@ def test_tools_local(run, local_model_folder):
     assert "Output:\n21 degrees" in printed
     last = printed.split("assistant (to user):")[-1]
     assert "21" in last and "Suggested tool call" not in last
-
-
-ASK = """
-client = ToolCaller({"model": MODEL, "temperature": 0, "max_tokens": 60})
-parameters = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
-tools = [
-    {"type": "function", "function": {"name": name, "description": name, "parameters": parameters}}
-    for name in ("population", "temperature")
-]
-asked = {"messages": [{"role": "user", "content": "What is the temperature in Rome?"}]}
-[called] = client.message_retrieval(client.create({**asked, "tools": tools}))
-[text] = client.message_retrieval(client.create(asked))
-print(json.dumps([[call.function.model_dump() for call in called.tool_calls], text]))
-"""
-
-
-def test_the_tool_caller_calls_one_of_several_tools_and_talks_where_there_are_none(
-    start, tmp_path, local_model_folder
-):
-    ALL["tools_local"].save(tmp_path)
-    classes = ALL["tools_local"].text.split("\nentry = ")[0].replace(HUB_NAME, repr(local_model_folder))
-    (tmp_path / "ask.py").write_text(classes + ASK)
-    [function], text = json.loads(start("ask.py"))
-    assert function["name"] in ("population", "temperature")
-    assert re.fullmatch(r'\{"city": ".*"\}', function["arguments"])
-    assert text
 
 
 def test_test_agent_records_once_and_then_needs_neither_client_nor_model(

@@ -84,6 +84,10 @@ def test_save_writes_the_files_and_says_which_and_where(picker, folder):
     saved = status(picker)
     assert saved.startswith(f"✔ Saved tools.py in {(folder / 'mine').resolve()}")
     assert "beside it dummy.py" in saved and saved.endswith("python tools.py")
+    button(picker, "Tool calls by a small local model").click()
+    button(picker, "Save").click()
+    assert "beside it huggingface.py and huggingface_fast/. Run" in status(picker)
+    assert (folder / "mine" / "huggingface_fast" / "__init__.py").is_file()
     button(picker, "OpenAI-compatible server").click()
     assert status(picker) == ""
     button(picker, "Save").click()

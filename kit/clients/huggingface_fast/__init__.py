@@ -198,7 +198,7 @@ class HuggingFaceModelClient(plain.HuggingFaceModelClient):
         if tools and tools.seen:
             template_kwargs = {**template_kwargs, "tools": tools.offered}
         elif tools:
-            messages = in_words(messages, tools.offered)
+            messages = in_words(messages, tools.offered if tools.forced else [])
         allowed = (self.config.get(name, True) for name in ("merge_system", "merge_neighbours"))
         refused: Exception | None = None
         for variant in variants(messages, *allowed):

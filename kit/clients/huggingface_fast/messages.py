@@ -34,26 +34,22 @@ def variants(messages: list[Message], merge_system: bool, merge_neighbours: bool
 
 
 def in_words(messages: list[Message], tools: list[dict[str, Any]]) -> list[Message]:
-    """Return messages with tools, calls and results as mere text, for a template without a place for them."""
-    described = json.dumps([tool["function"] for tool in tools])
-    told = [{"role": "system", "content": f"You can call these tools: {described}"}]
-    for message in _named(messages):
-        if calls := message.get("tool_calls"):
-            text = json.dumps(
-                [{key: call["function"][key] for key in ("name", "arguments")} for call in calls]
-            )
-            told.append(
-                {"role": "assistant", "content": "\n".join(filter(None, (message.get("content"), text)))}
-            )
-        elif message.get("role") in ("tool", "function"):
-            told.append({"role": "user", "content": f"{message.get('name')} returned: {message['content']}"})
-        else:
-            told.append(message)
-    systems = [
-        message["content"] for message in told if message.get("role") == "system" and message["content"]
+    """Return messages with tools and results as mere text, for a template without a place for them.
+
+    A small model would repeat a call that it sees, so calls are left out; what a tool returned, the user says.
+    """
+    told = [
+        {**message, "role": "user"}
+        if message.get("role") in ("tool", "function")
+        else {key: value for key, value in message.items() if key != "tool_calls"}
+        for message in messages
     ]
+    systems = [message["content"] for message in told if message.get("role") == "system"]
+    if tools:
+        described = json.dumps([tool["function"] for tool in tools])
+        systems.append(f"You can call these tools: {described}")
     others = [message for message in told if message.get("role") != "system"]
-    return [{"role": "system", "content": "\n\n".join([*systems[1:], systems[0]])}, *others]
+    return [{"role": "system", "content": "\n\n".join(filter(None, systems))}, *others]
 
 
 def without_system(messages: list[Message]) -> list[Message]:
