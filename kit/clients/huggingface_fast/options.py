@@ -30,7 +30,7 @@ REFUSED = {
 }
 # Fields of the client itself, those that AutoGen puts into an entry or a call, OpenAI's, and transformers'.
 OURS = """model revision device dtype device_map quantization prefix_cache merge_system merge_neighbours
-    chat_template_kwargs params price max_new_tokens messages"""
+    chat_template_kwargs params price max_new_tokens messages image_folder fetch_images"""
 AUTOGEN = """model_client_cls api_type api_version tags voice agent cache cache_seed filter_func context
     prompt allow_format_str_template check_every_ms routing_method response_buffer_size azure_deployment"""
 FUNCTIONS = (OpenAI.__init__, AzureOpenAI.__init__, Completions.create)
