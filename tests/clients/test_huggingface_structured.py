@@ -176,7 +176,8 @@ def test_a_model_that_never_ends_a_text_has_to_in_the_second_half_of_the_limit(b
     options = {"max_tokens": limit, "seed": 0, "params": rather(babble, '"', -100.0)}
     response = babble.create({"messages": HI, "response_format": text, **options})
     assert response.choices[0].finish_reason == "stop"
-    assert response.usage.completion_tokens == limit // 2 + 2  # the quotation mark and the end token
+    # The quotation mark and the end token, and perhaps the rest of a character that was half written.
+    assert limit // 2 + 2 <= response.usage.completion_tokens <= limit // 2 + 5
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 Copy this folder together with huggingface.py, the plain file, and import the class from here. Each file
 holds one idea. Besides what the plain file needs, `response_format` and tools that a model has no notation
-for need `llguidance`, and images need `pillow` (for some models `torchvision`, too).
+for need `llguidance`, adapters need `peft`, and images `pillow` (for some models `torchvision`, too).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ __all__ = ["BATCH", "PREFIX_TOKENS", "HuggingFaceModelClient"]
 class HuggingFaceModelClient(plain.HuggingFaceModelClient):
     """Answer with a causal language model on this machine, quickly.
 
-    Takes the entries of the plain client, and these fields as well:
+    Takes the entries of the plain client, `model` may also be a LoRA adapter, and it has these fields as well:
 
     - `stream`: print the reply as it grows.
     - `tools`, `tool_choice`: for models whose chat template has a place for tools, and for others.
@@ -49,6 +49,9 @@ class HuggingFaceModelClient(plain.HuggingFaceModelClient):
       are fetched (by default they are refused). Data URLs always work.
     - `prefix_cache`: how many tokens of earlier prompts and replies to remember per model (8,192 by
       default; 0 switches it off).
+
+    A field that nobody reads is named in a warning; one that would change the reply and can't be had
+    (`logprobs`, say), or whose value is out of range, is refused.
 
     Calls that wait in several threads are answered in one batch if their options are the same.
 
