@@ -20,7 +20,6 @@ from typing import Any, ClassVar
 
 import torch
 import transformers
-from huggingface_hub import HfApi, hf_hub_download
 from jinja2 import TemplateError
 from openai.types.chat import ChatCompletion, ChatCompletionMessage
 from openai.types.chat.chat_completion import Choice
@@ -181,8 +180,7 @@ class HuggingFaceModelClient:
         with self._lock:
             if key not in self._loaded:
                 try:
-                    origin = {"revision": revision, "local_files_only": _is_local(where, revision)}
-                    model, tokenizer = self._open(where, origin, form)
+                    model, tokenizer = self._open(where, {"revision": revision}, form)
                 except (OSError, ValueError, RuntimeError, SafetensorError) as error:
                     raise ValueError(f"Can't load a language model from {name!r}: {error}") from None
                 self._prepare(model, device)
@@ -191,16 +189,15 @@ class HuggingFaceModelClient:
 
     def _open(self, where: str, origin: dict[str, Any], form: dict[str, Any]) -> tuple[Any, Any]:
         """Return the model and tokenizer of a folder or of a name on the hub."""
+        if Path(where).exists() and not Path(where, "config.json").exists():
+            raise ValueError("it has no config.json. A GGUF file has to be converted first.")
         if find_adapter_config_file(where, **origin):
             raise ValueError("it holds an adapter, which the client in the folder huggingface_fast can load.")
-        origin = {**origin, "trust_remote_code": False}
-        tokenizer = self._tokenizers.from_pretrained(where, **origin)
-        model, info = self._models.from_pretrained(
-            where, **origin, **form, use_safetensors=True, output_loading_info=True
-        )
+        origin, form = {**origin, "trust_remote_code": False}, {**form, "use_safetensors": True}
+        model, info = self._models.from_pretrained(where, **origin, **form, output_loading_info=True)
         if missing := sorted(info["missing_keys"]):  # transformers has filled them in at random
             raise ValueError(f"its files lack {len(missing)} of its weights ({missing[0]}, ...).")
-        return model, tokenizer
+        return model, self._tokenizers.from_pretrained(where, **origin)
 
     def _prepare(self, model: Any, device: str | None) -> None:
         """Change a model that was just loaded, before others share it."""
@@ -406,29 +403,6 @@ def _dtype(name: str, device: str | None) -> str:
     cpu = torch.cpu.get_capabilities()
     slow = device == "cpu" and not (cpu.get("avx512_bf16") or cpu.get("bf16"))
     return "float32" if name == "auto" and slow else name
-
-
-def _is_local(name: str, revision: str | None) -> bool:
-    """Return whether to load without the model hub: a folder, or its cache where the hub is out of reach."""
-    folder = Path(name)
-    if folder.exists():
-        if any((folder / file).is_file() for file in ("config.json", "adapter_config.json")):
-            return True
-        raise ValueError(
-            "it has no config.json, so it isn't a transformers model. A GGUF file has to be converted first; "
-            "of a download, name the folder that holds config.json."
-        )
-    try:  # the hub's own answer, in a second: from_pretrained would retry for minutes
-        HfApi().model_info(name, revision=revision, timeout=10)
-        return False
-    except Exception as error:  # no network, no such model, a model with terms to accept: all end here
-        with contextlib.suppress(OSError, ValueError):
-            return bool(hf_hub_download(name, "config.json", revision=revision, local_files_only=True))
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
-    raise ValueError(
-        f"it isn't a folder (looked from {Path.cwd().name!r}), and the model hub doesn't give it: {reason}. "
-        "Check the spelling. Without a network, name the folder of a model that you have."
-    )
 
 
 def _end_tokens(model: Any) -> list[int]:

@@ -165,10 +165,11 @@ def test_loading_shows_progress_on_stderr_only(tiny_folder, capfd):
     assert out == ""
 
 
+@pytest.mark.parametrize("client_class", [HuggingFaceModelClient, Plain])
 @pytest.mark.parametrize("name", ["", "model.gguf"])
-def test_a_gguf_file_or_a_folder_of_it_has_to_be_converted(tmp_path, name):
+def test_a_gguf_file_or_a_folder_of_it_has_to_be_converted(tmp_path, name, client_class):
     (tmp_path / "model.gguf").write_bytes(b"GGUF")
-    message = refusal(model=str(tmp_path / name))
+    message = refusal(client_class, model=str(tmp_path / name))
     assert "it has no config.json" in message
     assert "A GGUF file has to be converted first" in message
 
@@ -308,7 +309,8 @@ def test_an_adapter_without_its_base_is_refused(tmp_path, monkeypatch, base, tol
 def test_an_adapter_loads_into_the_weights_of_its_base(tiny_folder, tmp_path, entry):
     peft = pytest.importorskip("peft")
     base = AutoModelForCausalLM.from_pretrained(tiny_folder, dtype="float32")
-    lora = peft.LoraConfig(task_type="CAUSAL_LM", r=4, target_modules=["q_proj"], init_lora_weights=False)
+    options = {"target_modules": ["v_proj", "down_proj"], "lora_alpha": 400, "init_lora_weights": False}
+    lora = peft.LoraConfig(task_type="CAUSAL_LM", r=4, **options)
     adapted = peft.get_peft_model(base, lora)
     adapted.peft_config["default"].base_model_name_or_path = str(tiny_folder)
     adapted.save_pretrained(tmp_path)

@@ -36,7 +36,7 @@ __all__ = ["BATCH", "PREFIX_TOKENS", "HuggingFaceModelClient"]
 class HuggingFaceModelClient(plain.HuggingFaceModelClient):
     """Answer with a causal language model on this machine, quickly.
 
-    Takes the entries of the plain client, `model` may also be a LoRA adapter, and it has these fields as well:
+    Takes the entries of the plain client (`model` may also be a LoRA adapter), and these fields as well:
 
     - `stream`: print the reply as it grows.
     - `tools`, `tool_choice`: for models whose chat template has a place for tools, and for others.
@@ -176,9 +176,9 @@ class HuggingFaceModelClient(plain.HuggingFaceModelClient):
         return super()._load()
 
     def _open(self, where: str, origin: dict[str, Any], form: dict[str, Any]) -> tuple[Any, Any]:
+        origin = {**origin, "local_files_only": loading.is_local(where, origin["revision"])}
         if base := loading.base_of(where, origin):
-            local = {"revision": None, "local_files_only": plain._is_local(base, None)}
-            return loading.merged(*self._open(base, local, form), where, origin)
+            return loading.merged(*self._open(base, {"revision": None}, form), where, origin)
         loading.check(where, origin)
         try:
             return super()._open(where, origin, form)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
 
 import transformers
+from huggingface_hub import HfApi, hf_hub_download
 from transformers import AutoTokenizer, PreTrainedConfig
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
@@ -16,6 +18,29 @@ from transformers.utils import cached_file, is_peft_available
 from transformers.utils.peft_utils import find_adapter_config_file
 
 FITTING = {*MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values(), *MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES.values()}
+
+
+def is_local(name: str, revision: str | None) -> bool:
+    """Return whether to load without the model hub: a folder, or its cache where the hub is out of reach."""
+    folder = Path(name)
+    if folder.exists():
+        if any((folder / file).is_file() for file in ("config.json", "adapter_config.json")):
+            return True
+        raise ValueError(
+            "it has no config.json, so it isn't a transformers model. A GGUF file has to be converted first; "
+            "of a download, name the folder that holds config.json."
+        )
+    try:  # the hub's own answer, in a second: from_pretrained would retry for minutes
+        HfApi().model_info(name, revision=revision, timeout=10)
+        return False
+    except Exception as error:  # no network, no such model, a model with terms to accept: all end here
+        with contextlib.suppress(OSError, ValueError):
+            return bool(hf_hub_download(name, "config.json", revision=revision, local_files_only=True))
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+    raise ValueError(
+        f"it isn't a folder (looked from {Path.cwd().name!r}), and the model hub doesn't give it: {reason}. "
+        "Check the spelling. Without a network, name the folder of a model that you have."
+    )
 
 
 def base_of(where: str, origin: dict[str, Any]) -> str | None:
