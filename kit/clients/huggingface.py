@@ -10,6 +10,7 @@ https://microsoft.github.io/autogen/0.2/blog/2024/01/26/Custom-Models/
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import threading
 import time
@@ -54,13 +55,18 @@ LACKS = ("stream", "quantization", "response_format", "tools", "prefix_cache")
 
 # How models mark their thoughts, by a mark in their chat template, as transformers' `parse_response` has it.
 THOUGHTS: dict[str, dict[str, Any]] = {
+    "<response>": {  # Granite 3, which marks the reply as well
+        "open_pattern": r"<think>|</response>",
+        "close_pattern": r"</think>\s*(<response>)?",
+    },
     "</think>": {"open": "<think>", "close": "</think>"},  # Qwen, DeepSeek, SmolLM3, Nemotron, GLM
     "[/THINK]": {"open": "[THINK]", "close": "[/THINK]"},  # Mistral
     "<|END_THINKING|>": {"open": "<|START_THINKING|>", "close": "<|END_THINKING|>"},  # Cohere
     "<channel|>": {"open": "<|channel>thought\n", "close": "<channel|>"},  # Gemma 4
     "<|channel|>analysis": {  # gpt-oss, which marks the reply as well
         "open_pattern": r"(<\|start\|>assistant)?<\|channel\|>((analysis|commentary)<\|message\|>|(?=final))",
-        "close_pattern": r"(<\|end\|>(<\|start\|>assistant)?<\|channel\|>)?final<\|message\|>|<\|end\|>",
+        "close_pattern": r"(<\|end\|>(<\|start\|>assistant)?<\|channel\|>)?final[^<]*<\|message\|>"
+        r"|<\|end\|>",
     },
 }
 TEXT = {"content": "text", "content_args": {"strip": False}, "repeats": True, "join": ""}
@@ -238,13 +244,18 @@ class HuggingFaceModelClient:
 
     def _encode(self, messages: list[dict[str, Any]], template_kwargs: dict[str, Any]) -> list[int]:
         """Return the token ids of the rendered prompt."""
+        return self._render(
+            [{**message, "content": _text_of(message)} for message in messages], template_kwargs
+        )
+
+    def _render(self, messages: list[dict[str, Any]], template_kwargs: dict[str, Any]) -> list[int]:
+        """Return the token ids that the chat template makes of messages whose content is text."""
         if not self.tokenizer.chat_template:
             raise ValueError(
                 f"The tokenizer of {self.config['model']!r} has no chat template, so it is probably not a "
                 "chat model. Take its instruct version, or set tokenizer.chat_template and register with "
                 "loaded_model= and tokenizer=."
             )
-        messages = [{**message, "content": _text_of(message)} for message in messages]
         # An agent with system_message='' still sends one, without text: it means none.
         messages = [message for message in messages if message.get("role") != "system" or message["content"]]
         try:
@@ -255,7 +266,7 @@ class HuggingFaceModelClient:
                 sanitize_control_tokens=True,  # a "<|im_end|>" in a message stays text and ends no turn
                 **template_kwargs,
             )
-        except TemplateError as error:  # the template itself raises it, to refuse roles or their order
+        except (TemplateError, TypeError) as error:  # to refuse roles or their order, it raises the first
             roles = ", ".join(str(message.get("role")) for message in messages)
             raise ValueError(
                 f"The chat template of {self.config['model']!r} refuses these messages: {error} "
@@ -328,17 +339,18 @@ class HuggingFaceModelClient:
         reply; and the special tokens that it must not see, because they mark none of the parts."""
         opening = str(fields.get("reasoning_content", {}).get("open", "")).strip()
         opened = self.tokenizer.decode(ids[-16:]).rstrip().endswith(opening)
-        marks, tokens = str(fields).replace("\\", ""), self.tokenizer.added_tokens_decoder.items()
-        hidden = {token for token, added in tokens if added.special and added.content not in marks}
+        marks, special = str(fields).replace("\\", ""), _special_tokens(self.tokenizer, len(self.tokenizer))
+        hidden = {token for token, text in special.items() if text not in marks}
         template = {"start_anchor": "\0", "fields": fields}
         return template, opening if opened else "", hidden
 
     def _parts(self, row: list[int], ids: list[int], fields: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return what a row says after a prompt: the fields of its message."""
-        template, opening, hidden = self._notation(ids, fields or self._fields())
+        fields = fields or self._fields()
+        template, opening, hidden = self._notation(ids, fields)
         text = self.tokenizer.decode([token for token in row if token not in hidden])
         parts = {"content": "", **parse_response(text, template, prefix=opening)}
-        if "reasoning_content" in parts:
+        if "reasoning_content" in fields:  # blank lines follow the thoughts, even where these are empty
             parts["content"] = parts["content"].lstrip()
         return parts
 
@@ -350,14 +362,16 @@ class HuggingFaceModelClient:
         for index, row in enumerate(rows):
             row, stopped = self._cut(row, stops)
             parts, completion_tokens = read(row, ids), completion_tokens + len(row)
+            ended = row[-1] in _end_tokens(self.model)
             if text := parts["content"]:
                 parts["content"] = text[
                     : min((text.find(stop) for stop in stops if stop in text), default=None)
                 ]
-            elif parts.keys() == {"content", "reasoning_content"} and row[-1] not in _end_tokens(self.model):
+            elif not ended and "tool_calls" not in parts and "reasoning_content" in self._fields():
+                change = "Leave out the stop string" if stopped else "Raise max_tokens"
                 raise ValueError(
-                    f"The reply ended inside the model's thoughts, after {len(row)} tokens. Raise max_tokens, "
-                    'or ask for none: "chat_template_kwargs": {"enable_thinking": false} in the entry.'
+                    f"The reply ended inside the model's thoughts, after {len(row)} tokens. {change}, or ask "
+                    'for no thoughts: "chat_template_kwargs": {"enable_thinking": false} in the entry.'
                 )
             message = ChatCompletionMessage(role="assistant", **parts)
             reason: Any = "tool_calls" if message.tool_calls else "stop" if stopped else "length"
@@ -427,6 +441,12 @@ def _end_tokens(model: Any) -> list[int]:
     """Return the ids of the tokens that end the model's turn."""
     ids = model.generation_config.eos_token_id
     return [] if ids is None else ids if isinstance(ids, list) else [ids]
+
+
+@functools.lru_cache(maxsize=4)  # Gemma has thousands of added tokens: they take ten milliseconds
+def _special_tokens(tokenizer: Any, size: int) -> dict[int, str]:
+    """Return the special tokens of a tokenizer by their ids; with another size, it is another tokenizer."""
+    return {token: added.content for token, added in tokenizer.added_tokens_decoder.items() if added.special}
 
 
 def _text_of(message: dict[str, Any]) -> str:

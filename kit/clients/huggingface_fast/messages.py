@@ -1,8 +1,9 @@
 """Messages as chat templates want them, family by family.
 
-Templates differ in what they refuse. So a prompt is first rendered as it is; where the template refuses it,
-the system message goes into the first message of the user, and then neighbours of one role become one
-message (in a group chat all others are "user").
+Templates differ in what they refuse, and in what they drop without a word. So a prompt is first rendered as
+it is. Where the template refuses it, calls that were made at once come one after the other, the system
+message goes into the first message of the user, and neighbours of one role become one message (in a group
+chat all others are "user"). How a template takes an earlier call, a short chat with one tells beforehand.
 """
 
 from __future__ import annotations
@@ -10,50 +11,98 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
+
+from jinja2 import TemplateError
 
 Message = dict[str, Any]
 
+CALL = {"name": "probe", "arguments": '{"word": "given"}'}
+CHAT: list[Message] = [
+    {"role": "user", "content": "Hello"},
+    {
+        "role": "assistant",
+        "content": "",
+        "tool_calls": [{"id": "123456789", "type": "function", "function": CALL}],
+    },
+    {"role": "tool", "content": "5", "tool_call_id": "123456789", "name": "probe"},
+]
 
-def variants(messages: list[Message], merge_system: bool, merge_neighbours: bool) -> Iterator[list[Message]]:
-    """Yield the messages as templates of several families take them, the least changed first.
 
-    `merge_system` and `merge_neighbours` allow the two changes.
+def shows(tokenizer: Any, messages: list[Message], word: str, tools: Any = None) -> bool:
+    """Return whether a prompt with these messages or tools holds a word of them."""
+    try:
+        return word in tokenizer.apply_chat_template(messages, tools=tools, tokenize=False)
+    except (TemplateError, TypeError, ValueError):
+        return False
+
+
+def with_calls(messages: list[Message], tokenizer: Any, mark: str | None, close: str) -> list[Message]:
+    """Return messages as a template takes the calls in them, with their tools' names in the results.
+
+    Most want the arguments as objects, DeepSeek's want text, and none beside the call. Those of SmolLM3,
+    LFM2 and Granite 3 drop calls: there they become text, between the marks that the model itself writes.
     """
-    ours = [_parsed(message) for message in _named(messages)]
-    yield ours
-    if any(message.get("tool_calls") for message in messages):  # DeepSeek wants arguments as text
-        yield _named(messages)
-    if merge_system:
-        yield without_system(ours)
-    if merge_neighbours:
-        yield merged(ours)
-    if merge_system and merge_neighbours:
-        yield merged(without_system(ours))
+    messages = _named(messages)
+    if not any(map(_calls, messages)):
+        return messages
+    for form in (_with_objects, _with_text):
+        if shows(tokenizer, [form(message) for message in CHAT], "given"):
+            return [form(message) for message in messages]
+    return [_in_words(message, mark or "", close) for message in messages]
 
 
 def in_words(messages: list[Message], tools: list[dict[str, Any]]) -> list[Message]:
     """Return messages with tools, calls and results as mere text, for a template without a place for them."""
     described = json.dumps([tool["function"] for tool in tools])
-    told = [{"role": "system", "content": f"You can call these tools: {described}"}]
-    for message in _named(messages):
-        if calls := message.get("tool_calls"):
-            text = json.dumps(
-                [{key: call["function"][key] for key in ("name", "arguments")} for call in calls]
-            )
-            told.append(
-                {"role": "assistant", "content": "\n".join(filter(None, (message.get("content"), text)))}
-            )
-        elif message.get("role") in ("tool", "function"):
-            told.append({"role": "user", "content": f"{message.get('name')} returned: {message['content']}"})
-        else:
-            told.append(message)
-    systems = [
-        message["content"] for message in told if message.get("role") == "system" and message["content"]
+    told = [_in_words(message) for message in _named(messages)]
+    told = [
+        {"role": "user", "content": f"{message.get('name')} returned: {message['content']}"}
+        if message.get("role") in ("tool", "function")
+        else message
+        for message in told
     ]
+    systems = [message["content"] for message in told if message.get("role") == "system"]
+    systems.append(f"You can call these tools: {described}")
     others = [message for message in told if message.get("role") != "system"]
-    return [{"role": "system", "content": "\n\n".join([*systems[1:], systems[0]])}, *others]
+    return [{"role": "system", "content": "\n\n".join(filter(None, systems))}, *others]
+
+
+def variants(messages: list[Message], merge_system: bool, merge_neighbours: bool) -> Iterator[list[Message]]:
+    """Yield the messages as templates of several families take them, the least changed first.
+
+    `merge_system` and `merge_neighbours` allow the changes of these names.
+    """
+    changes: list[Callable[[list[Message]], list[Message]]] = [one_by_one]
+    changes += [without_system] if merge_system else []
+    changes += [merged] if merge_neighbours else []
+    tried: list[list[Message]] = []
+    for count in range(len(changes) + 1):
+        for some in itertools.combinations(changes, count):
+            variant = messages
+            for change in some:
+                variant = change(variant)
+            if variant not in tried:
+                tried.append(variant)
+                yield variant
+
+
+def one_by_one(messages: list[Message]) -> list[Message]:
+    """Return messages with each of several calls in a message of its own, followed by its result (Llama)."""
+    results = {message["tool_call_id"]: message for message in messages if message.get("tool_call_id")}
+    changed: list[Message] = []
+    moved = set()
+    for message in messages:
+        calls = _calls(message)
+        if len(calls) < 2 or not all(call.get("id") in results for call in calls):
+            changed += [] if message.get("tool_call_id") in moved else [message]
+            continue
+        for call in calls:
+            changed += [{**message, "tool_calls": [call]}, results[call["id"]]]
+            message = {**message, "content": ""}  # what was said, was said before the first
+            moved.add(call["id"])
+    return changed
 
 
 def without_system(messages: list[Message]) -> list[Message]:
@@ -70,15 +119,11 @@ def without_system(messages: list[Message]) -> list[Message]:
 
 
 def merged(messages: list[Message]) -> list[Message]:
-    """Return messages with neighbours of one role in one, each text behind its speaker's name if it has one."""
+    """Return messages with neighbours of one role in one, each text behind its speaker's name."""
     result: list[Message] = []
     for role, group in itertools.groupby(messages, lambda message: message.get("role")):
         several = list(group)
-        if (
-            role not in ("user", "assistant")
-            or len(several) == 1
-            or any(m.get("tool_calls") for m in several)
-        ):
+        if len(several) == 1 or role not in ("user", "assistant") or any(map(_calls, several)):
             result += several
             continue
         said = [f"{m['name']}: {m['content']}" if m.get("name") else m["content"] for m in several]
@@ -86,9 +131,13 @@ def merged(messages: list[Message]) -> list[Message]:
     return result
 
 
+def _calls(message: Message) -> list[dict[str, Any]]:
+    return message.get("tool_calls") or []
+
+
 def _named(messages: list[Message]) -> list[Message]:
     """Return messages with the tool's name in each result; AutoGen sends only the id of the call."""
-    calls = [call for message in messages for call in message.get("tool_calls") or []]
+    calls = [call for message in messages for call in _calls(message)]
     names = {call.get("id"): call["function"]["name"] for call in calls}
     return [
         {**message, "name": message.get("name") or names[message["tool_call_id"]]}
@@ -98,9 +147,9 @@ def _named(messages: list[Message]) -> list[Message]:
     ]
 
 
-def _parsed(message: Message) -> Message:
-    """Return a message with the arguments of its calls as objects, which is how most templates write them."""
-    if not message.get("tool_calls"):
+def _with_objects(message: Message) -> Message:
+    """Return a message with the arguments of its calls as objects."""
+    if not _calls(message):
         return message
     calls = []
     for call in message["tool_calls"]:
@@ -109,3 +158,18 @@ def _parsed(message: Message) -> Message:
             arguments = json.loads(arguments)
         calls.append({**call, "function": {**call["function"], "arguments": arguments}})
     return {**message, "tool_calls": calls}
+
+
+def _with_text(message: Message) -> Message:
+    """Return a message with no content beside its calls if there is none, not even an empty one."""
+    return {**message, "content": message["content"] or None} if _calls(message) else message
+
+
+def _in_words(message: Message, mark: str = "", close: str = "") -> Message:
+    """Return a message with its calls as part of its text."""
+    if not _calls(message):
+        return message
+    functions = [call["function"] for call in _with_objects(message)["tool_calls"]]
+    texts = [json.dumps({key: each[key] for key in ("name", "arguments")}) for each in functions]
+    said = [message["content"], *(f"{mark}{text}{close}" for text in texts)]
+    return {"role": message["role"], "content": "\n".join(filter(None, said))}
