@@ -56,17 +56,18 @@ LACKS = ("stream", "quantization", "response_format", "tools", "prefix_cache")
 # How models mark their thoughts, by a mark in their chat template, as transformers' `parse_response` has it.
 THOUGHTS: dict[str, dict[str, Any]] = {
     "<response>": {  # Granite 3, which marks the reply as well
-        "open_pattern": r"<think>|</response>",
-        "close_pattern": r"</think>\s*(<response>)?",
+        "open_pattern": r"<think>|</?response>",
+        "close_pattern": r"</think>\s*(<response>)?|(?<=<response>)",
+        "join": "",
     },
     "</think>": {"open": "<think>", "close": "</think>"},  # Qwen, DeepSeek, SmolLM3, Nemotron, GLM
     "[/THINK]": {"open": "[THINK]", "close": "[/THINK]"},  # Mistral
     "<|END_THINKING|>": {"open": "<|START_THINKING|>", "close": "<|END_THINKING|>"},  # Cohere
-    "<channel|>": {"open": "<|channel>thought\n", "close": "<channel|>"},  # Gemma 4
+    "<channel|>": {"open_pattern": r"<\|channel>\w*\n?", "close": "<channel|>"},  # Gemma 4
     "<|channel|>analysis": {  # gpt-oss, which marks the reply as well
-        "open_pattern": r"(<\|start\|>assistant)?<\|channel\|>((analysis|commentary)<\|message\|>|(?=final))",
-        "close_pattern": r"(<\|end\|>(<\|start\|>assistant)?<\|channel\|>)?final[^<]*<\|message\|>"
-        r"|<\|end\|>",
+        "open_pattern": r"(<\|start\|>\w*)?<\|channel\|>((?=final)|(?!final)\w*(<\|message\|>)?)"
+        r"|<\|start\|>\w*",
+        "close_pattern": r"(<\|end\|>(<\|start\|>\w*)?<\|channel\|>)?final[^<]*<\|message\|>|<\|end\|>",
     },
 }
 TEXT = {"content": "text", "content_args": {"strip": False}, "repeats": True, "join": ""}
@@ -244,18 +245,13 @@ class HuggingFaceModelClient:
 
     def _encode(self, messages: list[dict[str, Any]], template_kwargs: dict[str, Any]) -> list[int]:
         """Return the token ids of the rendered prompt."""
-        return self._render(
-            [{**message, "content": _text_of(message)} for message in messages], template_kwargs
-        )
-
-    def _render(self, messages: list[dict[str, Any]], template_kwargs: dict[str, Any]) -> list[int]:
-        """Return the token ids that the chat template makes of messages whose content is text."""
         if not self.tokenizer.chat_template:
             raise ValueError(
                 f"The tokenizer of {self.config['model']!r} has no chat template, so it is probably not a "
                 "chat model. Take its instruct version, or set tokenizer.chat_template and register with "
                 "loaded_model= and tokenizer=."
             )
+        messages = [{**message, "content": _text_of(message)} for message in messages]
         # An agent with system_message='' still sends one, without text: it means none.
         messages = [message for message in messages if message.get("role") != "system" or message["content"]]
         try:
@@ -331,7 +327,7 @@ class HuggingFaceModelClient:
         """Return the parts of this model's replies, as fields of a response template."""
         template = str(self.tokenizer.chat_template)
         mark = next((mark for mark in THOUGHTS if mark in template), None)
-        thoughts = {"reasoning_content": {**THOUGHTS[mark], "repeats": True, "join": "\n"}} if mark else {}
+        thoughts = {"reasoning_content": {"repeats": True, "join": "\n", **THOUGHTS[mark]}} if mark else {}
         return {**thoughts, "content": TEXT}
 
     def _notation(self, ids: list[int], fields: dict[str, Any]) -> tuple[dict[str, Any], str, set[int]]:
@@ -349,6 +345,9 @@ class HuggingFaceModelClient:
         fields = fields or self._fields()
         template, opening, hidden = self._notation(ids, fields)
         text = self.tokenizer.decode([token for token in row if token not in hidden])
+        thoughts = fields.get("reasoning_content", {})
+        if thoughts.get("close", "\0") in text.partition(thoughts.get("open", "\0"))[0]:
+            opening = opening or thoughts.get("open", "")  # a model may only close them
         parts = {"content": "", **parse_response(text, template, prefix=opening)}
         if "reasoning_content" in fields:  # blank lines follow the thoughts, even where these are empty
             parts["content"] = parts["content"].lstrip()

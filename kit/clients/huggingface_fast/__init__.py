@@ -181,7 +181,7 @@ class HuggingFaceModelClient(plain.HuggingFaceModelClient):
         refused: Exception | None = None
         for variant in variants(messages, *allowed):
             try:
-                return self._render(variant, template_kwargs)
+                return super()._encode(variant, template_kwargs)
             except ValueError as error:
                 refused = refused or error
         raise refused or AssertionError

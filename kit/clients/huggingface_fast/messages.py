@@ -1,9 +1,9 @@
 """Messages as chat templates want them, family by family.
 
 Templates differ in what they refuse, and in what they drop without a word. So a prompt is first rendered as
-it is. Where the template refuses it, calls that were made at once come one after the other, the system
-message goes into the first message of the user, and neighbours of one role become one message (in a group
-chat all others are "user"). How a template takes an earlier call, a short chat with one tells beforehand.
+it is. Where the template refuses it, calls that were made at once come one after the other, neighbours of one
+role become one message (in a group chat all others are "user"), and the system message goes into the first
+message of the user. How a template takes an earlier call, a short chat with one tells beforehand.
 """
 
 from __future__ import annotations
@@ -38,19 +38,25 @@ def shows(tokenizer: Any, messages: list[Message], word: str, tools: Any = None)
         return False
 
 
-def with_calls(messages: list[Message], tokenizer: Any, mark: str | None, close: str) -> list[Message]:
+def whole(value: Any) -> Any:
+    """Return what JSON holds, with a question mark for half a surrogate pair, which no tokenizer takes."""
+    return json.loads(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
+
+
+def with_calls(messages: list[Message], tokenizer: Any, mark: str, close: str) -> list[Message]:
     """Return messages as a template takes the calls in them, with their tools' names in the results.
 
-    Most want the arguments as objects, DeepSeek's want text, and none beside the call. Those of SmolLM3,
-    LFM2 and Granite 3 drop calls: there they become text, between the marks that the model itself writes.
+    Most want the arguments as objects, DeepSeek's as text. Those of SmolLM3, LFM2, Granite 3 and DeepSeek R1
+    drop a call without a word: there it becomes text, between the marks that the model itself writes.
     """
     messages = _named(messages)
     if not any(map(_calls, messages)):
         return messages
-    for form in (_with_objects, _with_text):
-        if shows(tokenizer, [form(message) for message in CHAT], "given"):
-            return [form(message) for message in messages]
-    return [_in_words(message, mark or "", close) for message in messages]
+    if shows(tokenizer, [_with_objects(message) for message in CHAT], "given"):
+        return [_with_objects(message) for message in messages]
+    if shows(tokenizer, CHAT, "given"):
+        return messages
+    return [_in_words(message, mark, close) for message in messages]
 
 
 def in_words(messages: list[Message], tools: list[dict[str, Any]]) -> list[Message]:
@@ -75,8 +81,8 @@ def variants(messages: list[Message], merge_system: bool, merge_neighbours: bool
     `merge_system` and `merge_neighbours` allow the changes of these names.
     """
     changes: list[Callable[[list[Message]], list[Message]]] = [one_by_one]
+    changes += [merged] if merge_neighbours else []  # first: no speaker's name before what the system says
     changes += [without_system] if merge_system else []
-    changes += [merged] if merge_neighbours else []
     tried: list[list[Message]] = []
     for count in range(len(changes) + 1):
         for some in itertools.combinations(changes, count):
@@ -155,14 +161,9 @@ def _with_objects(message: Message) -> Message:
     for call in message["tool_calls"]:
         arguments = call["function"]["arguments"]
         with contextlib.suppress(json.JSONDecodeError, TypeError):  # what is no JSON is shown as it is
-            arguments = json.loads(arguments)
+            arguments = whole(json.loads(arguments))
         calls.append({**call, "function": {**call["function"], "arguments": arguments}})
     return {**message, "tool_calls": calls}
-
-
-def _with_text(message: Message) -> Message:
-    """Return a message with no content beside its calls if there is none, not even an empty one."""
-    return {**message, "content": message["content"] or None} if _calls(message) else message
 
 
 def _in_words(message: Message, mark: str = "", close: str = "") -> Message:

@@ -17,7 +17,7 @@ from typing import Any
 
 from transformers.utils.chat_parsing import parse_response
 
-from .messages import shows
+from .messages import shows, whole
 
 # How a call begins that nothing marks: a whole reply, in JSON or in Python.
 BARE = (
@@ -56,8 +56,8 @@ NOTATIONS: dict[str, dict[str, Any]] = {
     "<|START_ACTION|>": {"open": "<|START_ACTION|>", "close": "<|END_ACTION|>"},  # Cohere
     "<｜tool▁calls▁begin｜>": {  # DeepSeek
         "open_pattern": r"(<｜tool▁calls▁begin｜>)?\s*<｜tool▁call▁begin｜>(function<｜tool▁sep｜>)?"
-        r"(?P<name>[\w.-]+)(<｜tool▁sep｜>|\s*```json)?",
-        "close_pattern": r"(\s*```)?\s*<｜tool▁call▁end｜>(\s*<｜tool▁calls▁end｜>)?",
+        r"(?P<name>[\w.-]+)(<｜tool▁sep｜>|\s*```json)?|\s*<｜tool▁calls▁end｜>(?P<name>)",
+        "close_pattern": r"(\s*```)?\s*<｜tool▁call▁end｜>",
     },
     "<TOOLCALL>": {"open": "<TOOLCALL>", "close": "</TOOLCALL>"},  # Nemotron Nano 2
     "<function_calls>": {"open": "<function_calls>", "close": "</function_calls>"},  # OLMo 3
@@ -249,8 +249,7 @@ def _call(name: Any, given: Any) -> dict[str, Any]:
         raise ValueError(f"its arguments are no object: {_start(given)}")
     if not name or not isinstance(name, str):
         raise ValueError(f"it names no tool: {_start(given)}")
-    text = json.dumps(arguments, ensure_ascii=False)  # which may hold half a surrogate pair
-    return {"name": name, "arguments": json.loads(text.encode(errors="replace"))}
+    return {"name": name, "arguments": whole(arguments)}
 
 
 def _start(value: Any) -> str:
