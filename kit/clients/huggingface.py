@@ -10,6 +10,7 @@ https://microsoft.github.io/autogen/0.2/blog/2024/01/26/Custom-Models/
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
 import time
 import uuid
@@ -55,13 +56,19 @@ LACKS = ("stream", "quantization", "response_format", "tools", "prefix_cache")
 
 # How models mark their thoughts, by a mark in their chat template, as transformers' `parse_response` has it.
 THOUGHTS: dict[str, dict[str, Any]] = {
+    "<response>": {  # Granite 3, which marks the reply as well
+        "open_pattern": r"<think>|</?response>",
+        "close_pattern": r"</think>\s*(<response>)?|(?<=<response>)",
+        "join": "",
+    },
     "</think>": {"open": "<think>", "close": "</think>"},  # Qwen, DeepSeek, SmolLM3, Nemotron, GLM
     "[/THINK]": {"open": "[THINK]", "close": "[/THINK]"},  # Mistral
     "<|END_THINKING|>": {"open": "<|START_THINKING|>", "close": "<|END_THINKING|>"},  # Cohere
-    "<channel|>": {"open": "<|channel>thought\n", "close": "<channel|>"},  # Gemma 4
+    "<channel|>": {"open_pattern": r"<\|channel>\w*\n?", "close": "<channel|>"},  # Gemma 4
     "<|channel|>analysis": {  # gpt-oss, which marks the reply as well
-        "open_pattern": r"(<\|start\|>assistant)?<\|channel\|>((analysis|commentary)<\|message\|>|(?=final))",
-        "close_pattern": r"(<\|end\|>(<\|start\|>assistant)?<\|channel\|>)?final<\|message\|>|<\|end\|>",
+        "open_pattern": r"(<\|start\|>\w*)?<\|channel\|>((?=final)|(?!final)\w*(<\|message\|>)?)"
+        r"|<\|start\|>\w*",
+        "close_pattern": r"(<\|end\|>(<\|start\|>\w*)?<\|channel\|>)?final[^<]*<\|message\|>|<\|end\|>",
     },
 }
 TEXT = {"content": "text", "content_args": {"strip": False}, "repeats": True, "join": ""}
@@ -260,7 +267,7 @@ class HuggingFaceModelClient:
                 sanitize_control_tokens=True,  # a "<|im_end|>" in a message stays text and ends no turn
                 **template_kwargs,
             )
-        except TemplateError as error:  # the template itself raises it, to refuse roles or their order
+        except (TemplateError, TypeError) as error:  # to refuse roles or their order, it raises the first
             roles = ", ".join(str(message.get("role")) for message in messages)
             raise ValueError(
                 f"The chat template of {self.config['model']!r} refuses these messages: {error} "
@@ -325,7 +332,7 @@ class HuggingFaceModelClient:
         """Return the parts of this model's replies, as fields of a response template."""
         template = str(self.tokenizer.chat_template)
         mark = next((mark for mark in THOUGHTS if mark in template), None)
-        thoughts = {"reasoning_content": {**THOUGHTS[mark], "repeats": True, "join": "\n"}} if mark else {}
+        thoughts = {"reasoning_content": {"repeats": True, "join": "\n", **THOUGHTS[mark]}} if mark else {}
         return {**thoughts, "content": TEXT}
 
     def _notation(self, ids: list[int], fields: dict[str, Any]) -> tuple[dict[str, Any], str, set[int]]:
@@ -333,17 +340,21 @@ class HuggingFaceModelClient:
         reply; and the special tokens that it must not see, because they mark none of the parts."""
         opening = str(fields.get("reasoning_content", {}).get("open", "")).strip()
         opened = self.tokenizer.decode(ids[-16:]).rstrip().endswith(opening)
-        marks, tokens = str(fields).replace("\\", ""), self.tokenizer.added_tokens_decoder.items()
-        hidden = {token for token, added in tokens if added.special and added.content not in marks}
+        marks, special = str(fields).replace("\\", ""), _special_tokens(self.tokenizer, len(self.tokenizer))
+        hidden = {token for token, text in special.items() if text not in marks}
         template = {"start_anchor": "\0", "fields": fields}
         return template, opening if opened else "", hidden
 
     def _parts(self, row: list[int], ids: list[int], fields: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return what a row says after a prompt: the fields of its message."""
-        template, opening, hidden = self._notation(ids, fields or self._fields())
+        fields = fields or self._fields()
+        template, opening, hidden = self._notation(ids, fields)
         text = self.tokenizer.decode([token for token in row if token not in hidden])
+        thoughts = fields.get("reasoning_content", {})
+        if thoughts.get("close", "\0") in text.partition(thoughts.get("open", "\0"))[0]:
+            opening = opening or thoughts.get("open", "")  # a model may only close them
         parts = {"content": "", **parse_response(text, template, prefix=opening)}
-        if "reasoning_content" in parts:
+        if "reasoning_content" in fields:  # blank lines follow the thoughts, even where these are empty
             parts["content"] = parts["content"].lstrip()
         return parts
 
@@ -355,14 +366,16 @@ class HuggingFaceModelClient:
         for index, row in enumerate(rows):
             row, stopped = self._cut(row, stops)
             parts, completion_tokens = read(row, ids), completion_tokens + len(row)
+            ended = row[-1] in _end_tokens(self.model)
             if text := parts["content"]:
                 parts["content"] = text[
                     : min((text.find(stop) for stop in stops if stop in text), default=None)
                 ]
-            elif parts.keys() == {"content", "reasoning_content"} and row[-1] not in _end_tokens(self.model):
+            elif not ended and "tool_calls" not in parts and "reasoning_content" in self._fields():
+                change = "Leave out the stop string" if stopped else "Raise max_tokens"
                 raise ValueError(
-                    f"The reply ended inside the model's thoughts, after {len(row)} tokens. Raise max_tokens, "
-                    'or ask for none: "chat_template_kwargs": {"enable_thinking": false} in the entry.'
+                    f"The reply ended inside the model's thoughts, after {len(row)} tokens. {change}, or ask "
+                    'for no thoughts: "chat_template_kwargs": {"enable_thinking": false} in the entry.'
                 )
             message = ChatCompletionMessage(role="assistant", **parts)
             reason: Any = "tool_calls" if message.tool_calls else "stop" if stopped else "length"
@@ -409,6 +422,12 @@ def _end_tokens(model: Any) -> list[int]:
     """Return the ids of the tokens that end the model's turn."""
     ids = model.generation_config.eos_token_id
     return [] if ids is None else ids if isinstance(ids, list) else [ids]
+
+
+@functools.lru_cache(maxsize=4)  # Gemma has thousands of added tokens: they take ten milliseconds
+def _special_tokens(tokenizer: Any, size: int) -> dict[int, str]:
+    """Return the special tokens of a tokenizer by their ids; with another size, it is another tokenizer."""
+    return {token: added.content for token, added in tokenizer.added_tokens_decoder.items() if added.special}
 
 
 def _text_of(message: dict[str, Any]) -> str:

@@ -116,7 +116,7 @@ def test_a_model_and_its_tokenizer_come_together(tiny, alone):
 
 def test_an_unknown_keyword_is_named(agent, tiny_folder):
     with pytest.raises(
-        TypeError, match="`loaded_model`, `tokenizer` and `on_text` at registration, not 'device'"
+        TypeError, match="`tokenizer`, `on_text` and `on_thought` at registration, not 'device'"
     ):
         agent(HuggingFaceModelClient, {"model": str(tiny_folder)}, device="cpu")
 

@@ -219,7 +219,7 @@ def test_pieces_of_random_tokens_join_too(recorded, stream):
 )
 def test_a_tool_call_is_not_shown_but_the_text_around_it_is(recorded, stream, reply, shown):
     _, tokenizer = recorded
-    tokenizer.chat_template += "{# tools, <tool_call> #}"
+    tokenizer.chat_template += "{{ tools | tojson if tools }}{# <tool_call> #}"
     pieces, response = stream(reply + "<|im_end|>", tools=[TOOL])
     assert response.choices[0].finish_reason == "tool_calls"
     assert "".join(pieces) == (text_of(response) or "") == shown
@@ -227,7 +227,7 @@ def test_a_tool_call_is_not_shown_but_the_text_around_it_is(recorded, stream, re
 
 def test_the_text_before_a_tool_call_is_shown_while_the_call_is_written(recorded, stream):
     model, tokenizer = recorded
-    tokenizer.chat_template += "{# tools, <tool_call> #}"
+    tokenizer.chat_template += "{{ tools | tojson if tools }}{# <tool_call> #}"
     arrivals = []
     _, response = stream(
         "Let me look.\n" + CALL + "<|im_end|>",
@@ -241,7 +241,7 @@ def test_the_text_before_a_tool_call_is_shown_while_the_call_is_written(recorded
 @pytest.mark.parametrize("reply", [CALL.replace("}}", "}"), "I could <tool_call> but won't", CALL[:20]])
 def test_a_broken_tool_call_is_shown_as_text_in_the_end(recorded, stream, reply):
     _, tokenizer = recorded
-    tokenizer.chat_template += "{# tools, <tool_call> #}"
+    tokenizer.chat_template += "{{ tools | tojson if tools }}{# <tool_call> #}"
     with pytest.warns(UserWarning, match="so it stays text"):
         pieces, response = stream(reply + "<|im_end|>", tools=[TOOL])
     assert "".join(pieces) == text_of(response) == reply
@@ -256,14 +256,14 @@ def test_without_tools_a_tool_call_is_shown_like_any_text(stream):
 
 def test_a_tool_call_after_a_special_token_is_not_shown_either(recorded, stream):
     _, tokenizer = recorded
-    tokenizer.chat_template += "{# tools, [TOOL_CALLS] #}"
+    tokenizer.chat_template += "{{ tools | tojson if tools }}{# [TOOL_CALLS] #}"
     pieces, response = stream('Hm [TOOL_CALLS][{"name": "add", "arguments": {}}]<|im_end|>', tools=[TOOL])
     assert "".join(pieces) == text_of(response) == "Hm "
 
 
 def test_special_tokens_beside_a_tool_call_are_not_shown_either(recorded, stream):
     _, tokenizer = recorded
-    tokenizer.chat_template += "{# tools, <tool_call> #}"
+    tokenizer.chat_template += "{{ tools | tojson if tools }}{# <tool_call> #}"
     pieces, response = stream("Let <|endoftext|>me look." + CALL + "<|im_end|>", tools=[TOOL])
     assert "".join(pieces) == text_of(response) == "Let me look."
 
@@ -286,10 +286,21 @@ OWN = {
 def test_a_tool_call_in_a_tokenizers_own_notation_is_not_shown(recorded, stream, monkeypatch):
     _, tokenizer = recorded
     monkeypatch.setattr(tokenizer, "response_template", OWN, raising=False)
-    tokenizer.chat_template += "{# tools #}"
+    tokenizer.chat_template += "{{ tools | tojson if tools }}"
     pieces, response = stream(' Hm. <call>{"name": "add", "arguments": {}}</call><|im_end|>', tools=[TOOL])
     assert response.choices[0].finish_reason == "tool_calls"
     assert "".join(pieces) == text_of(response)
+
+
+@pytest.mark.parametrize("reply", [' Hm. <call>{"name": "add"</call> Well.', "<call>{}"])
+def test_a_broken_call_in_a_tokenizers_own_notation_stays_text(recorded, stream, monkeypatch, reply):
+    _, tokenizer = recorded
+    monkeypatch.setattr(tokenizer, "response_template", OWN, raising=False)
+    tokenizer.chat_template += "{{ tools | tojson if tools }}"
+    with pytest.warns(UserWarning, match="can't be read, so it stays text"):
+        pieces, response = stream(reply + "<|im_end|>", tools=[TOOL])
+    assert text_of(response) == reply.strip()
+    assert response.choices[0].finish_reason == "stop"
 
 
 # In an agent --------------------------------------------------------------------------------------

@@ -73,7 +73,7 @@ class Recorded(LlamaForCausalLM):
     def forward(self, *args, **inputs):
         output = super().forward(*args, **inputs)
         output.logits[:] = -1000.0
-        output.logits[:, -1, self.reply[self.said]] = 1000.0
+        output.logits[:, -1, self.reply[min(self.said, len(self.reply) - 1)]] = 1000.0
         self.said += 1
         return output
 
@@ -340,30 +340,54 @@ def test_each_of_several_choices_may_call_or_not(record):
 @pytest.mark.parametrize(
     ("family", "reply", "why"),
     [
-        (
-            "Hermes",
-            '<tool_call>{"name": "add", "arguments": {"a": 2}</tool_call>',
-            "could not parse .* as JSON",
-        ),
-        ("Hermes", "I could <tool_call> but won't.", "could not parse .* as JSON"),
-        ("Hermes", '<tool_call>{"name": "add", "argum', "could not parse .* as JSON"),
-        ("Hermes", "<tool_call></tool_call>", "could not parse .* as JSON"),
-        ("Hermes", '<tool_call>{"arguments": {"a": 2}}</tool_call>', r"function\.name\s+Field required"),
-        ("Hermes", '<tool_call>{"name": 3}</tool_call>', r"function\.name\s+Input should be a valid string"),
-        ("Hermes", '<tool_call>["add", 2]</tool_call>', "'list' object"),
-        ("Hermes", "<tool_call>5</tool_call>", "'int' object"),
-        ("Mistral", '[TOOL_CALLS] [{"name": "add", "arguments": {"a": 2}}', "could not parse .* as JSON"),
-        ("Mistral", '[TOOL_CALLS] {"name": "add", "arguments": {}}', "to be a list, got dict"),
-        ("Mistral", '[TOOL_CALLS] ["add"]', "to be a dict, got str"),
-        ("Mistral", '[TOOL_CALLS] [{"arguments": {}}]', "'{name}' is not defined"),
-        ("Mistral", '[TOOL_CALLS] [{"name": "add"}]', "'{arguments}' is not defined"),
+        ("Hermes", '<tool_call>{"name": "add", "arguments": {"a": 2}</tool_call>', "neither JSON nor"),
+        ("Hermes", "I could <tool_call> but won't.", "neither JSON nor"),
+        ("Hermes", '<tool_call>{"name": "add", "argum', "neither JSON nor"),
+        ("Hermes", '<tool_call>{"arguments": {"a": 2}}</tool_call>', "names no tool"),
+        ("Hermes", '<tool_call>{"name": 3}</tool_call>', "names no tool"),
+        ("Hermes", '<tool_call>{"name": "add", "arguments": [2, 3]}</tool_call>', "arguments are no object"),
+        ("Hermes", "<tool_call>add(2, 3)</tool_call>", "arguments need names"),
+        ("Hermes", '<tool_call>["add", 2]</tool_call>', "is no object"),
+        ("Hermes", "<tool_call>5</tool_call>", "is no object"),
+        ("Mistral", '[TOOL_CALLS] ["add"]', "is no object"),
+        ("Mistral", '[TOOL_CALLS] [{"arguments": {}}]', "names no tool"),
     ],
 )
 def test_a_call_that_can_not_be_read_stays_text_and_a_warning_says_why(ask, family, reply, why):
-    with pytest.warns(UserWarning, match=f"(?s)can't be read, so it stays text: .*{why}"):
-        [choice] = ask(family, reply).choices
+    with pytest.warns(UserWarning, match=f"can't be read, so it stays text: .*{why}"):
+        [choice] = ask(family, reply, max_tokens=2000).choices
     assert (choice.finish_reason, choice.message.tool_calls) == ("stop", None)
     assert choice.message.content == reply.removeprefix("[TOOL_CALLS]")  # a special token is not shown
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("family", "reply"),
+    [
+        ("Mistral", '[TOOL_CALLS] {"name": "add", "arguments": {"a": 2}}'),
+        ("Mistral", '[TOOL_CALLS] [{"name": "add", "arguments": {"a": 2}}'),
+        ("Mistral", '[TOOL_CALLS]add{"a": 2}'),
+        ("Mistral", '[TOOL_CALLS]add[CALL_ID]123456789[ARGS]{"a": 2}'),
+        ("Hermes", '<tool_call>[{"name": "add", "parameters": {"a": 2}}]</tool_call>'),
+        ("Hermes", '<tool_call>{"function": {"name": "add", "arguments": {"a": 2}}}</tool_call>'),
+        ("Hermes", '<tool_call>{"function": "add", "args": {"a": 2}}</tool_call>'),
+        ("Hermes", "<tool_call>add(a=2)</tool_call>"),
+        ("Hermes", "<tool_call>add\n<arg_key>a</arg_key><arg_value>2</arg_value></tool_call>"),
+    ],
+)
+def test_what_is_meant_clearly_is_a_call(ask, family, reply):
+    assert called(ask(family, reply)) == [("add", {"a": 2})]
+
+
+@pytest.mark.parametrize("value", ["\n  indented\n", "a\nb", "", " ", "<b>bold</b>", '{"a": 1}', "5"])
+def test_an_argument_between_tags_keeps_its_blanks(ask, value):
+    reply = f"<tool_call><function=use><parameter=it>\n{value}\n</parameter></function></tool_call>"
+    assert called(ask("Hermes", reply, [tool("use", it="string")])) == [("use", {"it": value})]
+
+
+def test_half_a_surrogate_pair_in_an_argument_does_not_end_the_chat(talk):
+    call = '<tool_call>{"name": "add", "arguments": {"a": "\\ud83d"}}</tool_call>'
+    assert talk("Hermes", call, "Sorry.")[0].summary == "Sorry."
 
 
 @pytest.mark.parametrize("arguments", [None, [1, 2], 7, "7"])
@@ -379,10 +403,12 @@ def test_a_call_that_the_limit_cut_off_stays_text(ask):
     assert choice.message.content.startswith("<tool_call>")
 
 
-def test_one_call_that_can_not_be_read_spoils_the_others(ask):
-    reply = calls("Hermes", ("now", {})) + "<tool_call>now()</tool_call>"
-    with pytest.warns(UserWarning, match="so it stays text"):
-        assert ask("Hermes", reply).choices[0].message.content == reply
+@pytest.mark.parametrize("reply", ["{}<tool_call>7</tool_call>", "<tool_call>7</tool_call>Hm. {}"])
+def test_one_call_that_can_not_be_read_does_not_spoil_the_others(ask, reply):
+    with pytest.warns(UserWarning, match="so it is left out: it is no object: '7'"):
+        response = ask("Hermes", reply.format(calls("Hermes", ("now", {}))))
+    assert called(response) == [("now", {})]
+    assert "7" not in (response.choices[0].message.content or "")
 
 
 def test_a_stop_string_cuts_the_text_after_a_call(ask):
@@ -391,7 +417,7 @@ def test_a_stop_string_cuts_the_text_after_a_call(ask):
     assert response.choices[0].message.content == " Now "
 
 
-# Other templates, and none ------------------------------------------------------------------------
+# A tokenizer's own notation -------------------------------------------------------------------------
 
 OWN = {
     "start_anchor": "<|im_start|>assistant\n",
@@ -417,18 +443,66 @@ def test_a_tokenizer_that_knows_how_its_model_calls_is_asked_first(ask, words, m
     assert response.choices[0].message.content == "I add."
 
 
-def test_a_template_with_unknown_marks_says_that_its_calls_stay_text(ask):
-    template = "{% if tools %}Write add(2, 3).{% endif %}{{ messages[0].content }}"
-    with pytest.warns(UserWarning, match="stays text: the tokenizer has no response_template"):
-        [choice] = ask(template, "add(2, 3)").choices
-    assert (choice.message.content, choice.finish_reason) == ("add(2, 3)", "stop")
+def test_a_broken_call_in_a_tokenizers_own_notation_stays_text_and_thoughts_stay_out(ask, words, monkeypatch):
+    monkeypatch.setattr(words, "response_template", OWN, raising=False)
+    with pytest.warns(UserWarning, match="so it stays text"):
+        [choice] = ask("Hermes", '<think>They ask.</think>I add.<call add>{"a": 2</call>').choices
+    assert choice.message.content == 'I add.<call add>{"a": 2</call>'
+    assert choice.message.reasoning_content == "They ask."
 
 
-def test_a_template_without_a_place_for_tools_warns_and_goes_on(ask):
-    with pytest.warns(UserWarning, match="'recorded' does not see the tools: its chat template has no place"):
-        [choice] = ask("{{ messages[0].content }}", calls("Hermes", ("now", {}))).choices
-    assert choice.message.tool_calls is None
-    assert choice.message.content == calls("Hermes", ("now", {}))
+def test_thoughts_in_a_tokenizers_own_notation_stay_out_without_tools_too(ask, words, monkeypatch):
+    own = {
+        "start_anchor": "\0",
+        "defaults": {"role": "assistant"},
+        "fields": {"content": {"content": "text"}, "thinking": {"open": "<hm>", "close": "</hm>"}},
+    }
+    monkeypatch.setattr(words, "response_template", own, raising=False)
+    [choice] = ask("{{ messages[0].content }}", "<hm>They greet.</hm>Hello.", tools=[]).choices
+    assert (choice.message.content, choice.message.reasoning_content) == ("Hello.", "They greet.")
+
+
+# Without a place for tools, and when one must be called --------------------------------------------
+
+PLAIN = (
+    "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n"
+    "{% endfor %}<|im_start|>assistant\n"
+)
+
+
+@pytest.mark.filterwarnings("error::UserWarning:kit")
+def test_a_template_without_a_place_for_tools_gets_them_in_words_and_a_call_once_the_user_has_spoken(talk):
+    call = {"name": "add", "arguments": {"a": 2, "b": 3}}
+    chat, [first, second] = talk(PLAIN, json.dumps(call), "It is 5.")
+    _, made, result, answer = chat.chat_history
+    assert made["tool_calls"][0]["function"] == {"name": "add", "arguments": '{"a": 2, "b": 3}'}
+    assert (result["content"], answer["content"]) == ("5", "It is 5.")
+    assert "Be brief." in first and "Add two numbers." in first
+    assert json.dumps(call) in second and "5" in second.partition(json.dumps(call))[2]
+
+
+@pytest.mark.parametrize("family", [*TEMPLATES, PLAIN])
+@pytest.mark.parametrize(
+    "choice", ["required", {"type": "function", "function": {"name": "now"}}, {"name": "now"}]
+)
+def test_tool_choice_required_or_by_name_is_a_call_whatever_the_notation(ask, family, choice):
+    response = ask(family, '{"name": "now", "arguments": {}}', tool_choice=choice)
+    assert called(response) == [("now", {})]
+    assert (response.choices[0].finish_reason, response.choices[0].message.content) == ("tool_calls", None)
+
+
+def test_a_tool_that_was_not_chosen_can_not_be_called(record):
+    model, tokenizer = record("Hermes", '{"name": "add", "arguments": {"a": 2}}')
+    client = HuggingFaceModelClient({"model": "recorded", "max_tokens": 30}, model, tokenizer)
+    choice = {"type": "function", "function": {"name": "now"}}
+    response = client.create({"messages": HI, "tools": TOOLS, "tool_choice": choice})
+    assert called(response) == [("now", {})]
+
+
+@pytest.mark.parametrize("choice", ["now", {"name": "then"}, "any"])
+def test_a_tool_choice_that_names_no_tool_is_refused(ask, choice):
+    with pytest.raises(ValueError, match="one of the tools \\(now, add\\)"):
+        ask("Hermes", "Hm.", tool_choice=choice)
 
 
 def test_old_functions_are_not_seen_and_a_warning_says_what_is(ask):

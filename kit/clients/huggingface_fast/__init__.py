@@ -8,6 +8,7 @@ for need `llguidance`, adapters need `peft`, and images `pillow` (for some model
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Callable
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
@@ -24,11 +25,11 @@ from safetensors import SafetensorError
 
 from . import cpu, images, loading, options
 from .batches import BATCH, Request, answer
-from .messages import in_words, variants
+from .messages import in_words, variants, with_calls
 from .prefixes import KNOWN, PREFIX_TOKENS, Prefix
 from .schemas import schema_of
 from .streaming import Streamer, printer
-from .tools import Tools, calls, notation, offered
+from .tools import Tools, calls, mark_of, notation, offered
 
 __all__ = ["BATCH", "PREFIX_TOKENS", "HuggingFaceModelClient"]
 
@@ -59,6 +60,7 @@ class HuggingFaceModelClient(plain.HuggingFaceModelClient):
         config, loaded_model, tokenizer: as for the plain client; a model's processor is a tokenizer, too.
         on_text: called with each new piece of the first choice's text, in the thread that called
             `create`. An exception that it raises ends the generation.
+        on_thought: called in the same way with each new piece of the model's thoughts.
 
     Raises:
         ValueError: the model can't be found or loaded as the entry asks.
@@ -75,14 +77,15 @@ class HuggingFaceModelClient(plain.HuggingFaceModelClient):
         loaded_model: Any = None,
         tokenizer: Any = None,
         on_text: Callable[[str], Any] | None = None,
+        on_thought: Callable[[str], Any] | None = None,
         **kwargs: Any,
     ) -> None:
         if kwargs:
             raise TypeError(
-                "HuggingFaceModelClient takes `loaded_model`, `tokenizer` and `on_text` at registration, "
-                f"not {', '.join(map(repr, kwargs))}. Options belong in the config entry."
+                "HuggingFaceModelClient takes `loaded_model`, `tokenizer`, `on_text` and `on_thought` at "
+                f"registration, not {', '.join(map(repr, kwargs))}. Options belong in the config entry."
             )
-        self.on_text, self._named = on_text, set[str]()
+        self.on_text, self.on_thought, self._named = on_text, on_thought, set[str]()
         self.prefix_tokens = config.get("prefix_cache", PREFIX_TOKENS)
         if not isinstance(self.prefix_tokens, int) or self.prefix_tokens < 0:
             raise ValueError(
@@ -124,7 +127,9 @@ class HuggingFaceModelClient(plain.HuggingFaceModelClient):
         sinks = [sink for sink in (self.on_text, printer() if settings.get("stream") else None) if sink]
         if tools and tools.forced:
             sinks = []  # a call is no text
-        streamer = Streamer(self, self._notation(ids, fields), wanted, sinks) if sinks else None
+        thoughts = [self.on_thought] if self.on_thought and not schema else []
+        notation = self._notation(ids, fields)
+        streamer = Streamer(self, notation, wanted, sinks, thoughts) if sinks or thoughts else None
         request = Request(self.model, ids, wanted, schema, streamer, self.prefix_tokens, reader.inputs)
         rows = answer(self, request)
         if schema and not all(self._cut(row, stops)[1] for row in rows):
@@ -138,7 +143,7 @@ class HuggingFaceModelClient(plain.HuggingFaceModelClient):
             ids, rows, stops, functools.partial(self._parts, fields=fields, tools=tools)
         )
         if streamer:
-            streamer.send(response.choices[0].message.content or "")
+            streamer.text.send(response.choices[0].message.content or "")
         if response.usage:
             response.usage.prompt_tokens_details = PromptTokensDetails(cached_tokens=request.cached)
         return response
@@ -200,26 +205,34 @@ class HuggingFaceModelClient(plain.HuggingFaceModelClient):
         messages = [{**message, "content": plain._text_of(reader.marked(message))} for message in messages]
         if tools and tools.seen:
             template_kwargs = {**template_kwargs, "tools": tools.offered}
-        elif tools:
+        if tools and not tools.seen:
             messages = in_words(messages, tools.offered if tools.forced else [])
+        else:
+            mark, close = mark_of(self.tokenizer)
+            messages = with_calls(messages, self.tokenizer, mark, close)
         allowed = (self.config.get(name, True) for name in ("merge_system", "merge_neighbours"))
         refused: Exception | None = None
         for variant in variants(messages, *allowed):
             try:
                 return self._encode(variant, template_kwargs, reader)
-            except (ValueError, TypeError) as error:
+            except ValueError as error:
                 refused = refused or error
         raise refused or AssertionError
 
     def _fields(self, tools: Tools | None = None) -> dict[str, dict[str, Any]]:
         """Return the parts of this model's replies, calls among them if there are tools."""
+        if own := getattr(self.tokenizer, "response_template", None):
+            names = {name: "reasoning_content" if name == "thinking" else name for name in own["fields"]}
+            return {names[name]: own["fields"][name] for name in names if tools or name != "tool_calls"}
         called = notation(self.tokenizer) if tools else None
         return {**({"tool_calls": called} if called else {}), **super()._fields()}
 
     def _notation(self, ids: list[int], fields: dict[str, Any]) -> tuple[dict[str, Any], str, set[int]]:
         """As in the plain client, unless the tokenizer brings a response template of its own."""
         template, opening, hidden = super()._notation(ids, fields)
-        if (own := getattr(self.tokenizer, "response_template", None)) and len(fields) > 1:
+        own = getattr(self.tokenizer, "response_template", None)
+        if own and fields != {"content": plain.TEXT}:
+            own = {**own, "fields": fields, "defaults": {}}
             return own, self.tokenizer.decode(ids), set(plain._end_tokens(self.model))
         return template, opening, hidden
 
@@ -227,13 +240,17 @@ class HuggingFaceModelClient(plain.HuggingFaceModelClient):
         self, row: list[int], ids: list[int], fields: dict[str, Any] | None = None, tools: Tools | None = None
     ) -> dict[str, Any]:
         """As in the plain client, with the calls as OpenAI has them."""
-        if not tools:
-            return super()._parts(row, ids, fields)
-        if tools.forced:
+        if tools and tools.forced:
             text = self.tokenizer.decode(row, skip_special_tokens=True)
             return {"content": None, "tool_calls": calls([{"name": "", "body": text}], tools)}
-        parts = super()._parts(row, ids, fields)
+        without = {name: field for name, field in (fields or {}).items() if name != "tool_calls"}
+        try:
+            parts = super()._parts(row, ids, fields)
+        except ValueError as error:  # of a tokenizer's own response template
+            warnings.warn(f"A tool call in the reply can't be read, so it stays text: {error}", stacklevel=3)
+            return super()._parts(row, ids, without)
+        found = parts.pop("tool_calls", [])
         complete = row[-1] in plain._end_tokens(self.model)
-        if read := calls(parts.pop("tool_calls", []), tools, complete):
+        if tools and (read := calls(found, tools, complete)):
             return {**parts, "content": parts["content"] or None, "tool_calls": read}
-        return super()._parts(row, ids, super()._fields())
+        return super()._parts(row, ids, without) if found else parts

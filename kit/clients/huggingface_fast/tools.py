@@ -7,6 +7,7 @@ parser finds them. What stands there is read by its shape: JSON, tags, or Python
 from __future__ import annotations
 
 import ast
+import itertools
 import json
 import re
 import uuid
@@ -16,18 +17,26 @@ from typing import Any
 
 from transformers.utils.chat_parsing import parse_response
 
-# By a mark in the chat template, or a token that was added to the vocabulary. `name`, in a pattern, is the
-# tool's. The first that fits counts.
+from .messages import shows, whole
+
+# How a call begins that nothing marks: a whole reply, in JSON or in Python.
+BARE = (
+    r'(?=\[?{\s*("type":\s*"function",\s*)?"(name|function)":\s*"[\w.-]+",\s*"(parameters|arguments)":'
+    r"|\[\w[\w.]*\()"
+)
+# By a mark that opens a call, in the chat template or, as a token, in the vocabulary; the first that fits
+# counts. `name`, in a pattern, is the tool's. Each is a field of a response template:
+# https://huggingface.co/docs/transformers/main/en/chat_response_parsing
 NOTATIONS: dict[str, dict[str, Any]] = {
-    "<tool_call>": {
-        "open_pattern": r"\s*<tool_call>",
-        "close": "</tool_call>",
-    },  # Qwen, Hermes, GLM, Nemotron
+    # Qwen 3.5, Qwen 3 Coder and Nemotron 3; the coder often leaves out the first mark.
+    "<function=": {"open_pattern": r"\s*(<tool_call>|(?=<function=))", "close": "</tool_call>"},
+    # Qwen, Hermes, SmolLM3, GLM, Granite 4
+    "<tool_call>": {"open_pattern": r"\s*<tool_call>", "close": "</tool_call>"},
     "[TOOL_CALLS]": {  # Mistral: a list of calls, and newer a name and its arguments
-        "open_pattern": r"\[TOOL_CALLS\](?P<name>([\w.-]+(?=\[))?)((\[CALL_ID\][^\[]*)?\[ARGS\])?",
+        "open_pattern": r"\[TOOL_CALLS\]\s*(?P<name>([\w.-]+(?=\s*[\[{]))?)(\[CALL_ID\][^\[]*)?(\[ARGS\])?",
         "close_pattern": r"(?=\[TOOL_CALLS\])",
     },
-    "to=functions.": {  # gpt-oss
+    "<|call|>": {  # gpt-oss
         "open_pattern": r"(<\|start\|>assistant)?(<\|channel\|>(commentary|analysis))? ?to=functions\."
         r"(?P<name>[\w.-]+)((?!<\|message\|>).)*<\|message\|>",
         "close": "<|call|>",
@@ -47,19 +56,20 @@ NOTATIONS: dict[str, dict[str, Any]] = {
     "<|START_ACTION|>": {"open": "<|START_ACTION|>", "close": "<|END_ACTION|>"},  # Cohere
     "<｜tool▁calls▁begin｜>": {  # DeepSeek
         "open_pattern": r"(<｜tool▁calls▁begin｜>)?\s*<｜tool▁call▁begin｜>(function<｜tool▁sep｜>)?"
-        r"(?P<name>[\w.-]+)(<｜tool▁sep｜>|\s*```json)?",
-        "close_pattern": r"(\s*```)?\s*<｜tool▁call▁end｜>(\s*<｜tool▁calls▁end｜>)?",
+        r"(?P<name>[\w.-]+)(<｜tool▁sep｜>|\s*```json)?|\s*<｜tool▁calls▁end｜>(?P<name>)",
+        "close_pattern": r"(\s*```)?\s*<｜tool▁call▁end｜>",
     },
-    # Llama 3 and 4 mark a call with nothing, or with a token of their own: the whole reply is the call.
-    "<|python_tag|>": {"open_pattern": r"^\s*(<\|python_tag\|>)?(?=[\[{])"},
-    "<|python_start|>": {"open_pattern": r"^\s*(<\|python_start\|>)?(?=[\[{])", "close": "<|python_end|>"},
+    "<TOOLCALL>": {"open": "<TOOLCALL>", "close": "</TOOLCALL>"},  # Nemotron Nano 2
+    "<function_calls>": {"open": "<function_calls>", "close": "</function_calls>"},  # OLMo 3
+    "<|python_tag|>": {"open_pattern": rf"^\s*(<\|python_tag\|>|{BARE})"},  # Llama 3
+    "<|python_start|>": {"open_pattern": rf"^\s*(<\|python_start\|>|{BARE})", "close": "<|python_end|>"},
 }
-# Arguments between tags: Qwen 3.5 and Nemotron, GLM, MiniMax.
+# Arguments between tags: Qwen 3.5, Nemotron 3 and GLM.
 TAGGED = re.compile(
-    r"\s*(?:<parameter(?:=| name=\")(.+?)\"?>|<arg_key>(.+?)</arg_key>\s*<arg_value>)"
-    r"\s*(.*?)\s*(?:</parameter>|</arg_value>)\s*",
+    r"\s*(?:<parameter=(.+?)>|<arg_key>(.+?)</arg_key>\s*<arg_value>)\n?(.*?)\n?</(?:parameter|arg_value)>\s*",
     re.DOTALL,
 )
+NAMED = re.compile(r"\s*(?:<function=)?([A-Za-z_][\w.-]*)>?\s*(</function>)?\s*")
 # A call as it stands in OpenAI's answers, for transformers to turn its arguments into their tool's types.
 CALLS = {
     "start_anchor": "\0",
@@ -97,17 +107,19 @@ def offered(client: Any, settings: dict[str, Any]) -> Tools | None:
     Raises:
         ValueError: `tool_choice` names no tool.
     """
+    model, tokenizer = client.config["model"], client.tokenizer
     if settings.get("functions"):
         warnings.warn(
-            f"{client.config['model']!r} does not see the functions: this client takes `tools`, not the older "
-            "`functions`.",
+            f"{model!r} does not see the functions: this client takes `tools`, not the older `functions`.",
             stacklevel=3,
         )
     tools, choice = settings.get("tools") or [], settings.get("tool_choice") or "auto"
     names = [tool["function"]["name"] for tool in tools]
     if not tools or choice == "none":
         return None
-    seen = "tools" in str(client.tokenizer.chat_template)
+    probe = {"name": "probe", "description": "", "parameters": {"type": "object", "properties": {}}}
+    hello = [{"role": "user", "content": "Hello"}]
+    seen = shows(tokenizer, hello, "probe", tools=[{"type": "function", "function": probe}])
     if isinstance(choice, dict):
         forced = [name for name in names if name == choice.get("function", choice).get("name")]
     else:
@@ -118,14 +130,28 @@ def offered(client: Any, settings: dict[str, Any]) -> Tools | None:
             f"tool_choice must be 'auto', 'none', 'required' or one of the tools ({', '.join(names)}), "
             f"not {choice!r}."
         )
+    if seen and not forced and not (notation(tokenizer) or getattr(tokenizer, "response_template", None)):
+        warnings.warn(
+            f"A tool call of {model!r} stays text: the tokenizer has no response_template, and the chat "
+            'template has none of the marks that this client knows. "tool_choice": "required" works.',
+            stacklevel=3,
+        )
     return Tools(tools, seen, forced)
+
+
+def mark_of(tokenizer: Any) -> tuple[str, str]:
+    """Return the marks with which a model opens and closes its calls, both empty if they are not known."""
+    missing = (None, tokenizer.unk_token_id)
+    in_template = (mark for mark in NOTATIONS if mark in str(tokenizer.chat_template))
+    tokens = (mark for mark in NOTATIONS if tokenizer.convert_tokens_to_ids(mark) not in missing)
+    mark = next(itertools.chain(in_template, tokens), "")
+    return mark, NOTATIONS[mark].get("close", "") if mark else ""
 
 
 def notation(tokenizer: Any) -> dict[str, Any] | None:
     """Return how a model writes its calls, as a field of a response template; None if that is not known."""
-    places = (str(tokenizer.chat_template), tokenizer.added_tokens_encoder)
-    mark = next((mark for place in places for mark in NOTATIONS if mark in place), None)
-    if mark is None:
+    mark, _ = mark_of(tokenizer)
+    if not mark:
         return None
     field = NOTATIONS[mark]
     named = "(?P<name>" in field.get("open_pattern", "")
@@ -137,15 +163,22 @@ def calls(found: list[dict[str, Any]], tools: Tools, complete: bool = True) -> l
 
     Those that can't be read are left out, with a warning. `complete` says that the reply was not cut off.
     """
-    read, broken = [], ""
+    read: list[dict[str, Any]] = []
+    broken = ""
     for part in found:
         name, body = (part["name"], part["body"]) if "body" in part else ("", part)
         try:
-            read += _read(name, body, complete or part is not found[-1])
-        except (ValueError, SyntaxError, LookupError, TypeError, AttributeError, RecursionError) as error:
-            broken = broken or str(error) or type(error).__name__
+            items = _items(name, body, complete or part is not found[-1])
+        except UNREADABLE as error:
+            items, broken = [], broken or str(error)
+        for item in items:
+            try:
+                read.append(_call(*item))
+            except UNREADABLE as error:
+                broken = broken or str(error)
     if broken:
-        warnings.warn(f"A tool call in the reply can't be read: {broken}.", stacklevel=4)
+        fate = "is left out" if read else "stays text"
+        warnings.warn(f"A tool call in the reply can't be read, so it {fate}: {broken}.", stacklevel=4)
     if not read:
         return []
     message = parse_response("\0" + json.dumps(read), CALLS, prefix="", tools=tools.offered)
@@ -155,59 +188,74 @@ def calls(found: list[dict[str, Any]], tools: Tools, complete: bool = True) -> l
     return message["tool_calls"]
 
 
-def _read(name: str, body: Any, complete: bool) -> list[dict[str, Any]]:
-    """Return the names and arguments of the calls that stand in one place of a reply."""
-    if isinstance(body, str) and (tagged := TAGGED.findall(body)):
-        rest = re.sub(r"<(function|invoke)(=| name=\")|\"?>|</\w+>", "", TAGGED.sub("", body)).strip()
-        if not complete or not re.fullmatch(r"[\w.-]*", rest):
-            raise ValueError(f"its tags are not closed: {body.strip()!r}")
-        return [_call(name or rest, {one or other: value for one, other, value in tagged})]
-    value = _value(body.strip()) if isinstance(body, str) else body
-    if name:
-        return [_call(name, value)]
-    found = []
-    for call in value if isinstance(value, list) else [value]:
-        function = call.get("function", call)
-        function = {**call, "name": function} if isinstance(function, str) else function
-        arguments = (function[key] for key in ("arguments", "parameters", "args") if key in function)
-        found.append(_call(function.get("name") or function.get("tool_name"), next(arguments, {})))
-    return found
+UNREADABLE = (ValueError, SyntaxError, LookupError, TypeError, AttributeError, RecursionError, MemoryError)
 
 
-def _call(name: Any, arguments: Any) -> dict[str, Any]:
-    arguments = json.loads(arguments) if isinstance(arguments, str) else arguments or {}
-    if not isinstance(arguments, dict):
-        raise ValueError(f"arguments must be an object, not {arguments!r}")
-    if not name or not isinstance(name, str):
-        raise ValueError(f"it names no tool: {arguments!r}")
-    return {"name": name, "arguments": arguments}
+def _items(name: str, body: Any, complete: bool) -> list[tuple[Any, Any]]:
+    """Return the names and arguments that stand in one place of a reply, not looked into yet.
 
-
-def _value(text: str) -> Any:
-    """Return what stands in a text of JSON, of several after each other, or of Python calls."""
+    Each is for `_call`, which finds out if it is one.
+    """
+    if not isinstance(body, str):
+        values = body if isinstance(body, list) else [body]
+        return [(name, value) for value in values]
+    rest, text = TAGGED.sub(" ", body), body.strip()
+    if tagged := NAMED.fullmatch(rest):
+        if not complete and not tagged[2]:
+            raise ValueError(f"it was cut off: {_start(text)}")
+        return [(tagged[1], {one or other: value for one, other, value in TAGGED.findall(body)})]
+    if name and not text and complete:
+        return [(name, {})]
     values, rest = [], text
     try:
-        while rest or not values:
+        while rest := rest.lstrip("[],; \n"):  # a list, or one after the other; the last may be cut off
             value, end = json.JSONDecoder().raw_decode(rest)
-            values.append(value)
-            rest = rest[end:].lstrip("; \n")
-        return values[0] if len(values) == 1 else values
-    except json.JSONDecodeError as error:
+            values.append((name, value))
+            rest = rest[end:]
+    except json.JSONDecodeError:
+        if values:
+            return [*values, (None, rest)]
         try:
-            tree = ast.parse(text, mode="eval").body
-        except (SyntaxError, ValueError):
-            raise error from None
-    nodes = tree.elts if isinstance(tree, ast.List) else [tree]
-    if not all(isinstance(node, ast.Call) and not node.args for node in nodes):
-        raise ValueError(f"neither JSON nor calls with named arguments: {text!r}")
-    return [
-        {
-            "name": ast.unparse(node.func),
-            "arguments": {word.arg: ast.literal_eval(word.value) for word in node.keywords},
-        }
-        for node in nodes
-        if isinstance(node, ast.Call)
-    ]
+            return _python(text)
+        except UNREADABLE:
+            raise ValueError(f"it is neither JSON nor a call in Python: {_start(text)}") from None
+    return values
+
+
+def _python(text: str) -> list[tuple[Any, Any]]:
+    """Return the names and arguments of calls in Python, in a list or one on each line."""
+    lines: list[Any] = [line.value for line in ast.parse(text).body]  # type: ignore[attr-defined]
+    nodes = [node for line in lines for node in getattr(line, "elts", [line])]
+    if not all(isinstance(node, ast.Call) for node in nodes):
+        raise ValueError
+    return [(ast.unparse(node.func), node) for node in nodes]
+
+
+def _call(name: Any, given: Any) -> dict[str, Any]:
+    """Return a call, given by its arguments, or without a name by itself."""
+    if isinstance(given, ast.Call):
+        if given.args or not all(word.arg for word in given.keywords):
+            raise ValueError(f"its arguments need names: {_start(ast.unparse(given))}")
+        given = {word.arg: ast.literal_eval(word.value) for word in given.keywords}
+    if not name:
+        if not isinstance(given, dict):
+            raise ValueError(f"it is no object: {_start(given)}")
+        function = given.get("function", given)
+        function = {**given, "name": function} if isinstance(function, str) else function
+        name = function.get("name") or function.get("tool_name")
+        given = next((function[key] for key in ("arguments", "parameters", "args") if key in function), {})
+    arguments = json.loads(given) if isinstance(given, str) and given else given or {}
+    if not isinstance(arguments, dict):
+        raise ValueError(f"its arguments are no object: {_start(given)}")
+    if not name or not isinstance(name, str):
+        raise ValueError(f"it names no tool: {_start(given)}")
+    return {"name": name, "arguments": whole(arguments)}
+
+
+def _start(value: Any) -> str:
+    """Return the beginning of what can't be read."""
+    text = str(value)
+    return repr(text if len(text) < 100 else text[:97] + "...")
 
 
 def _schema(name: str, parameters: dict[str, Any] | None = None, **_: Any) -> dict[str, Any]:
