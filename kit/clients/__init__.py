@@ -1,1 +1,1 @@
-"""The templates, to copy into your own project: each file stands alone, and the folder needs huggingface.py."""
+"""The templates: copy one, or huggingface.py with its folder, into your own project."""

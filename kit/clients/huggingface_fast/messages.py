@@ -62,7 +62,7 @@ def with_calls(messages: list[Message], tokenizer: Any, mark: str, close: str) -
 def in_words(messages: list[Message], tools: list[dict[str, Any]]) -> list[Message]:
     """Return messages with tools and results as mere text, for a template without a place for them.
 
-    A small model would repeat a call that it sees, so calls are left out; what a tool returned, the user says.
+    A small model would repeat a call that it sees, so calls are left out; the user says what a tool returned.
     """
     told = [
         {**message, "role": "user"}
