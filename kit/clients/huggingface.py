@@ -10,7 +10,6 @@ https://microsoft.github.io/autogen/0.2/blog/2024/01/26/Custom-Models/
 from __future__ import annotations
 
 import contextlib
-import functools
 import threading
 import time
 import uuid
@@ -34,7 +33,6 @@ if Version(transformers.__version__) < Version("5.20"):  # there, a "<|im_end|>"
     )
 
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
-from transformers.utils.chat_parsing import parse_response
 from transformers.utils.peft_utils import find_adapter_config_file
 
 # What AutoGen and OpenAI call an option, and what transformers' `generate` calls it.
@@ -53,25 +51,6 @@ SAMPLING = {"temperature", "top_p", "top_k", "min_p", "top_h", "typical_p", "eps
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 # What this client lacks, and the one in the folder huggingface_fast has.
 LACKS = ("stream", "quantization", "response_format", "tools", "prefix_cache")
-
-# How models mark their thoughts, by a mark in their chat template, as transformers' `parse_response` has it.
-THOUGHTS: dict[str, dict[str, Any]] = {
-    "<response>": {  # Granite 3, which marks the reply as well
-        "open_pattern": r"<think>|</?response>",
-        "close_pattern": r"</think>\s*(<response>)?|(?<=<response>)",
-        "join": "",
-    },
-    "</think>": {"open": "<think>", "close": "</think>"},  # Qwen, DeepSeek, SmolLM3, Nemotron, GLM
-    "[/THINK]": {"open": "[THINK]", "close": "[/THINK]"},  # Mistral
-    "<|END_THINKING|>": {"open": "<|START_THINKING|>", "close": "<|END_THINKING|>"},  # Cohere
-    "<channel|>": {"open_pattern": r"<\|channel>\w*\n?", "close": "<channel|>"},  # Gemma 4
-    "<|channel|>analysis": {  # gpt-oss, which marks the reply as well
-        "open_pattern": r"(<\|start\|>\w*)?<\|channel\|>((?=final)|(?!final)\w*(<\|message\|>)?)"
-        r"|<\|start\|>\w*",
-        "close_pattern": r"(<\|end\|>(<\|start\|>\w*)?<\|channel\|>)?final[^<]*<\|message\|>|<\|end\|>",
-    },
-}
-TEXT = {"content": "text", "content_args": {"strip": False}, "repeats": True, "join": ""}
 
 
 class HuggingFaceModelClient:
@@ -214,7 +193,7 @@ class HuggingFaceModelClient:
     def _merged(self, params: dict[str, Any]) -> dict[str, Any]:
         """Return options as `generate` calls them: the entry's, then those that only the call has."""
         call = {name: value for name, value in params.items() if self.config.get(name) != value}
-        limit = 2048 if "reasoning_content" in self._fields() else 256
+        limit = 2048 if self._thinks() else 256
         options: dict[str, Any] = {"max_new_tokens": limit, "num_return_sequences": 1}
         for source in (self.config, call):
             nested = source.get("params") or {}
@@ -328,35 +307,22 @@ class HuggingFaceModelClient:
             return row[: bisect_left(range(len(row)), True, key=met)], True
         return row, bool(ends)
 
-    def _fields(self) -> dict[str, dict[str, Any]]:
-        """Return the parts of this model's replies, as fields of a response template."""
-        template = str(self.tokenizer.chat_template)
-        mark = next((mark for mark in THOUGHTS if mark in template), None)
-        thoughts = {"reasoning_content": {"repeats": True, "join": "\n", **THOUGHTS[mark]}} if mark else {}
-        return {**thoughts, "content": TEXT}
+    def _thinks(self) -> bool:
+        """Return whether this model writes thoughts."""
+        return "</think>" in str(self.tokenizer.chat_template)
 
-    def _notation(self, ids: list[int], fields: dict[str, Any]) -> tuple[dict[str, Any], str, set[int]]:
-        """Return what `parse_response` has to know: a response template, and with what the prompt opens a
-        reply; and the special tokens that it must not see, because they mark none of the parts."""
-        opening = str(fields.get("reasoning_content", {}).get("open", "")).strip()
-        opened = self.tokenizer.decode(ids[-16:]).rstrip().endswith(opening)
-        marks, special = str(fields).replace("\\", ""), _special_tokens(self.tokenizer, len(self.tokenizer))
-        hidden = {token for token, text in special.items() if text not in marks}
-        template = {"start_anchor": "\0", "fields": fields}
-        return template, opening if opened else "", hidden
+    def _parts(self, row: list[int], ids: list[int]) -> dict[str, Any]:
+        """Return what a row says after a prompt: its text, and the thoughts before that.
 
-    def _parts(self, row: list[int], ids: list[int], fields: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return what a row says after a prompt: the fields of its message."""
-        fields = fields or self._fields()
-        template, opening, hidden = self._notation(ids, fields)
-        text = self.tokenizer.decode([token for token in row if token not in hidden])
-        thoughts = fields.get("reasoning_content", {})
-        if thoughts.get("close", "\0") in text.partition(thoughts.get("open", "\0"))[0]:
-            opening = opening or thoughts.get("open", "")  # a model may only close them
-        parts = {"content": "", **parse_response(text, template, prefix=opening)}
-        if "reasoning_content" in fields:  # blank lines follow the thoughts, even where these are empty
-            parts["content"] = parts["content"].lstrip()
-        return parts
+        Qwen, DeepSeek, SmolLM3, GLM and Nemotron write them in <think> tags, the first of which may stand in
+        the prompt. For models with other marks there is the folder huggingface_fast.
+        """
+        text = self.tokenizer.decode(row, skip_special_tokens=True)
+        before, closed, after = text.partition("</think>")
+        opened = "<think>" in before or self.tokenizer.decode(ids[-16:]).rstrip().endswith("<think>")
+        if not self._thinks() or not (closed or opened):
+            return {"content": text}
+        return {"content": after.lstrip(), "reasoning_content": before.replace("<think>", "").strip()}
 
     def _response(
         self, ids: list[int], rows: list[list[int]], stops: list[str], read: Callable[..., dict[str, Any]]
@@ -371,7 +337,7 @@ class HuggingFaceModelClient:
                 parts["content"] = text[
                     : min((text.find(stop) for stop in stops if stop in text), default=None)
                 ]
-            elif not ended and "tool_calls" not in parts and "reasoning_content" in self._fields():
+            elif not ended and "tool_calls" not in parts and self._thinks():
                 change = "Leave out the stop string" if stopped else "Raise max_tokens"
                 raise ValueError(
                     f"The reply ended inside the model's thoughts, after {len(row)} tokens. {change}, or ask "
@@ -422,12 +388,6 @@ def _end_tokens(model: Any) -> list[int]:
     """Return the ids of the tokens that end the model's turn."""
     ids = model.generation_config.eos_token_id
     return [] if ids is None else ids if isinstance(ids, list) else [ids]
-
-
-@functools.lru_cache(maxsize=4)  # Gemma has thousands of added tokens: they take ten milliseconds
-def _special_tokens(tokenizer: Any, size: int) -> dict[int, str]:
-    """Return the special tokens of a tokenizer by their ids; with another size, it is another tokenizer."""
-    return {token: added.content for token, added in tokenizer.added_tokens_decoder.items() if added.special}
 
 
 def _text_of(message: dict[str, Any]) -> str:

@@ -27,9 +27,10 @@ from . import cpu, images, loading, options
 from .batches import BATCH, Request, answer
 from .messages import in_words, variants, with_calls
 from .prefixes import KNOWN, PREFIX_TOKENS, Prefix
+from .replies import TEXT, Fields, fields_of, parts, reading
 from .schemas import schema_of
 from .streaming import Streamer, printer
-from .tools import Tools, calls, mark_of, notation, offered
+from .tools import Tools, calls, mark_of, offered
 
 __all__ = ["BATCH", "PREFIX_TOKENS", "HuggingFaceModelClient"]
 
@@ -123,13 +124,13 @@ class HuggingFaceModelClient(plain.HuggingFaceModelClient):
             raise ValueError(
                 "`response_format` ends by itself, and a stop string could cut it: leave out stop."
             )
-        fields = {"content": plain.TEXT} if schema else self._fields(tools)
+        fields = {"content": TEXT} if schema else fields_of(self.tokenizer, bool(tools))
         sinks = [sink for sink in (self.on_text, printer() if settings.get("stream") else None) if sink]
         if tools and tools.forced:
             sinks = []  # a call is no text
         thoughts = [self.on_thought] if self.on_thought and not schema else []
-        notation = self._notation(ids, fields)
-        streamer = Streamer(self, notation, wanted, sinks, thoughts) if sinks or thoughts else None
+        known = reading(self.tokenizer, plain._end_tokens(self.model), ids, fields)
+        streamer = Streamer(self, known, wanted, sinks, thoughts) if sinks or thoughts else None
         request = Request(self.model, ids, wanted, schema, streamer, self.prefix_tokens, reader.inputs)
         rows = answer(self, request)
         if schema and not all(self._cut(row, stops)[1] for row in rows):
@@ -219,38 +220,24 @@ class HuggingFaceModelClient(plain.HuggingFaceModelClient):
                 refused = refused or error
         raise refused or AssertionError
 
-    def _fields(self, tools: Tools | None = None) -> dict[str, dict[str, Any]]:
-        """Return the parts of this model's replies, calls among them if there are tools."""
-        if own := getattr(self.tokenizer, "response_template", None):
-            names = {name: "reasoning_content" if name == "thinking" else name for name in own["fields"]}
-            return {names[name]: own["fields"][name] for name in names if tools or name != "tool_calls"}
-        called = notation(self.tokenizer) if tools else None
-        return {**({"tool_calls": called} if called else {}), **super()._fields()}
-
-    def _notation(self, ids: list[int], fields: dict[str, Any]) -> tuple[dict[str, Any], str, set[int]]:
-        """As in the plain client, unless the tokenizer brings a response template of its own."""
-        template, opening, hidden = super()._notation(ids, fields)
-        own = getattr(self.tokenizer, "response_template", None)
-        if own and fields != {"content": plain.TEXT}:
-            own = {**own, "fields": fields, "defaults": {}}
-            return own, self.tokenizer.decode(ids), set(plain._end_tokens(self.model))
-        return template, opening, hidden
+    def _thinks(self) -> bool:
+        return "reasoning_content" in fields_of(self.tokenizer, tools=False)
 
     def _parts(
-        self, row: list[int], ids: list[int], fields: dict[str, Any] | None = None, tools: Tools | None = None
+        self, row: list[int], ids: list[int], fields: Fields | None = None, tools: Tools | None = None
     ) -> dict[str, Any]:
-        """As in the plain client, with the calls as OpenAI has them."""
+        """Return what a row says after a prompt: text, thoughts, and calls as OpenAI has them."""
         if tools and tools.forced:
             text = self.tokenizer.decode(row, skip_special_tokens=True)
             return {"content": None, "tool_calls": calls([{"name": "", "body": text}], tools)}
-        without = {name: field for name, field in (fields or {}).items() if name != "tool_calls"}
+        fields, ends = fields or fields_of(self.tokenizer, tools=False), plain._end_tokens(self.model)
+        without = {name: field for name, field in fields.items() if name != "tool_calls"}
         try:
-            parts = super()._parts(row, ids, fields)
+            found = parts(self.tokenizer, ends, row, ids, fields)
         except ValueError as error:  # of a tokenizer's own response template
             warnings.warn(f"A tool call in the reply can't be read, so it stays text: {error}", stacklevel=3)
-            return super()._parts(row, ids, without)
-        found = parts.pop("tool_calls", [])
-        complete = row[-1] in plain._end_tokens(self.model)
-        if tools and (read := calls(found, tools, complete)):
-            return {**parts, "content": parts["content"] or None, "tool_calls": read}
-        return super()._parts(row, ids, without) if found else parts
+            return parts(self.tokenizer, ends, row, ids, without)
+        called = found.pop("tool_calls", [])
+        if tools and (read := calls(called, tools, complete=row[-1] in ends)):
+            return {**found, "content": found["content"] or None, "tool_calls": read}
+        return parts(self.tokenizer, ends, row, ids, without) if called else found
