@@ -19,8 +19,8 @@ from kit.clients.huggingface_fast import HuggingFaceModelClient
 HI = [{"role": "user", "content": "Hi"}]
 PARALLEL = "{{ raise_exception('only single tool calls') if message.tool_calls | length > 1 }}"
 ALTERNATE = (
-    "{% set said = messages | rejectattr('role', 'in', ['tool', 'system'])"
-    " | rejectattr('tool_calls') | list %}"
+    "{% set said = messages | rejectattr('role', 'in', ['tool', 'system']) %}"
+    "{% set said = said | rejectattr('tool_calls') | list %}"
     "{% for message in said %}{% if (message.role == 'user') != (loop.index0 % 2 == 0) %}"
     "{{ raise_exception('roles must alternate') }}{% endif %}{% endfor %}"
 )

@@ -286,7 +286,7 @@ OWN = {
 def test_a_tool_call_in_a_tokenizers_own_notation_is_not_shown(recorded, stream, monkeypatch):
     _, tokenizer = recorded
     monkeypatch.setattr(tokenizer, "response_template", OWN, raising=False)
-    tokenizer.chat_template += "{{ tools | tojson if tools }}"
+    tokenizer.chat_template = "{{ tools | tojson if tools }}" + tokenizer.chat_template
     pieces, response = stream(' Hm. <call>{"name": "add", "arguments": {}}</call><|im_end|>', tools=[TOOL])
     assert response.choices[0].finish_reason == "tool_calls"
     assert "".join(pieces) == text_of(response)
@@ -296,7 +296,7 @@ def test_a_tool_call_in_a_tokenizers_own_notation_is_not_shown(recorded, stream,
 def test_a_broken_call_in_a_tokenizers_own_notation_stays_text(recorded, stream, monkeypatch, reply):
     _, tokenizer = recorded
     monkeypatch.setattr(tokenizer, "response_template", OWN, raising=False)
-    tokenizer.chat_template += "{{ tools | tojson if tools }}"
+    tokenizer.chat_template = "{{ tools | tojson if tools }}" + tokenizer.chat_template
     with pytest.warns(UserWarning, match="can't be read, so it stays text"):
         pieces, response = stream(reply + "<|im_end|>", tools=[TOOL])
     assert text_of(response) == reply.strip()

@@ -62,14 +62,16 @@ def with_calls(messages: list[Message], tokenizer: Any, mark: str, close: str) -
 def in_words(messages: list[Message], tools: list[dict[str, Any]]) -> list[Message]:
     """Return messages with tools and results as mere text, for a template without a place for them.
 
-    A small model would repeat a call that it sees, so calls are left out; the user says what a tool returned.
+    A call is shown with its result only: a small model that sees one before repeats it (SmolLM2 135M always).
     """
-    told = [
-        {**message, "role": "user"}
-        if message.get("role") in ("tool", "function")
-        else {key: value for key, value in message.items() if key != "tool_calls"}
-        for message in messages
-    ]
+    calls = {call.get("id"): _as_python(call) for message in messages for call in _calls(message)}
+    told = []
+    for message in messages:
+        if message.get("role") in ("tool", "function"):
+            call = calls.get(message.get("tool_call_id")) or message.get("name")
+            told.append({"role": "user", "content": f"The result of {call} is: {message['content']}"})
+        elif message["content"] or not _calls(message):
+            told.append({name: value for name, value in message.items() if name != "tool_calls"})
     systems = [message["content"] for message in told if message.get("role") == "system"]
     if tools:
         described = json.dumps([tool["function"] for tool in tools])
@@ -169,7 +171,7 @@ def _with_objects(message: Message) -> Message:
     return {**message, "tool_calls": calls}
 
 
-def _in_words(message: Message, mark: str = "", close: str = "") -> Message:
+def _in_words(message: Message, mark: str, close: str) -> Message:
     """Return a message with its calls as part of its text."""
     if not _calls(message):
         return message
@@ -177,3 +179,11 @@ def _in_words(message: Message, mark: str = "", close: str = "") -> Message:
     texts = [json.dumps({key: each[key] for key in ("name", "arguments")}) for each in functions]
     said = [message["content"], *(f"{mark}{text}{close}" for text in texts)]
     return {"role": message["role"], "content": "\n".join(filter(None, said))}
+
+
+def _as_python(call: dict[str, Any]) -> str:
+    """Return a call as Python writes it."""
+    arguments = call["function"]["arguments"]
+    with contextlib.suppress(ValueError, TypeError, AttributeError):
+        arguments = ", ".join(f"{name}={json.dumps(value)}" for name, value in json.loads(arguments).items())
+    return f"{call['function']['name']}({arguments})"
