@@ -20,7 +20,7 @@ try:  # in the kit, and in a package of yours
 except ImportError:  # beside the plain file in a folder that is no package
     import huggingface as plain  # type: ignore[import-not-found, no-redef]
 
-from . import cpu
+from . import cpu, step
 from .batches import BATCH, Request, answer
 from .messages import in_words, variants
 from .prefixes import KNOWN, PREFIX_TOKENS, Prefix
@@ -159,6 +159,7 @@ class HuggingFaceModelClient(plain.HuggingFaceModelClient):
     def _prepare(self, model: Any, device: str | None) -> None:
         if device == "cpu":
             cpu.prepare(model, self.config.get("quantization"))
+            step.install(model)
 
     def _encode(
         self, messages: list[dict[str, Any]], template_kwargs: dict[str, Any], tools: Tools | None = None
