@@ -175,7 +175,10 @@ def test_another_kind_of_cache_and_a_call_with_gradients_are_left_to_the_modules
     plain, quick = build(CONFIGS["Llama"])
     taken.clear()
     static = [StaticCache(config=plain.config, max_cache_len=64) for _ in range(2)]
-    want, have = (generate(model, prompt, 5, past_key_values=cache) for model, cache in zip((plain, quick), static))
+    want, have = (
+        generate(model, prompt, 5, past_key_values=cache)
+        for model, cache in zip((plain, quick), static, strict=True)
+    )
     assert torch.equal(want, have)
     cache = DynamicCache(config=plain.config)
     token = {"input_ids": prompt[:, :1], "position_ids": torch.tensor([[20]]), "use_cache": True}
@@ -223,16 +226,14 @@ def test_a_model_that_was_changed_is_no_longer_stepped(change, prompt):
 
 @pytest.mark.parametrize("quantization", [None, "int8", "int4"])
 def test_the_weights_are_there_once(quantization):
-    def size(model):
-        storages = {one.untyped_storage().data_ptr(): one.untyped_storage().nbytes() for one in tensors(model)}
-        return sum(storages.values())
-
-    def tensors(model):
-        held = [call.func for call in ()]
-        return [*model.parameters(), *model.buffers(), *held]
+    def storages(*tensors):
+        return {one.untyped_storage().data_ptr(): one.untyped_storage().nbytes() for one in tensors}
 
     plain, quick = build(CONFIGS["Qwen2"], quantization=quantization)
-    assert size(quick) == size(plain)
+    before, after = (storages(*model.parameters(), *model.buffers()) for model in (plain, quick))
+    assert sum(after.values()) == sum(before.values())
+    at = quick.model.layers[0].self_attn
+    assert len(storages(at.q_proj.weight, at.k_proj.weight, at.v_proj.weight)) == 1  # views of one
 
 
 def test_a_client_loads_it_and_remembers_what_it_computed(tiny_folder, tiny, taken):
