@@ -230,7 +230,7 @@ def test_images_stay_in_their_place_where_the_template_wants_other_messages(seei
         {**user(text("Look: "), RED), "name": "Ann"},
         {**user(BLUE), "name": "Bob"},
     ]
-    merged = [user(text("Ann: Be brief.\n\nLook: "), RED, text("\nBob: "), BLUE)]
+    merged = [user(text("Be brief.\n\nAnn: Look: "), RED, text("\nBob: "), BLUE)]
     assert said(strict.create({"messages": group})) == alone(seeing, merged)
 
 

@@ -23,7 +23,7 @@ else:  # beside the plain file in a folder that isn't a package
 
 from safetensors import SafetensorError
 
-from . import cpu, images, loading, options
+from . import cpu, images, loading, options, step
 from .batches import BATCH, Request, answer
 from .messages import in_words, variants, with_calls
 from .prefixes import KNOWN, PREFIX_TOKENS, Prefix
@@ -194,6 +194,7 @@ class HuggingFaceModelClient(plain.HuggingFaceModelClient):
     def _prepare(self, model: Any, device: str | None) -> None:
         if device == "cpu":
             cpu.prepare(model, self.config.get("quantization"))
+            step.install(model)
 
     def _prompt(
         self,
