@@ -140,7 +140,8 @@ def test_html_in_a_message_a_reply_or_a_name_is_shown_and_not_run(lab):
     assert lab.dialogs == lab.errors == []
 
 
-@pytest.mark.parametrize("lab", [pytest.param(LIGHT, marks=pytest.mark.slow), DARK], indirect=True)
+@pytest.mark.slow
+@pytest.mark.parametrize("lab", [LIGHT, DARK], indirect=True)
 def test_axe_finds_nothing_serious_and_480_pixels_are_enough(lab, tmp_path):
     panel = open_panel(lab, repr(["A reply with a_very_long_word" + "_and_more" * 20]))
     for text, answer in (("Hello", "A reply with"), ("This one fails", "The script has")):

@@ -334,6 +334,7 @@ def test_the_tool_caller_calls_one_of_several_tools_and_talks_where_there_are_no
     assert text
 
 
+@pytest.mark.slow
 def test_test_agent_records_once_and_then_needs_neither_client_nor_model(
     run, start, bare, tmp_path, local_model_folder
 ):
