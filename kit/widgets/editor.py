@@ -29,6 +29,8 @@ from kit.widgets.trial import QUESTION, Trial, argument, served_models, try_entr
 
 EXTRA = "other fields"
 UNDO_STEPS = 100
+# A key that its name tells, without quotes: my_key = ...
+NAMED = re.compile(r"(?i)([\w-]*(?:key|secret|password|credential)s?\s*[:=]\s*)([^\s\"'{\[,$*]+)")
 KEY_VARIABLE = {CUSTOM: "MODEL_API_KEY", "openai": "OPENAI_API_KEY", "azure": "AZURE_OPENAI_API_KEY"}
 
 
@@ -68,6 +70,7 @@ class ConfigListEditor:
         self.selected = 0
         self.arguments: dict[str, dict[str, str]] = {}  # class -> what its constructor gets, as Python
         self.unparsed: dict[str, str] = {}  # field of the selected entry -> why its text can't be used
+        self._unparsed_texts: dict[str, str] = {}  # the texts themselves, without keys
         self.message = ""
         self.question: Question | None = None
         self.on_change: list[Callable[[], None]] = []
@@ -89,6 +92,14 @@ class ConfigListEditor:
     def changed(self) -> bool:
         """Whether there is something to save."""
         return _text(self.entries) != self._stored
+
+    @property
+    def can_undo(self) -> bool:
+        return bool(self._past)
+
+    @property
+    def can_redo(self) -> bool:
+        return bool(self._future)
 
     def select(self, index: int) -> None:
         index = max(0, min(index, len(self.entries) - 1))
@@ -126,7 +137,10 @@ class ConfigListEditor:
 
     def move(self, step: int) -> None:
         """Move the selected entry up (-1) or down (1): AutoGen tries entries in order."""
-        target = self.selected + step
+        self.move_to(self.selected + step)
+
+    def move_to(self, target: int) -> None:
+        """Move the selected entry to a place in the list."""
         with self._edit():
             if self.entry is not None and 0 <= target < len(self.entries):
                 self.entries.insert(target, self.entries.pop(self.selected))
@@ -150,6 +164,10 @@ class ConfigListEditor:
         ):
             value = [value]  # which a person could not type as it is
         return "" if value is None else text_of(masked(value, field.name))
+
+    def unparsed_text(self, name: str) -> str:
+        """Return what was typed for a field and can't be used, without keys; "" where all can."""
+        return self._unparsed_texts.get(name, "") if name in self.unparsed else ""
 
     def set_text(self, field: Field, text: str) -> None:
         """Set a field of the selected entry from what was typed; an empty text removes the field."""
@@ -243,7 +261,7 @@ class ConfigListEditor:
                     return
             except ValueError as error:
                 reason = error.problems[0].message if isinstance(error, ConfigListError) else error
-                self.unparsed[EXTRA] = f"Not used: {reason}"
+                self._refuse(EXTRA, text, f"Not used: {reason}")
             else:
                 kept = {name: value for name, value in self.entry.items() if name in IN_FORM}
                 self.entries[self.selected] = ConfigEntry({**kept, **extra})
@@ -270,7 +288,7 @@ class ConfigListEditor:
                 others = {cls: old for cls, old in self.arguments.items() if cls != self._class()}
                 self.arguments = {**others, self._class(): typed} if typed else others
             except ValueError as error:
-                self.unparsed[f"{name}="] = f"Not used: {error}"
+                self._refuse(f"{name}=", text, f"Not used: {error}")
 
     # What is wrong, and what it will be ---------------------------------------------------------
 
@@ -298,23 +316,29 @@ class ConfigListEditor:
         # The text of an argument that can't be used is no field: its name ends in "=".
         return [p for p in here if p.field not in IN_FORM and not str(p.field).endswith("=")]
 
-    def fixable(self) -> Problem | None:
-        """Return the first problem of the selected entry that `fix` can fix."""
-        for problem in self.problems():
-            if problem.entry == self.selected and problem.fix and self.entry is not None:
-                name, _ = problem.fix
-                if name == problem.field or name not in self.entry:
+    def fix_of(self, name: str, problems: list[Problem] | None = None) -> str:
+        """Return in words what `fix` would make of a field of the selected entry; "" if it can't."""
+        problem = self._fixable(name, problems)
+        if problem is None or problem.fix is None:
+            return ""
+        other, value = problem.fix
+        return f"Rename it to {other}" if other != problem.field else f"Use {masked(value, other)}"
+
+    def fix(self, name: str) -> None:
+        """Put what the first fixable problem of a field proposes in its place."""
+        problem = self._fixable(name)
+        if problem and problem.fix and self.entry is not None:
+            new = problem.fix
+            with self._edit():
+                pairs = [new if old == problem.field else (old, value) for old, value in self.entry.items()]
+                self.entries[self.selected] = ConfigEntry(pairs)
+
+    def _fixable(self, name: str, problems: list[Problem] | None = None) -> Problem | None:
+        for problem in self.problems_of(name, problems):
+            if problem.fix and self.entry is not None:
+                if problem.fix[0] == problem.field or problem.fix[0] not in self.entry:
                     return problem
         return None
-
-    def fix(self) -> None:
-        """Put what the first fixable problem proposes in the place of the field."""
-        problem = self.fixable()
-        if problem and problem.fix and self.entry is not None:
-            name, value = problem.fix
-            with self._edit():
-                pairs = [(name, value) if old == problem.field else (old, v) for old, v in self.entry.items()]
-                self.entries[self.selected] = ConfigEntry(pairs)
 
     def preview(self) -> str:
         """Return the JSON of the list, secrets masked."""
@@ -492,7 +516,7 @@ class ConfigListEditor:
                 else:
                     self.entry.pop(name, None)
             except ValueError as error:
-                self.unparsed[name] = f"{masked(text, name)!r} is not used. {error}"
+                self._refuse(name, text, f"{masked(text, name)!r} is not used. {error}")
 
     def _check(self, index: int, entry: dict[str, Any]) -> list[Problem]:
         """Return the problems of one entry; an entry that did not change is not checked again."""
@@ -504,6 +528,11 @@ class ConfigListEditor:
                 self._verdicts.clear()
             self._verdicts[key] = lists.check_config_list([entry])
         return [replace(problem, entry=index) for problem in self._verdicts[key]]
+
+    def _refuse(self, name: str, text: str, why: str) -> None:
+        """Keep a text that can't be used, for the form to show it with the reason."""
+        self.unparsed[name] = why
+        self._unparsed_texts[name] = without_secrets(text, name)
 
     def _extra(self) -> dict[str, Any]:
         return {name: value for name, value in (self.entry or {}).items() if name not in IN_FORM}
@@ -548,6 +577,16 @@ class ConfigListEditor:
     def _changed(self) -> None:
         for function in self.on_change:
             function()
+
+
+def without_secrets(text: str, name: str = "") -> str:
+    """Return what was typed without the keys in it, known by their look or by the name beside them."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return str(masked(NAMED.sub(rf"\1{MASK}", hide_secrets(text)), name))
+    shown = masked(value, name)
+    return hide_secrets(text) if shown == value else json.dumps(shown, ensure_ascii=False)
 
 
 def _seen_by_git(path: Path) -> bool:
