@@ -47,6 +47,7 @@ class ConfigListBuilder(anywidget.AnyWidget):
         self._tab = "Python"
         self._trial = {"question": QUESTION, "running": False, "reply": ""}
         self._trials = 0
+        self._served: tuple[Any, list[str]] = None, []  # a server's address, and the models that it has
         super().__init__()
         self.add_class("kit-builder")
         self.editor.on_change.append(self._draw)
@@ -173,9 +174,9 @@ class ConfigListBuilder(anywidget.AnyWidget):
         self._draw()
 
     def _ask_server(self) -> None:
-        names = self.editor.served_models()
-        self.editor.message = f"✔ The server has {len(names)} models: {', '.join(names[:20])}."
-        self._draw(models=names)
+        self._served = (self.editor.entry or {}).get("base_url"), self.editor.served_models()
+        self.editor.message = f"✔ The server offers {', '.join(self._served[1])}."
+        self._draw()
 
     def _ask(self, question: str) -> None:
         """Ask the entry in a thread of its own, so that the form stays alive while a model loads."""
@@ -202,10 +203,11 @@ class ConfigListBuilder(anywidget.AnyWidget):
 
     # What a person sees -------------------------------------------------------------------------
 
-    def _draw(self, models: list[str] | None = None) -> None:
+    def _draw(self) -> None:
         """Show the state."""
         state = form(self.editor)
-        if models:
+        server, models = self._served
+        if models and server == (self.editor.entry or {}).get("base_url"):
             state["models"] = models
         self.view = {**state, "tab": self._tab, "shown": self._shown(), "trial": dict(self._trial)}
 
