@@ -42,7 +42,9 @@ FIELDS = [
     Field("api_version", "API version", "text", "of Azure, such as 2024-10-21", (AZURE,)),
     Field("max_tokens", "Max tokens", "whole number", "most new tokens in an answer"),
     Field("temperature", "Temperature", "number", "how much chance is in the answer"),
-    Field("n", "Choices (n)", "whole number", "answers per call; AutoGen takes the first", (CUSTOM,), SAMPLING),
+    Field(
+        "n", "Choices (n)", "whole number", "answers per call; AutoGen takes the first", (CUSTOM,), SAMPLING
+    ),
     Field("top_p", "Top p", "number", "choose among the most likely tokens of this share", ALL, SAMPLING),
     Field("stop", "Stop", "texts", 'end the answer at this text, or at one of ["a", "b"]', ALL, SAMPLING),
     Field("seed", "Seed", "whole number", "the same chance again at each run", ALL, SAMPLING),
@@ -110,8 +112,11 @@ def kind_of_entry(entry: dict[str, Any]) -> str:
 
 @functools.cache
 def limits(name: str) -> str:
-    """Return the range that AutoGen allows for a field, in words; empty where it has none."""
-    from autogen.oai.client import OpenAILLMConfigEntry
+    """Return the range that AutoGen allows for a field, in words; "" where there is none, or no AutoGen."""
+    try:
+        from autogen.oai.client import OpenAILLMConfigEntry
+    except ImportError:  # the list's check says how to get it
+        return ""
 
     field = OpenAILLMConfigEntry.model_fields.get(name)
     bounds = {type(bound).__name__: bound for bound in field.metadata} if field else {}

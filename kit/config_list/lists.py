@@ -28,6 +28,7 @@ from kit.files import Unreadable, read_text, write_atomically
 # Fields of the kit's own model clients; those of AutoGen and OpenAI are read off their packages.
 CLIENT_FIELDS = {"device", "device_map", "dtype", "revision", "params", "max_new_tokens", "do_sample"}
 CLIENT_FIELDS |= {"quantization", "prefix_cache", "top_k"}
+PLACEHOLDER = re.compile(r"name-of-the-[a-z-]+|any-name")  # in what a form starts with
 OLD_NAMES = {"engine": "model", "api_base": "base_url", "request_timeout": "timeout"}
 
 
@@ -373,7 +374,7 @@ def _translate(index: int, entry: dict[str, Any], detail: Any) -> Problem:
 
 
 def _hints(index: int, entry: dict[str, Any]) -> list[Problem]:
-    """Return a warning for each name that is old or close to a known one, and for an incomplete address."""
+    """Return a warning for each name that is old or close to a known one, placeholders, half an address."""
     known = _known_fields()
     problems = []
     for name in entry:
@@ -386,6 +387,11 @@ def _hints(index: int, entry: dict[str, Any]) -> list[Problem]:
             guess = next((other for other in close if sorted(other) == sorted(name)), close[0])  # "modle"
             message = f"unknown field. Did you mean {guess!r}? It is passed on as it is."
             problems.append(Problem(message, index, name, warning=True, fix=(guess, entry[name])))
+    for name in ("model", "base_url", "azure_deployment"):
+        found = PLACEHOLDER.search(str(entry.get(name)))
+        if found and not (name == "model" and "model_client_cls" in entry):  # whose class may take any
+            message = f"{found[0]!r} is a placeholder: put the real name there."
+            problems.append(Problem(message, index, name, warning=True))
     url, openai = entry.get("base_url"), entry.get("api_type", "openai") == "openai"
     if openai and "model_client_cls" not in entry and re.fullmatch(r"https?://[^/]+/?", str(url)):
         better = f"{str(url).rstrip('/')}/v1"

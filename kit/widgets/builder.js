@@ -1,8 +1,6 @@
 // The page of ConfigListBuilder. All that it shows is in the trait `view`, and all that a person does goes to
 // Python as a message. Texts only ever become text nodes and values, so nothing that they hold can run.
 
-let forms = 0;
-
 function h(tag, attributes, ...children) {
   return { tag, attributes: attributes ?? {}, children: children.flat(Infinity).filter((c) => c || c === 0) };
 }
@@ -25,7 +23,8 @@ function patch(parent, nodes) {
     child.kitKey = key;
     return child;
   });
-  for (const child of [...parent.childNodes]) if (!kept.includes(child)) child.remove();
+  const wanted = new Set(kept);
+  for (const child of [...parent.childNodes]) if (!wanted.has(child)) child.remove();
   kept.forEach((child, index) => {
     if (parent.childNodes[index] !== child) parent.insertBefore(child, parent.childNodes[index] ?? null);
   });
@@ -40,8 +39,9 @@ function attributes(element, wanted) {
     if (name === "key") continue;
     if (name.startsWith("on")) element[name] = value;
     else if (name === "value") {
-      const typing = element === element.getRootNode().activeElement && element.value !== before.value;
-      if (value !== before.value || !typing) element.value = value;
+      const typing = element === element.getRootNode().activeElement
+        && element.value !== before.value && element.value !== element.kitSent;
+      if (!typing && element.value !== value) element.value = value;
     } else if (name === "open") {
       if (!("open" in before)) element.open = value;  // from then on it is the reader's
     } else if (typeof value === "boolean" && !name.startsWith("aria-")) element.toggleAttribute(name, value);
@@ -52,195 +52,266 @@ function attributes(element, wanted) {
 }
 
 const MARKS = { ok: "✔", warning: "▲", error: "✖" };
+const STATES = { ok: "no problem", warning: "a warning", error: "to fix" };
+const TABS = ["Python", "JSON", "Filter", "Agent"];
+const REACHABLE = "input, textarea, button, summary, [tabindex]";
+const PATIENCE = 3000;  // milliseconds until the form says that no answer comes
 const mark = (state) => h("span", { class: `kit-mark kit-${state}`, "aria-hidden": "true" }, MARKS[state] ?? "");
 const code = (pieces) =>
   pieces.map(([kind, text]) => (kind ? h("span", { class: `kit-code-${kind}` }, text) : text));
 
 function render({ model, el }) {
-  const id = `kit-builder-${++forms}`;
-  const own = { menu: null, adding: false, pasting: false, keyed: false, dragged: null, copied: "" };
-  const send = (what, more) => model.send({ do: what, ...more });
+  const id = `kit-builder-${crypto.getRandomValues(new Uint32Array(1))[0]}`;
+  // What only this page knows: the open menu, what waits for an answer of Python, what is dragged.
+  const own = { menu: null, pasting: false, keyed: false, listing: "", dragged: null, over: null, copied: "" };
+  let sent = 0, waiting = null, held = false, late = 0, selected = -1;
+
+  // Send a message; when its answer is on the page, do `then`, which mostly says where the focus goes.
+  function send(what, more, then) {
+    const turn = `${id} ${++sent}`;
+    waiting = { turn, then: then ?? waiting?.then };
+    model.send({ do: what, turn, ...more });
+    clearTimeout(late);
+    late = setTimeout(() => { own.late = true; draw(); }, PATIENCE);
+  }
   const button = (text, onclick, more) =>
     h("button", { type: "button", class: "kit-button", onclick, key: text, ...more }, text);
-  const focus = (selector) => requestAnimationFrame(() => el.querySelector(selector)?.focus());
+  // A button that can't be used looks so; it keeps the focus if it has it, but the Tab key passes it by.
+  const usable = (can) => (can ? {} : { "aria-disabled": true, tabindex: "-1" });
+  const find = (name) => [...el.querySelectorAll("[id]")].find((element) => element.id === `${id}-${name}`);
+  function focus(name) {
+    const target = find(name);
+    for (let fold = target; (fold = fold?.parentElement?.closest("details")); ) fold.open = true;
+    target?.focus();
+  }
+  function show(changes, name) {
+    Object.assign(own, changes);
+    draw();
+    if (name) focus(name);
+  }
 
   async function copy(text, name) {
     try {
       await navigator.clipboard.writeText(text);
     } catch {  // no clipboard without https: select the text and copy that
-      getSelection().selectAllChildren(el.querySelector(".kit-code"));
+      getSelection().selectAllChildren(el.querySelector(".kit-side .kit-code"));
       document.execCommand("copy");
     }
-    own.copied = name;
-    draw();
-    setTimeout(() => { own.copied = ""; draw(); }, 1500);
+    show({ copied: name });
+    setTimeout(() => show({ copied: "" }), 1500);
   }
 
   // Header -------------------------------------------------------------------------------------------------
 
   function header(view) {
-    const unsaved = view.changed ? [h("span", { class: "kit-chip kit-warning" }, "● unsaved")] : [];
-    const errors = view.errors
-      ? h("span", { class: "kit-chip kit-error" }, `✖ ${view.errors} ${view.errors > 1 ? "errors" : "error"}`)
-      : h("span", { class: "kit-chip kit-ok" }, "✔ no errors");
     const count = view.entries.length;
+    const state = view.errors ? ["error", `✖ ${view.errors} ${view.errors > 1 ? "errors" : "error"}`]
+      : view.warnings ? ["warning", `▲ ${view.warnings} to look at`] : ["ok", "✔ no errors"];
     return h("div", { class: "kit-header", key: "header" },
-      h("label", { class: "kit-file" }, h("span", { class: "kit-hidden" }, "File"),
-        h("input", { value: view.path, spellcheck: "false", "aria-label": "File",
+      h("div", { class: "kit-file", key: "file" },
+        h("input", { id: `${id}-file`, value: view.path, spellcheck: "false", autocomplete: "off", "aria-label": "File",
           onchange: (event) => send("path", { text: event.target.value }) })),
-      h("span", { class: "kit-chip" }, count === 1 ? "1 entry" : `${count} entries`),
-      count ? errors : null, unsaved,
-      h("span", { class: "kit-space" }),
-      button("Undo", () => send("undo"), { "aria-disabled": !view.canUndo }),
-      button("Redo", () => send("redo"), { "aria-disabled": !view.canRedo }),
-      button("Open", () => send("open"), { title: "Load the file" }),
-      button(view.saveAs ? "Save as" : "Save", () => send("save"), { class: "kit-button kit-primary", key: "Save" }));
+      h("div", { class: "kit-chips", key: "chips" },
+        h("span", { class: "kit-chip" }, count === 1 ? "1 entry" : `${count} entries`),
+        count ? h("span", { class: `kit-chip kit-${state[0]}` }, state[1]) : null,
+        view.changed ? h("span", { class: "kit-chip kit-warning" }, "● unsaved") : null),
+      h("div", { class: "kit-actions", key: "actions" },
+        button("Undo", () => send("undo"), usable(view.canUndo)),
+        button("Redo", () => send("redo"), usable(view.canRedo)),
+        button("Open", () => send("open"), { title: "Load the file" }),
+        button(view.saveAs ? "Save as" : "Save", () => send("save"), { class: "kit-button kit-primary", key: "Save",
+          "aria-keyshortcuts": "Control+S", title: "Ctrl+S", ...usable(view.canSave) })));
   }
 
   // Entries ------------------------------------------------------------------------------------------------
 
   function entries(view) {
-    const names = view.entries.map((entry) => entry.title);
     return h("div", { class: "kit-entries", key: "entries", role: "group", "aria-label": "Entries" },
-      h("ul", { key: "list" }, view.entries.map((entry, index) => card(view, entry, index))),
-      h("div", { class: "kit-popup-place", key: "add" },
-        button("+ Add entry", () => { own.adding = !own.adding; own.menu = null; draw(); focus("[role=menuitem]"); },
-          { "aria-haspopup": "menu", "aria-expanded": own.adding, class: "kit-button kit-wide" }),
-        own.adding ? menu("Presets", view.presets.map((preset) => [preset, () => {
-          send("add", { text: preset });
-          focus(`#${id}-model`);
-        }])) : null),
-      own.pasting
-        ? h("div", { class: "kit-paste", key: "paste" },
-            h("label", { for: `${id}-paste` }, "Paste a list, in whatever state"),
-            h("textarea", { id: `${id}-paste`, rows: 5, spellcheck: "false", value: "" }),
-            button("Use this text", () => {
-              const input = el.querySelector(`#${id}-paste`);
-              send("paste", { text: input.value });
-              input.value = "";  // it may hold keys
-              own.pasting = false;
-              draw();
-              focus(".kit-import");
-            }, { class: "kit-button kit-primary" }),
-            button("Close", () => { own.pasting = false; draw(); focus(".kit-import"); }))
-        : h("button", { type: "button", class: "kit-link kit-import", key: "import",
-            onclick: () => { own.pasting = true; draw(); focus(`#${id}-paste`); } }, "Paste or import a list…"),
-      names.length ? null : h("p", { class: "kit-help", key: "empty" }, "AutoGen tries the entries in this order."));
+      h("div", { class: "kit-place", key: "add" },
+        button("+ Add entry", () => toggle("add"), { id: `${id}-add`, "aria-haspopup": "menu",
+          "aria-expanded": own.menu === "add", class: "kit-button kit-wide" }),
+        own.menu === "add" ? menu("Presets", "add", view.presets.map((preset) =>
+          [preset, () => send("add", { text: preset }, () => focus("model"))])) : null),
+      view.entries.length
+        ? h("ul", { key: "list", class: "kit-list" }, view.entries.map((entry, index) => card(view, entry, index)))
+        : null,
+      own.menu?.startsWith?.("card") ? cardMenu(view, Number(own.menu.slice(5))) : null,
+      own.pasting ? paste() : h("button", { type: "button", class: "kit-link", key: "import", id: `${id}-import`,
+        onclick: () => show({ pasting: true }, "paste") }, "Paste or import a list…"));
+  }
+
+  function paste() {
+    const leave = () => show({ pasting: false }, "import");
+    const use = () => {
+      const input = find("paste"), text = input.value;
+      input.value = "";  // it may hold keys
+      leave();
+      send("paste", { text }, () => focus(model.get("view").question ? "yes" : "import"));
+    };
+    return h("div", { class: "kit-paste", key: "paste" },
+      h("label", { for: `${id}-paste`, key: "label" }, "A list, in whatever state"),
+      h("textarea", { id: `${id}-paste`, key: "input", rows: 6, spellcheck: "false", autocomplete: "off" }),
+      h("div", { class: "kit-beside", key: "buttons" },
+        button("Use this text", use, { class: "kit-button kit-primary" }), button("Close", leave)));
   }
 
   function card(view, entry, index) {
-    const selected = index === view.selected;
-    const step = (to) => { if (to >= 0 && to < view.entries.length) send("move", { index, to }); };
     const keys = (event) => {
-      const by = { ArrowUp: -1, ArrowDown: 1 }[event.key];
-      if (!by) return;
+      const to = { ArrowUp: index - 1, ArrowDown: index + 1, Home: 0, End: view.entries.length - 1 }[event.key];
+      if (to === undefined || event.ctrlKey || event.metaKey) return;
       event.preventDefault();
-      const to = index + by;
-      if (to < 0 || to >= view.entries.length) return;
-      if (event.altKey) step(to);
-      else send("select", { index: to });
-      focus(`#${id}-card-${to}`);
+      event.stopPropagation();
+      if (to < 0 || to >= view.entries.length || to === index) return;
+      send(event.altKey ? "move" : "select", event.altKey ? { index, to } : { index: to }, () => focus(`card-${to}`));
     };
-    const close = (what, more) => () => { send(what, { index, ...more }); focus(`#${id}-card-${view.selected}`); };
-    return h("li", {
-        key: `card ${index}`, class: `kit-card${selected ? " kit-selected" : ""}`, draggable: "true",
-        ondragstart: () => { own.dragged = index; },
-        ondragover: (event) => event.preventDefault(),
-        ondrop: (event) => {
+    const drop = (event) => {
+      event.preventDefault();
+      event.stopPropagation();
+      const from = own.dragged;
+      show({ dragged: null, over: null });
+      if (from !== null && from !== index) send("move", { index: from, to: index });
+    };
+    return h("li", { key: `card ${index}`, draggable: "true",
+        class: `kit-card${index === view.selected ? " kit-selected" : ""}${own.over === index ? " kit-over" : ""}`,
+        ondragstart: (event) => { own.dragged = index; event.dataTransfer.setData("text/plain", ""); },
+        ondragend: () => show({ dragged: null, over: null }),
+        ondragover: (event) => {
           event.preventDefault();
-          if (own.dragged !== null && own.dragged !== index) send("move", { index: own.dragged, to: index });
-          own.dragged = null;
-        } },
-      h("button", { type: "button", class: "kit-choose", id: `${id}-card-${index}`, "aria-current": selected,
-          "aria-label": `Entry ${index}: ${entry.title}, ${entry.where}, ${{ ok: "no problem", warning: "a warning", error: "to fix" }[entry.state]}`,
+          if (own.over !== index) show({ over: index });
+        },
+        ondrop: drop },
+      h("button", { type: "button", class: "kit-choose", id: `${id}-card-${index}`, key: "choose",
+          "aria-current": index === view.selected ? "true" : null, title: "Alt and an arrow key move it",
+          "aria-label": `Entry ${index}: ${entry.title}, ${entry.where}, ${STATES[entry.state]}`,
           onclick: () => send("select", { index }), onkeydown: keys },
         mark(entry.state),
         h("span", { class: "kit-title" }, entry.title),
         h("span", { class: "kit-where" }, entry.where)),
-      h("button", { type: "button", class: "kit-dots", "aria-label": `What to do with entry ${index}`,
-          "aria-haspopup": "menu", "aria-expanded": own.menu === index, onclick: () => {
-            own.menu = own.menu === index ? null : index;
-            own.adding = false;
-            draw();
-            focus("[role=menuitem]");
-          } }, "⋮"),
-      own.menu === index ? menu(`Entry ${index}`, [
-        ["Duplicate", close("duplicate")],
-        ["Remove", close("remove")],
-        ["Move up", close("move", { to: index - 1 })],
-        ["Move down", close("move", { to: index + 1 })],
-      ]) : null);
+      h("button", { type: "button", class: "kit-dots", id: `${id}-dots-${index}`, key: "dots", "aria-haspopup": "menu",
+        "aria-label": `What to do with entry ${index}`, "aria-expanded": own.menu === `card ${index}`,
+        onclick: () => toggle(`card ${index}`) }, "⋮"));
   }
 
-  function menu(name, items) {
-    const close = () => { own.menu = null; own.adding = false; draw(); };
+  // Beside the list, not in it: the list scrolls, and would cut the menu.
+  function cardMenu(view, index) {
+    const last = view.entries.length - 1, place = find(`dots-${index}`);
+    const top = place ? place.getBoundingClientRect().bottom - place.closest(".kit-entries").getBoundingClientRect().top : 0;
+    const act = (what, more, to) => () =>
+      send(what, { index, ...more }, () => focus(model.get("view").entries.length ? `dots-${to}` : "add"));
+    return menu(`Entry ${index}`, `dots-${index}`, [
+      ["Duplicate", act("duplicate", {}, index + 1)],
+      ["Remove", act("remove", {}, Math.min(index, last - 1))],
+      ...(index > 0 ? [["Move up", act("move", { to: index - 1 }, index - 1)]] : []),
+      ...(index < last ? [["Move down", act("move", { to: index + 1 }, index + 1)]] : []),
+    ], `top: min(${Math.round(top)}px, calc(100% - 140px))`);
+  }
+
+  // Menus --------------------------------------------------------------------------------------------------
+
+  function toggle(name) {
+    show({ menu: own.menu === name ? null : name });
+    if (own.menu) el.querySelector("[role=menuitem]")?.focus();
+  }
+
+  function menu(name, opener, items, style) {
+    const close = () => show({ menu: null }, opener);
     const keys = (event) => {
       const all = [...event.currentTarget.children], at = all.indexOf(event.target);
       const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: all.length - 1 }[event.key];
       if (to !== undefined) {
         event.preventDefault();
+        event.stopPropagation();
         all[(to + all.length) % all.length].focus();
       } else if (event.key === "Escape") {
-        const opener = event.currentTarget.parentElement.querySelector("[aria-haspopup]");
         event.stopPropagation();
         close();
-        opener.focus();
-      }
+      } else if (event.key === "Tab") close();  // and on it goes from where the menu was opened
     };
-    return h("div", { class: "kit-menu", role: "menu", "aria-label": name, key: "menu", onkeydown: keys },
+    return h("div", { class: "kit-menu", role: "menu", "aria-label": name, key: "menu", onkeydown: keys, style: style ?? null },
       items.map(([text, action]) => h("button", { type: "button", role: "menuitem", tabindex: "-1", key: text,
         onclick: () => { close(); action(); } }, text)));
   }
 
   // The selected entry -------------------------------------------------------------------------------------
 
-  function message(name, verdict, help, fix) {
-    return h("div", { class: "kit-under", id: `${id}-${name}-under`, key: "under" },
-      verdict ? h("span", { class: `kit-${verdict.mark}` }, `${MARKS[verdict.mark]} ${verdict.text} `) : help,
-      fix ? h("button", { type: "button", class: "kit-link", onclick: () => send("fix", { field: name }) }, fix) : null);
-  }
-
   function row(name, label, value, verdict, help, change, more = {}) {
-    const { list, beside, fix, area, ...rest } = more;
+    const { list, beside, fix, area, open, ...rest } = more;
     const shared = {
       id: `${id}-${name}`, value, spellcheck: "false", autocomplete: "off", "aria-describedby": `${id}-${name}-under`,
       "aria-invalid": verdict?.mark === "error", onchange: (event) => change(event.target.value), ...rest,
     };
     return h("div", { class: `kit-field${area ? " kit-area" : ""}`, key: name },
       h("label", { for: `${id}-${name}`, key: "label" }, label),
-      h("div", { class: "kit-beside", key: "input" },
-        area ? h("textarea", { ...shared, rows: 4 }) : h("input", { ...shared, list: list && `${id}-${name}-list` }),
-        beside ?? null),
-      list ? h("datalist", { id: `${id}-${name}-list`, key: "list" }, list.map((one) => h("option", { value: one }))) : null,
-      message(name, verdict, help, fix));
+      h("div", { class: "kit-beside kit-place", key: "input" },
+        area ? h("textarea", { ...shared, rows: 4 }) : h("input", { ...shared, list: list?.length ? `${id}-${name}-list` : null }),
+        beside ?? null, open ?? null),
+      list?.length ? h("datalist", { id: `${id}-${name}-list`, key: "list" }, list.map((one) => h("option", { value: one }))) : null,
+      h("div", { class: "kit-under", key: "under" },
+        h("span", { id: `${id}-${name}-under`, class: verdict ? `kit-${verdict.mark}` : "", key: "text" },
+          verdict ? [`${MARKS[verdict.mark] ?? ""} ${verdict.text} `.trimStart(), verdict.mark === "ok" ? help : ""] : help),
+        fix ? h("button", { type: "button", class: "kit-link", key: "fix", onclick: fix.do }, fix.text) : null));
   }
 
   function field(view, one) {
-    const list = { model: view.models, model_client_cls: view.classes, stream: ["yes", "no"] }[one.name];
-    const beside = one.name === "model" && view.servers ? button("List the server's models", () => send("models"))
-      : one.name === "model_client_cls" ? button("Find my classes", () => send("classes")) : null;
-    return row(one.name, one.label, one.text, one.verdict, one.help,
-      (text) => send("set", { field: one.name, text }),
-      { list, beside, fix: one.fix, placeholder: /number/.test(one.kind) ? "model's default" : null });
+    const fix = one.fix ? { text: one.fix, do: () => send("fix", { field: one.name }) } : null;
+    const change = (text) => send("set", { field: one.name, text });
+    const more = { fix, placeholder: /number/.test(one.kind) ? "default" : null };
+    if (one.name === "stream") more.list = ["yes", "no"];
+    const choice = { model: modelChoice, model_client_cls: classChoice }[one.name]?.(view);
+    if (choice) {
+      more.list = choice.list;
+      more.beside = choice.text
+        ? button(choice.text, choice.press, { id: `${id}-${one.name}-choose`, "aria-haspopup": "menu", key: "choose",
+          "aria-expanded": own.menu === one.name }) : null;
+      more.open = own.menu === one.name ? menu(one.label, one.name, choice.list.map((text) =>
+        [text, () => send("set", { field: one.name, text })])) : null;
+    }
+    let verdict = one.verdict;
+    if (one.name === "model" && view.server.text && verdict?.mark !== "error") {
+      verdict = view.server;
+      const address = view.server.address;
+      if (address) more.fix = { text: `Use ${address}`, do: () => send("set", { field: "base_url", text: address }) };
+    }
+    return row(one.name, one.label, one.text, verdict, one.help, change, more);
+  }
+
+  function modelChoice(view) {
+    const press = view.servers ? () => { own.listing = "model"; send("models"); } : () => toggle("model");
+    const text = view.servers ? "List the server's models" : view.models.length ? "Choose a folder" : "";
+    return { list: view.models, press, text };
+  }
+
+  function classChoice(view) {
+    const press = () => { own.listing = "model_client_cls"; send("classes"); };
+    return { list: view.classes, press, text: "Find my classes" };
+  }
+
+  // Open the menu that was asked for once its list is there, if the reader still waits for it.
+  function list(view) {
+    const name = own.listing;
+    if (!name || view.server.running || view.turn !== waiting?.turn) return;
+    own.listing = "";
+    const there = { model: view.models, model_client_cls: view.classes }[name].length;
+    if (there && find(`${name}-choose`) === el.getRootNode().activeElement) toggle(name);
   }
 
   function keyRow(key) {
-    const typed = h("div", { class: "kit-beside", key: "typed" },
-      h("input", { type: "password", id: `${id}-key`, "aria-label": "The key itself", autocomplete: "off", value: "",
+    const close = () => show({ keyed: false }, "variable");
+    const typed = h("div", { class: "kit-beside kit-typed", key: "typed" },
+      h("input", { type: "password", id: `${id}-key`, "aria-label": "The key itself", autocomplete: "off", key: "input",
         onchange: (event) => {
           const text = event.target.value;
           event.target.value = "";  // at once: it goes to Python, and nowhere else
-          own.keyed = false;
+          close();
           send("key", { text });
-          focus(`#${id}-variable`);
         } }),
-      button("Cancel", () => { own.keyed = false; draw(); focus(`#${id}-variable`); }));
-    const chip = key.state ? h("span", { class: `kit-chip kit-${key.mark}`, key: "chip" }, `${MARKS[key.mark] ?? ""} ${key.state}`) : null;
-    const type = button("Type a key…", () => { own.keyed = true; draw(); focus(`#${id}-key`); });
-    const named = row("variable", "API key, by its variable's name", key.variable, null,
+      button("Cancel", () => { find("key").value = ""; close(); }));
+    const verdict = key.verdict ?? (key.state ? { mark: key.mark, text: key.state } : null);
+    const named = row("variable", "API key, by its variable's name", key.variable, verdict,
       "The file holds the variable's name, never the key.", (text) => send("variable", { text }),
-      { list: key.known, beside: own.keyed ? null : type, placeholder: "NAME_OF_A_VARIABLE" });
-    return h("div", { class: "kit-key", key: "key" }, named, own.keyed ? typed : null, chip);
+      { list: key.known, placeholder: "NAME_OF_A_VARIABLE",
+        beside: own.keyed ? null : button("Type a key…", () => show({ keyed: true }, "key"), { id: `${id}-type` }) });
+    return h("div", { class: "kit-key", key: "key" }, named, own.keyed ? typed : null);
   }
 
   function fold(name, filled, content) {
@@ -251,35 +322,40 @@ function render({ model, el }) {
   function entry(view) {
     if (!view.groups.length) {
       return h("div", { class: "kit-entry kit-nothing", key: "nothing" },
-        h("p", {}, "No entries yet. Add one from a preset, or paste what you have."));
+        h("p", {}, "No entries yet. Add one from a preset, or paste what you have."),
+        h("p", {}, "AutoGen tries the entries of a list in their order, until one answers."));
     }
     const [basic, ...others] = view.groups, extra = view.extra;
     const short = (one) => /number/.test(one.kind);
+    const columns = (fields, key) => h("div", { class: "kit-columns", key }, fields.map((one) => field(view, one)));
+    const argument = (one) => row(`argument-${one.name}`, one.name, one.text, one.verdict,
+      "A literal, or the name of a variable of this notebook.",
+      (text) => send("argument", { field: one.name, text }), { placeholder: one.default });
     return h("div", { class: "kit-entry", key: "entry", role: "group", "aria-label": "The selected entry" },
       basic.fields.filter((one) => !short(one)).map((one) => field(view, one)),
       view.key.needed ? keyRow(view.key) : null,
-      h("div", { class: "kit-columns", key: "numbers" }, basic.fields.filter(short).map((one) => field(view, one))),
-      others.map((group) => fold(group.name, group.filled,
-        h("div", { class: "kit-columns" }, group.fields.map((one) => field(view, one))))),
-      view.key.needed ? null : fold("API key", 0, keyRow(view.key)),
+      columns(basic.fields.filter(short), "numbers"),
+      others.map((group) => fold(group.name, group.filled, columns(group.fields, "fields"))),
+      view.key.needed ? null : fold("API key", view.key.variable ? 1 : 0, keyRow(view.key)),
       view.arguments.length ? fold("Passed at registration", view.arguments.filter((one) => one.text).length,
-        h("div", {}, view.arguments.map((one) => row(`argument-${one.name}`, one.name, one.text, one.verdict,
-          "A literal, or the name of a variable of this notebook.",
-          (text) => send("argument", { field: one.name, text }), { placeholder: one.default })))) : null,
-      fold("Other fields (JSON)", extra.count, row("extra", "Other fields (JSON)", extra.text, extra.verdict,
-        extra.help, (text) => send("extra", { text }), { area: true, fix: extra.fix, placeholder: extra.example })));
+        h("div", { key: "fields" }, view.arguments.map(argument))) : null,
+      fold("Other fields (JSON)", extra.count, row("extra", "Other fields (JSON)", extra.text, extra.verdict, extra.help,
+        (text) => send("extra", { text }), { area: true, placeholder: extra.example,
+          fix: extra.fix ? { text: extra.fix, do: () => send("fix", { field: extra.name }) } : null })));
   }
 
   // What it will be ----------------------------------------------------------------------------------------
 
-  const TABS = ["Python", "JSON", "Filter", "Agent"];
-
   function side(view) {
-    const choose = (tab) => { send("tab", { text: tab }); focus(`#${id}-tab-${tab}`); };
+    const choose = (tab) => { send("tab", { text: tab }); focus(`tab-${tab}`); };
     const keys = (event) => {
-      const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-      if (by) choose(TABS[(TABS.indexOf(view.tab) + by + TABS.length) % TABS.length]);
+      const at = TABS.indexOf(view.tab), last = TABS.length - 1;
+      const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: last }[event.key];
+      if (to === undefined) return;
+      event.preventDefault();
+      choose(TABS[(to + TABS.length) % TABS.length]);
     };
+    const { running, reply, question: asked } = view.trial;
     return h("div", { class: "kit-side", key: "side" },
       h("div", { class: "kit-tabs", role: "tablist", "aria-label": "What the list is", key: "tabs", onkeydown: keys },
         TABS.map((tab) => h("button", { type: "button", role: "tab", id: `${id}-tab-${tab}`, key: tab,
@@ -289,15 +365,20 @@ function render({ model, el }) {
         panel(view)),
       h("h3", { key: "try" }, "Try this entry"),
       h("div", { class: "kit-beside", key: "question" },
-        h("input", { id: `${id}-question`, value: view.trial.question, "aria-label": "Question", spellcheck: "false",
-          onkeydown: (event) => { if (event.key === "Enter" && !view.trial.running) send("ask", { text: event.target.value }); } }),
-        view.trial.running
-          ? button("Cancel", () => send("cancel"), { key: "ask" })
-          : button("Ask", () => send("ask", { text: el.querySelector(`#${id}-question`).value }),
-              { class: "kit-button kit-primary", key: "ask", "aria-disabled": !view.entries.length })),
+        h("input", { id: `${id}-question`, value: asked, "aria-label": "Question", spellcheck: "false", autocomplete: "off",
+          onchange: (event) => send("question", { text: event.target.value }),
+          onkeydown: (event) => { if (event.key === "Enter" && !event.isComposing) ask(); } }),
+        running ? button("Cancel", () => send("cancel"), { key: "ask" })
+          : button("Ask", ask, { class: "kit-button kit-primary", key: "ask", "aria-keyshortcuts": "Control+Enter",
+              title: "Ctrl+Enter", ...usable(view.entries.length) })),
       h("div", { class: "kit-reply", role: "status", "aria-label": "Reply", key: "reply" },
-        view.trial.running ? "Waiting for the reply…" : view.trial.reply),
+        running ? [h("span", { class: "kit-spinner", "aria-hidden": "true", key: "spinner" }), "Waiting for the reply…"] : reply),
       view.loading ? h("p", { class: "kit-help", key: "loading" }, view.loading) : null);
+  }
+
+  function ask() {
+    const view = model.get("view");
+    if (view.entries.length && !view.trial.running) send("ask", { text: find("question").value });
   }
 
   function panel(view) {
@@ -314,64 +395,124 @@ function render({ model, el }) {
       button(own.copied === view.tab ? "Copied" : `Copy ${view.tab}`, () => copy(text, view.tab), { key: "copy" })];
   }
 
-  // Foot ---------------------------------------------------------------------------------------------------
+  // Questions and the foot ---------------------------------------------------------------------------------
 
   function question(asked) {
-    return h("div", { class: "kit-question", role: "group", "aria-label": "Question", key: "question" },
+    const answer = (yes) => () => send("answer", { yes }, () => focus("file"));
+    return h("div", { class: "kit-question", role: "group", "aria-label": "Question", key: "asked" },
       h("p", { key: "text" }, asked.text),
       h("pre", { class: "kit-code", tabindex: "0", role: "region", "aria-label": "changes", key: "diff" }, code(asked.diff)),
-      button(asked.yes, () => { send("answer", { yes: true }); focus(".kit-file input"); }, { class: "kit-button kit-primary", key: "yes" }),
-      button("No", () => { send("answer", { yes: false }); focus(".kit-file input"); }));
+      h("div", { class: "kit-beside", key: "answers" },
+        button(asked.yes, answer(true), { class: "kit-button kit-primary", key: "yes", id: `${id}-yes` }),
+        button("No", answer(false))));
   }
 
   function foot(view) {
     const { said, text, mark: state, place } = view.status;
-    const go = () => {
-      send("select", { index: place.entry });
-      requestAnimationFrame(() => setTimeout(() => {
-        const known = [place.field, place.field === "api_key" ? "variable" : "extra"].map((name) => `#${id}-${name}`);
-        const target = known.map((selector) => el.querySelector(selector)).find(Boolean);
-        for (let fold = target; (fold = fold?.parentElement?.closest("details")); ) fold.open = true;
-        target?.focus();
-      }, 50));
-    };
+    const go = () => send("select", { index: place.entry }, () => {
+      const name = { api_key: "variable" }[place.field] ?? String(place.field).replace(/(.*)=$/, "argument-$1");
+      focus(find(name) ? name : find("extra") ? "extra" : "add");
+    });
+    const silent = own.dead ? "▲ The kernel of this form is gone: run its cell again."
+      : own.late ? "▲ No answer yet: the kernel is busy with something else, or gone. " : "";
     return h("div", { class: "kit-foot", key: "foot" },
-      h("span", { role: "status", class: "kit-said", key: "status" }, said ? `${said} ` : "", h("span", { class: `kit-${state}` }, text)),
-      place ? h("button", { type: "button", class: "kit-link", onclick: go, key: "go" }, "Go to it") : null);
+      h("span", { role: "status", class: "kit-said", key: "status" },
+        silent ? h("span", { class: "kit-warning", key: "silent" }, silent) : null,
+        own.dead ? null : [said ? `${said} ` : null, h("span", { class: `kit-${state}`, key: "state" }, text)]),
+      place && !own.dead ? h("button", { type: "button", class: "kit-link", onclick: go, key: "go" }, "Go to it") : null);
   }
+
+  // Drawing ------------------------------------------------------------------------------------------------
 
   function draw() {
     const view = model.get("view");
-    if (!view.entries) return;
+    if (!view.entries || held) return;  // not between the press of a mouse button and its click
+    const before = [...el.querySelectorAll(REACHABLE)], active = el.getRootNode().activeElement;
     patch(el, [
       header(view),
       view.question ? question(view.question) : null,
       h("div", { class: "kit-body", key: "body" }, entries(view), entry(view), side(view)),
       foot(view),
     ].filter(Boolean));
+    el.querySelectorAll(":scope > *").forEach((part) => part.toggleAttribute("inert", Boolean(own.dead)));
+    const at = before.indexOf(active);
+    if (at >= 0 && !active.isConnected) {  // what had the focus is gone: it goes to what is next to that
+      [...before.slice(0, at).reverse(), ...before.slice(at)].find((one) => one.isConnected && one.offsetParent)?.focus();
+    }
+    if (view.selected !== selected) scrollTo(selected = view.selected);
+    list(view);
+    if (view.turn === waiting?.turn) {
+      const then = waiting.then;
+      waiting.then = null;
+      then?.();
+    }
   }
 
-  el.addEventListener("keydown", (event) => {  // Jupyter has shortcuts of its own: x cuts the cell
-    const shortcut = event.ctrlKey || event.metaKey || event.altKey || event.key === "Escape";
-    if (!shortcut) event.stopPropagation();
+  function scrollTo(index) {  // in the list alone: the page stays where it is
+    const card = find(`card-${index}`)?.parentElement, list = card?.parentElement;
+    if (!card) return;
+    const inner = card.getBoundingClientRect(), outer = list.getBoundingClientRect();
+    list.scrollTop += Math.min(0, inner.top - outer.top) + Math.max(0, inner.bottom - outer.bottom);
+  }
+
+  function changed() {
+    if (model.get("view").turn === waiting?.turn) {
+      clearTimeout(late);
+      own.late = false;
+    }
+    draw();
+  }
+
+  // Send what is typed in the input that has the focus, as leaving it would.
+  function finish() {
+    const input = el.getRootNode().activeElement;
+    if (el.contains(input) && input.kitAttributes?.value !== input.value) input.onchange?.({ target: input });
+  }
+
+  el.addEventListener("change", (event) => { event.target.kitSent = event.target.value; }, true);
+  el.addEventListener("keydown", (event) => {
+    const control = (event.ctrlKey || event.metaKey) && !event.altKey;
+    if (control && event.key === "s") {  // Jupyter saves the notebook as well
+      finish();
+      send("save");
+    } else if (control && event.key === "Enter") {  // which would run the cell again, and drop the form
+      event.preventDefault();
+      event.stopPropagation();
+      finish();
+      ask();
+    } else if (!control && !event.altKey && event.key !== "Escape") {
+      event.stopPropagation();  // Jupyter has shortcuts of its own: x cuts the cell
+    }
   });
-  el.addEventListener("click", (event) => {  // a button that can't be used stays in reach of the keyboard
-    if (event.target.closest("[aria-disabled=true]")) {
+  el.addEventListener("click", (event) => {
+    held = false;
+    if (event.target.closest("[aria-disabled=true]")) {  // a button that can't be used
       event.preventDefault();
       event.stopImmediatePropagation();
     }
   }, true);
-  const outside = (event) => {
-    if ((own.adding || own.menu !== null) && !event.target.closest?.(".kit-menu, [aria-haspopup]")) {
-      own.adding = false;
-      own.menu = null;
-      draw();
-    }
+  const pressed = (event) => {
+    held = el.contains(event.target);
+    if (own.menu && !event.target.closest?.(".kit-menu, [aria-haspopup]")) own.menu = null;
   };
-  document.addEventListener("pointerdown", outside);
-  model.on("change:view", draw);
-  draw();
-  return () => { document.removeEventListener("pointerdown", outside); model.off("change:view", draw); };
+  const released = () => setTimeout(() => {  // after the click
+    held = false;
+    draw();
+  });
+  const alive = () => show({ dead: el.classList.contains("jupyter-widgets-disconnected") });
+  document.addEventListener("pointerdown", pressed, true);
+  const ends = ["pointerup", "pointercancel", "dragend"];
+  for (const name of ends) document.addEventListener(name, released, true);
+  model.on("change:view", changed);
+  model.on("comm_live_update", alive);
+  alive();
+  return () => {
+    clearTimeout(late);
+    document.removeEventListener("pointerdown", pressed, true);
+    for (const name of ends) document.removeEventListener(name, released, true);
+    model.off("change:view", changed);
+    model.off("comm_live_update", alive);
+  };
 }
 
 export default { render };

@@ -5,21 +5,25 @@ from __future__ import annotations
 import copy
 import html
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import anywidget
 import traitlets
+from IPython import get_ipython
 
 from kit.config_list.fields import FIELDS
 from kit.config_list.lists import ConfigList, ConfigListError
 from kit.config_list.secrets import hide_secrets, resolved
 from kit.widgets.editor import ConfigListEditor, without_secrets
 from kit.widgets.form import form, highlighted, line, summary
-from kit.widgets.trial import QUESTION
+from kit.widgets.trial import QUESTION, NoModels, served_models, try_entry
 
 HERE = Path(__file__).parent
 NO_AGENT = "No agent yet: builder.agent = your_agent"
+OPEN: WeakSet[ConfigListBuilder] = WeakSet()  # the forms that are not closed
 
 
 class ConfigListBuilder(anywidget.AnyWidget):
@@ -36,8 +40,9 @@ class ConfigListBuilder(anywidget.AnyWidget):
         agent: an agent of which to show what is registered; can be set later, too.
     """
 
-    _esm = HERE / "builder.js"
-    _css = HERE / "builder.css"
+    # As texts: of a path, anywidget would watch the file, and keep every form alive for that.
+    _esm = (HERE / "builder.js").read_text(encoding="utf-8")
+    _css = (HERE / "builder.css").read_text(encoding="utf-8")
     view = traitlets.Dict().tag(sync=True)
 
     def __init__(self, path: str | Path = "OAI_CONFIG_LIST", agent: Any = None) -> None:
@@ -46,9 +51,23 @@ class ConfigListBuilder(anywidget.AnyWidget):
         self._filter = ""
         self._tab = "Python"
         self._trial = {"question": QUESTION, "running": False, "reply": ""}
-        self._trials = 0
-        self._served: tuple[Any, list[str]] = None, []  # a server's address, and the models that it has
+        self._asked = {"trial": 0, "server": 0}  # how often; only the last answer to each counts
+        self._server: dict[str, Any] = {
+            "running": False,
+            "entry": {},
+            "models": [],
+            "error": "",
+            "address": "",
+        }
+        self._turn, self._at_work = "", False  # the last message, for the page to know its answer
+        self._lock = threading.RLock()  # answers come in threads of their own
         super().__init__()
+        self._cell, self._run = _running_cell()
+        for other in [
+            one for one in OPEN if self._cell and one._cell == self._cell and one._run != self._run
+        ]:
+            other.close()  # a cell that runs again takes its old forms off the page
+        OPEN.add(self)
         self.add_class("kit-builder")
         self.editor.on_change.append(self._draw)
         self.on_msg(lambda _, message, buffers: self.do(message))
@@ -98,7 +117,8 @@ class ConfigListBuilder(anywidget.AnyWidget):
         return self.editor.python()
 
     def close(self) -> None:
-        """Close the form."""
+        """Close the form; what is in it stays."""
+        OPEN.discard(self)
         self.editor.on_change.clear()
         self.layout.close()
         super().close()
@@ -123,9 +143,17 @@ class ConfigListBuilder(anywidget.AnyWidget):
 
     def do(self, message: dict[str, Any]) -> None:
         """Do what the page asks: `{"do": "set", "field": "model", "text": "..."}`, for example."""
-        editor, text = self.editor, str(message.get("text", ""))
-        field, index = message.get("field", ""), int(message.get("index") or 0)
-        actions = {
+        with self._lock:
+            self._turn, self._at_work = str(message.get("turn", "")), True
+            self._attempt(lambda: self._action(message)())
+            self._at_work = False
+            self._draw()
+
+    def _action(self, message: dict[str, Any]) -> Callable[[], Any]:
+        editor, text, field = self.editor, str(message.get("text", "")), message.get("field", "")
+        index = int(message.get("index") or 0)
+        fields = {one.name: one for one in FIELDS}
+        actions: dict[str, Callable[[], Any]] = {
             "select": lambda: editor.select(index),
             "add": lambda: editor.add(text),
             "duplicate": lambda: self._at(index, editor.duplicate),
@@ -138,7 +166,7 @@ class ConfigListBuilder(anywidget.AnyWidget):
             "save": lambda: editor.save(editor.path),
             "paste": lambda: editor.paste(text) if text.strip() else None,
             "answer": lambda: editor.answer(bool(message.get("yes"))),
-            "set": lambda: editor.set_text(next(one for one in FIELDS if one.name == field), text),
+            "set": lambda: editor.set_text(fields[field], text),
             "fix": lambda: editor.fix(field),
             "variable": lambda: editor.set_key_variable(text),
             "key": lambda: editor.set_key(text),
@@ -148,17 +176,19 @@ class ConfigListBuilder(anywidget.AnyWidget):
             "models": self._ask_server,
             "tab": lambda: self._show(text),
             "filter": lambda: self._keep(text),
+            "question": lambda: self._trial.update(question=without_secrets(text)),
             "ask": lambda: self._ask(text),
             "cancel": self._cancel,
         }
-        self._attempt(actions[message["do"]])
+        return actions[message["do"]]
 
     def _attempt(self, action: Any) -> None:
         """Do what was asked; an error becomes a message, since Jupyter hides those of callbacks."""
         try:
             action()
         except Exception as error:
-            self.editor.message = f"✖ {hide_secrets(str(error))}"
+            text = f"{type(error).__name__}: {error}" if isinstance(error, LookupError) else str(error)
+            self.editor.message = f"✖ {hide_secrets(text)}"
             self._draw()
 
     def _at(self, index: int, action: Any) -> None:
@@ -174,42 +204,92 @@ class ConfigListBuilder(anywidget.AnyWidget):
         self._draw()
 
     def _ask_server(self) -> None:
-        self._served = (self.editor.entry or {}).get("base_url"), self.editor.served_models()
-        self.editor.message = f"✔ The server offers {', '.join(self._served[1])}."
-        self._draw()
+        """Ask for the models of the selected entry's server."""
+        entry = copy.deepcopy(self.editor.entry or {})
+        self._server = {"running": True, "entry": entry, "models": [], "error": "", "address": ""}
+
+        def work() -> dict[str, Any]:
+            try:
+                return {"models": served_models(entry)}
+            except NoModels as error:
+                return {"error": str(error), "address": error.address}
+
+        self._in_background("server", work)
 
     def _ask(self, question: str) -> None:
         """Ask the entry in a thread of its own, so that the form stays alive while a model loads."""
-        self._trials += 1
-        number, question = self._trials, question.strip() or QUESTION
+        question = question.strip() or QUESTION
+        entry, arguments = copy.deepcopy(self.editor.entry or {}), dict(self.editor.typed_arguments())
         self._trial = {"question": without_secrets(question), "running": True, "reply": ""}
+
+        def work() -> dict[str, Any]:
+            try:
+                return {"reply": str(try_entry(entry, arguments, self.editor.namespace, question))}
+            except Exception as error:
+                return {"reply": hide_secrets(f"{type(error).__name__}: {error}")}
+
+        self._in_background("trial", work)
+
+    def _in_background(self, what: str, work: Callable[[], dict[str, Any]]) -> None:
+        """Do work in a thread, and show what comes of it unless it was cancelled or asked again meanwhile."""
+        self._asked[what] += 1
+        number = self._asked[what]
         self._draw()
 
-        def work() -> None:
-            try:
-                reply = str(self.editor.try_it(question))
-            except Exception as error:
-                reply = hide_secrets(f"{type(error).__name__}: {error}")
-            if number == self._trials:  # it was not cancelled meanwhile
-                self._trial = {**self._trial, "running": False, "reply": reply}
-                self._draw()
+        def run() -> None:
+            answer = work()
+            with self._lock:
+                if number == self._asked[what]:
+                    state = self._trial if what == "trial" else self._server
+                    state.update(answer, running=False)
+                    self._draw()
 
-        threading.Thread(target=work, daemon=True).start()
+        threading.Thread(target=run, name=f"ConfigListBuilder {what}", daemon=True).start()
 
     def _cancel(self) -> None:
-        self._trials += 1
+        self._asked["trial"] += 1
         self._trial = {**self._trial, "running": False, "reply": "Cancelled."}
         self._draw()
 
     # What a person sees -------------------------------------------------------------------------
 
     def _draw(self) -> None:
-        """Show the state."""
-        state = form(self.editor)
-        server, models = self._served
-        if models and server == (self.editor.entry or {}).get("base_url"):
-            state["models"] = models
-        self.view = {**state, "tab": self._tab, "shown": self._shown(), "trial": dict(self._trial)}
+        """Show the state; of several changes that one message makes, the last."""
+        with self._lock:
+            if self._at_work:
+                return
+            models, server = self._served()
+            state = form(self.editor)
+            self.view = {
+                **state,
+                "turn": self._turn,
+                "models": models or state["models"],
+                "server": server,
+                "tab": self._tab,
+                "shown": self._shown(),
+                "trial": dict(self._trial),
+            }
+
+    def _served(self) -> tuple[list[str], dict[str, Any]]:
+        """Return the models of the selected entry's server, and what it said when it was asked for them."""
+        now, asked = self.editor.entry or {}, self._server
+        models, verdict = asked["models"], {"running": False, "mark": "", "text": "", "address": ""}
+        if any(now.get(name) != asked["entry"].get(name) for name in ("base_url", "api_key", "api_type")):
+            return [], verdict
+        if asked["running"]:
+            return [], {**verdict, "running": True, "text": "Asking the server…"}
+        if asked["error"]:
+            return [], {**verdict, "mark": "error", "text": asked["error"], "address": asked["address"]}
+        if models:
+            count, there = (
+                "1 model" if len(models) == 1 else f"{len(models)} models",
+                now.get("model") in models,
+            )
+            text = (
+                f"{count}, this one among them." if there else f"{count}, but not this one: choose another."
+            )
+            verdict.update(mark="ok" if there else "warning", text=text)
+        return models, verdict
 
     def _shown(self) -> Any:
         """Return what the open tab shows; the others wait until they are opened."""
@@ -220,3 +300,10 @@ class ConfigListBuilder(anywidget.AnyWidget):
         if self._tab == "Agent":
             return NO_AGENT if self._agent is None else self.editor.registered(self._agent)
         return highlighted(self.editor.python(), "python")
+
+
+def _running_cell() -> tuple[str, str]:
+    """Return the id of the cell that runs now, and that of this run; "" where the front end names none."""
+    shell = get_ipython()  # type: ignore[no-untyped-call]
+    request = shell.get_parent() if hasattr(shell, "get_parent") else {}
+    return request.get("metadata", {}).get("cellId", ""), request.get("header", {}).get("msg_id", "")

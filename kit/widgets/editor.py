@@ -17,7 +17,17 @@ from typing import Any
 from kit.agents.register import register_model_clients
 from kit.checks.protocol import model_clients
 from kit.config_list import lists
-from kit.config_list.fields import CUSTOM, IN_FORM, KEY, Field, kind_of_entry, presets, text_of, value_of
+from kit.config_list.fields import (
+    CUSTOM,
+    IN_FORM,
+    KEY,
+    OPENAI,
+    Field,
+    kind_of_entry,
+    presets,
+    text_of,
+    value_of,
+)
 from kit.config_list.lists import ConfigList, ConfigListConflict, ConfigListError, Problem
 from kit.config_list.repair import diff, repair
 from kit.config_list.secrets import MASK, NO_KEY, REFERENCE, ConfigEntry, hide_secrets, masked
@@ -300,9 +310,20 @@ class ConfigListEditor:
         stored = [
             problem for index, entry in enumerate(self.entries) for problem in self._check(index, entry)
         ]
+        stored += self._missing_classes(stored)
         stored.sort(key=lambda problem: (problem.warning, problem.only_here))
         # A field shows its text, not what is stored.
         return unparsed + [p for p in stored if p.entry != self.selected or p.field not in self.unparsed]
+
+    def _missing_classes(self, problems: list[Problem]) -> list[Problem]:
+        """Return a warning for each class that neither this notebook nor the kit has."""
+        wrong, known = {p.entry for p in problems if p.field == "model_client_cls"}, self.classes()
+        message = "there is no such class here yet: run its cell, or import it."
+        return [
+            Problem(message, index, "model_client_cls", warning=True, only_here=True)
+            for index, entry in enumerate(self.entries)
+            if entry.get("model_client_cls", known[0]) not in known and index not in wrong
+        ]
 
     def problems_of(self, name: str, problems: list[Problem] | None = None) -> list[Problem]:
         """Return what is wrong with one field of the selected entry; `EXTRA` stands for the other fields."""
@@ -334,10 +355,10 @@ class ConfigListEditor:
                 self.entries[self.selected] = ConfigEntry(pairs)
 
     def _fixable(self, name: str, problems: list[Problem] | None = None) -> Problem | None:
+        taken = self.entry or {}
         for problem in self.problems_of(name, problems):
-            if problem.fix and self.entry is not None:
-                if problem.fix[0] == problem.field or problem.fix[0] not in self.entry:
-                    return problem
+            if problem.fix and (problem.fix[0] == problem.field or problem.fix[0] not in taken):
+                return problem
         return None
 
     def preview(self) -> str:
@@ -391,8 +412,13 @@ class ConfigListEditor:
         """Ask the selected entry something, with an agent of its own; see `kit.widgets.trial.try_entry`."""
         return try_entry(self.entry or {}, self.typed_arguments(), self.namespace, message)
 
+    def has_server_models(self) -> bool:
+        """Return whether the selected entry's server can be asked for its models, as OpenAI's can."""
+        entry = self.entry or {}
+        return kind_of_entry(entry) == OPENAI and entry.get("api_type", OPENAI) == OPENAI
+
     def served_models(self) -> list[str]:
-        """Return the models that the selected entry's server offers, in at most 5 seconds."""
+        """Return the models that the selected entry's server offers, as `trial.served_models` does."""
         return served_models(self.entry or {})
 
     # Files --------------------------------------------------------------------------------------
@@ -526,7 +552,10 @@ class ConfigListEditor:
         if key not in self._verdicts:
             if len(self._verdicts) > 1000:
                 self._verdicts.clear()
-            self._verdicts[key] = lists.check_config_list([entry])
+            try:
+                self._verdicts[key] = lists.check_config_list([entry])
+            except ImportError as error:  # of autogen: what is wrong can't be told, the rest goes on
+                return [Problem(str(error), index)]
         return [replace(problem, entry=index) for problem in self._verdicts[key]]
 
     def _refuse(self, name: str, text: str, why: str) -> None:

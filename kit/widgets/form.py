@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
+from itertools import groupby
 from typing import Any
 
 from pygments.lexers import get_lexer_by_name
@@ -21,23 +23,25 @@ def form(editor: ConfigListEditor) -> dict[str, Any]:
     problems = editor.problems()
     return {
         "path": editor.path,
-        "saveAs": not (editor.entries.path is None or str(editor.entries.path) == editor.path),
+        "saveAs": editor.entries.path is not None and _goes_elsewhere(editor),
         "changed": editor.changed,
+        "canSave": bool(editor.entries) and (editor.changed or _goes_elsewhere(editor)),
         "canUndo": editor.can_undo,
         "canRedo": editor.can_redo,
         "presets": list(presets()),
         "entries": [_card(index, entry, problems) for index, entry in enumerate(editor.entries)],
         "selected": editor.selected,
         "groups": _groups(editor, problems) if editor.entry is not None else [],
-        "key": _key(editor) if editor.entry is not None else None,
+        "key": _key(editor, problems) if editor.entry is not None else None,
         "extra": _extra(editor, problems) if editor.entry is not None else None,
         "arguments": _arguments(editor),
         "models": editor.models(),
         "classes": editor.classes(),
-        "servers": kind_of_entry(editor.entry or {}) != CUSTOM,
+        "servers": editor.has_server_models(),
         "loading": editor.what_loading_takes(),
         "question": _question(editor),
         "errors": len(_errors(problems)),
+        "warnings": len(problems) - len(_errors(problems)),
         "status": _status(editor, problems),
     }
 
@@ -45,7 +49,14 @@ def form(editor: ConfigListEditor) -> dict[str, Any]:
 def highlighted(text: str, language: str) -> list[list[str]]:
     """Return a text in pieces of a kind and the piece itself, for the page to colour; kinds are Pygments'."""
     tokens = get_lexer_by_name(language, stripnl=False, ensurenl=False).get_tokens(text)
-    return [[_colour(str(kind)), piece] for kind, piece in tokens]
+    coloured = ((_colour(kind), piece) for kind, piece in tokens)
+    groups = groupby(coloured, key=lambda pair: pair[0])
+    return [[colour, "".join(piece for _, piece in pieces)] for colour, pieces in groups]
+
+
+def _goes_elsewhere(editor: ConfigListEditor) -> bool:
+    """Return whether the list would be saved to another place than it came from."""
+    return str(editor.entries.path) != editor.path
 
 
 def summary(editor: ConfigListEditor) -> str:
@@ -123,7 +134,7 @@ def _field(editor: ConfigListEditor, field: Field, problems: list[Problem]) -> d
     }
 
 
-def _key(editor: ConfigListEditor) -> dict[str, Any]:
+def _key(editor: ConfigListEditor, problems: list[Problem]) -> dict[str, Any]:
     state = editor.key_state()
     marks = {"✔": "ok", "▲": "warning", "✖": "error"}
     known = sorted(name for name in os.environ if SECRET_NAME.search(name))
@@ -132,12 +143,14 @@ def _key(editor: ConfigListEditor) -> dict[str, Any]:
         "known": known,
         "mark": marks.get(state[:1], ""),
         "state": state.lstrip("✔▲✖ "),
+        "verdict": _verdict([p for p in editor.problems_of(KEY, problems) if not p.only_here]),
         "needed": kind_of_entry(editor.entry or {}) != CUSTOM or KEY in (editor.entry or {}),
     }
 
 
 def _extra(editor: ConfigListEditor, problems: list[Problem]) -> dict[str, Any]:
     return {
+        "name": EXTRA,
         "text": editor.unparsed_text(EXTRA) or editor.extra_text(),
         "count": len([name for name in editor.entry or {} if name not in IN_FORM]),
         "help": EXTRA_HELP,
@@ -167,7 +180,7 @@ def _question(editor: ConfigListEditor) -> dict[str, Any] | None:
     question = editor.question
     if question is None:
         return None
-    return {"text": question.text, "diff": highlighted(question.diff, "diff"), "yes": question.yes}
+    return {"text": question.text, "diff": highlighted(f"{question.diff}\n", "diff"), "yes": question.yes}
 
 
 def _status(editor: ConfigListEditor, problems: list[Problem]) -> dict[str, Any]:
@@ -179,13 +192,14 @@ def _status(editor: ConfigListEditor, problems: list[Problem]) -> dict[str, Any]
     elif errors:
         mark, text = "error", f"✖ {len(errors)} to fix. First, {errors[0]}"
     else:
-        mark, but = "ok", f" But {first}" if first else ""
-        text = f"✔ AutoGen accepts this list ({len(editor.entries)}).{but}"
+        mark, sign, but = ("warning", "▲", f" But {first}") if first else ("ok", "✔", "")
+        text = f"{sign} AutoGen accepts this list ({len(editor.entries)}).{but}"
     place = {"entry": first.entry, "field": first.field} if first and first.entry is not None else None
     return {"said": editor.message, "mark": mark, "text": text, "place": place}
 
 
-def _colour(kind: str) -> str:
+@functools.cache
+def _colour(kind: Any) -> str:
     """Return the few kinds that the page has colours for, of the many that Pygments tells apart."""
     kinds = {
         "Token.Keyword": "keyword",
@@ -197,4 +211,4 @@ def _colour(kind: str) -> str:
         "Token.Generic.Deleted": "deleted",
         "Token.Generic.Inserted": "inserted",
     }
-    return next((colour for name, colour in kinds.items() if kind.startswith(name)), "")
+    return next((colour for name, colour in kinds.items() if str(kind).startswith(name)), "")

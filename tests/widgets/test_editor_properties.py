@@ -22,7 +22,7 @@ from kit.config_list.fields import FIELDS, KEY, VALUES, presets, text_of, value_
 from kit.config_list.lists import ConfigListError, check_config_list, parse_config_list, to_json
 from kit.config_list.repair import diff, repair
 from kit.config_list.secrets import MASK, masked
-from kit.widgets.editor import ConfigListEditor
+from kit.widgets.editor import EXTRA, ConfigListEditor
 
 MANY = settings(max_examples=150, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 FEW = settings(MANY, max_examples=60, stateful_step_count=40)
@@ -32,6 +32,7 @@ ODD += ["null", "{}", "9" * 5000, "C:\\models", '"', "'", "a.b", "größer 日�
 texts = st.sampled_from(ODD) | st.text(max_size=8)
 NAMES = [field.name for field in FIELDS] + [KEY, "params", "a.b", "a\\", "", ".", "their_key", "password"]
 NAMES += ["default_headers", "extra_body", "response_format", "engine", "modle", "config_list", "messages"]
+FIXABLE = [EXTRA, *(field.name for field in FIELDS)]
 names = st.sampled_from(NAMES) | st.text(max_size=5)
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts,
@@ -188,9 +189,13 @@ class Editing(RuleBasedStateMachine):
     def undo(self):
         self.travel(self.editor.undo, self.past, self.future)
 
-    @rule()
-    def fix(self):
-        self.do(self.editor.fix)
+    @rule(name=st.sampled_from(FIXABLE))
+    def fix(self, name):
+        self.do(self.editor.fix, name)
+
+    @rule(place=st.integers(-1, 5))
+    def move_to(self, place):
+        self.do(self.editor.move_to, place)
 
     @precondition(lambda self: self.past)
     @rule()
@@ -343,11 +348,13 @@ def test_every_list_can_be_checked_and_fixed_by_pressing_fix(entries):
     assert isinstance(check_config_list(entries), list)
     editor = ConfigListEditor(namespace={})
     editor.paste(json.dumps(entries))
-    presses = 0
-    while editor.fixable() is not None:
-        editor.fix()
-        presses += 1
-        assert presses < 20
+    for index in range(len(entries)):
+        editor.select(index)
+        for _ in range(20):
+            fixable = [name for name in FIXABLE if editor.fix_of(name)]
+            for name in fixable[:1]:
+                editor.fix(name)
+        assert not fixable
     assert len(editor.entries) == len(entries)
 
 
