@@ -41,7 +41,10 @@ function attributes(element, wanted) {
     else if (name === "value") {
       const typing = element === element.getRootNode().activeElement
         && element.value !== before.value && element.value !== element.kitSent;
-      if (!typing && element.value !== value) element.value = value;
+      if (!typing) {
+        element.kitSent = null;  // it may have been a key, in the wrong place
+        if (element.value !== value) element.value = value;
+      }
     } else if (name === "open") {
       if (!("open" in before)) element.open = value;  // from then on it is the reader's
     } else if (typeof value === "boolean" && !name.startsWith("aria-")) element.toggleAttribute(name, value);
@@ -469,7 +472,7 @@ function render({ model, el }) {
     if (el.contains(input) && input.kitAttributes?.value !== input.value) input.onchange?.({ target: input });
   }
 
-  el.addEventListener("change", (event) => { event.target.kitSent = event.target.value; }, true);
+  el.addEventListener("change", ({ target }) => { if ("value" in (target.kitAttributes ?? {})) target.kitSent = target.value; }, true);
   el.addEventListener("keydown", (event) => {
     const control = (event.ctrlKey || event.metaKey) && !event.altKey;
     if (control && event.key === "s") {  // Jupyter saves the notebook as well
