@@ -307,8 +307,11 @@ class ConfigListEditor:
         unparsed = [Problem(message, self.selected, name) for name, message in self.unparsed.items()]
         if not self.entries:
             return unparsed + lists.check_config_list([])
+        names = json.dumps(sorted(name for name in os.environ if os.environ[name]))
         stored = [
-            problem for index, entry in enumerate(self.entries) for problem in self._check(index, entry)
+            problem
+            for index, entry in enumerate(self.entries)
+            for problem in self._check(index, entry, names)
         ]
         stored += self._missing_classes(stored)
         stored.sort(key=lambda problem: (problem.warning, problem.only_here))
@@ -544,11 +547,12 @@ class ConfigListEditor:
             except ValueError as error:
                 self._refuse(name, text, f"{masked(text, name)!r} is not used. {error}")
 
-    def _check(self, index: int, entry: dict[str, Any]) -> list[Problem]:
-        """Return the problems of one entry; an entry that did not change is not checked again."""
-        # A key that is set or taken away changes the verdict.
-        known = [entry, sorted(name for name in os.environ if os.environ[name])]
-        key = json.dumps(known, default=repr)
+    def _check(self, index: int, entry: dict[str, Any], names: str) -> list[Problem]:
+        """Return the problems of one entry; one that did not change is not checked again.
+
+        `names` are the variables that are set: they change the verdict, too.
+        """
+        key = json.dumps(entry, default=repr) + names
         if key not in self._verdicts:
             if len(self._verdicts) > 1000:
                 self._verdicts.clear()

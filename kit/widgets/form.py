@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from itertools import groupby
 from typing import Any
 
@@ -48,10 +49,16 @@ def form(editor: ConfigListEditor) -> dict[str, Any]:
 
 def highlighted(text: str, language: str) -> list[list[str]]:
     """Return a text in pieces of a kind and the piece itself, for the page to colour; kinds are Pygments'."""
+    parts = re.split(r"(?<=},\n)", text)  # after each entry: of a long list, only what changed is read again
+    return [list(piece) for part in parts for piece in _pieces(part, language)]
+
+
+@functools.lru_cache(maxsize=1000)
+def _pieces(text: str, language: str) -> list[tuple[str, str]]:
     tokens = get_lexer_by_name(language, stripnl=False, ensurenl=False).get_tokens(text)
-    coloured = ((_colour(kind), piece) for kind, piece in tokens)
+    coloured = [(_colour(kind), piece) for kind, piece in tokens]
     groups = groupby(coloured, key=lambda pair: pair[0])
-    return [[colour, "".join(piece for _, piece in pieces)] for colour, pieces in groups]
+    return [(colour, "".join(piece for _, piece in pieces)) for colour, pieces in groups]
 
 
 def _goes_elsewhere(editor: ConfigListEditor) -> bool:
@@ -73,10 +80,16 @@ def line(index: int, entry: dict[str, Any]) -> str:
 
 
 def _names(entry: dict[str, Any]) -> tuple[str, str]:
-    entry = masked(entry)
+    entry, now = masked(entry), hash(frozenset(os.environ.items()))
     client = entry.get("model_client_cls") or entry.get("api_type") or "OpenAI client"
     where = entry.get("base_url") or entry.get("device")
-    return hide_secrets(str(entry.get("model"))), hide_secrets(f"{client}{f', {where}' if where else ''}")
+    return _hidden(str(entry.get("model")), now), _hidden(f"{client}{f', {where}' if where else ''}", now)
+
+
+@functools.lru_cache(maxsize=1000)
+def _hidden(text: str, environment: int) -> str:
+    """Return a text without keys; which there are depends on the environment, too."""
+    return hide_secrets(text)
 
 
 def _card(index: int, entry: dict[str, Any], problems: list[Problem]) -> dict[str, Any]:

@@ -570,17 +570,17 @@ def test_a_class_of_a_later_cell_is_found_and_the_copied_program_runs_and_closin
 
 
 @pytest.mark.slow
-def test_a_form_without_its_kernel_says_so_and_takes_nothing(lab):
-    form = open_form(lab, "import time; time.sleep(5)")
-    form.add(DUMMY)
-    lab.page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
-    form = Form(lab)
+def test_a_form_whose_kernel_is_busy_or_gone_says_so(lab):
+    kernel = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
+    form = open_form(lab)
+    lab.page.evaluate(f"() => {{ {kernel}.requestExecute({{code: 'import time; time.sleep(8)'}}); }}")
     form.button("+ Add entry").click()
     form.item(DUMMY).click()
     expect(form.status).to_contain_text("No answer yet")
     expect(form.cards).to_have_count(1)
     expect(form.status).not_to_contain_text("No answer yet")
-    lab.page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+    expect(form.input("Model")).to_be_focused()
+    lab.page.evaluate(f"{kernel}.restart()")
     expect(form.status).to_contain_text("The kernel of this form is gone")
     assert form.button("Save").evaluate("button => Boolean(button.closest('[inert]'))")
 
