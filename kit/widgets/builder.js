@@ -463,6 +463,7 @@ function render({ model, el }) {
       clearTimeout(late);
       own.late = false;
     }
+    own.dead = false;
     draw();
   }
 
@@ -502,19 +503,19 @@ function render({ model, el }) {
     held = false;
     draw();
   });
-  const alive = () => show({ dead: el.classList.contains("jupyter-widgets-disconnected") });
+  const gone = () => show({ dead: true });
   document.addEventListener("pointerdown", pressed, true);
   const ends = ["pointerup", "pointercancel", "dragend"];
   for (const name of ends) document.addEventListener(name, released, true);
   model.on("change:view", changed);
-  model.on("comm_live_update", alive);
-  alive();
+  model.on("comm_live_update", gone);  // of a model that is on the page it comes once, at the end of its kernel
+  draw();
   return () => {
     clearTimeout(late);
     document.removeEventListener("pointerdown", pressed, true);
     for (const name of ends) document.removeEventListener(name, released, true);
     model.off("change:view", changed);
-    model.off("comm_live_update", alive);
+    model.off("comm_live_update", gone);
   };
 }
 
