@@ -94,6 +94,7 @@ def _hidden(text: str, environment: int) -> str:
 
 def _card(index: int, entry: dict[str, Any], problems: list[Problem]) -> dict[str, Any]:
     title, where = _names(entry)
+    where = re.sub(r"https?://", "", where).replace(", ", " · ")  # a card is narrow
     return {"title": title, "where": where, "state": _mark([p for p in problems if p.entry == index])}
 
 
