@@ -158,7 +158,7 @@ class ConfigListBuilder(anywidget.AnyWidget):
         try:
             action()
         except Exception as error:
-            self.editor.message = f"✖ {hide_secrets(str(error))}"
+            self.editor.message = f"✖ {hide_secrets(str(error), *self.editor.entries)}"
             self._draw()
 
     def _at(self, index: int, action: Any) -> None:
@@ -189,7 +189,7 @@ class ConfigListBuilder(anywidget.AnyWidget):
             try:
                 reply = str(self.editor.try_it(question))
             except Exception as error:
-                reply = hide_secrets(f"{type(error).__name__}: {error}")
+                reply = hide_secrets(f"{type(error).__name__}: {error}", *self.editor.entries)
             if number == self._trials:  # it was not cancelled meanwhile
                 self._trial = {**self._trial, "running": False, "reply": reply}
                 self._draw()

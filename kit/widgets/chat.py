@@ -160,7 +160,7 @@ class ChatPanel(anywidget.AnyWidget):
         super().close()
 
     def __repr__(self) -> str:
-        lines = [f"{message.speaker}: {message.text}" for message in self.conversation.messages]
+        lines = [f"{message.speaker}: {hide_secrets(message.text)}" for message in self.conversation.messages]
         return "\n".join(lines) or f"ChatPanel: nothing said to {self.name} yet"
 
     def _do(self, content: dict[str, Any]) -> None:
@@ -176,7 +176,7 @@ class ChatPanel(anywidget.AnyWidget):
         try:
             answered = not self.conversation.send(text).finding
         finally:
-            self._show(again="" if answered else text)
+            self._show(again="" if answered else hide_secrets(text))
 
     def _attempt(self, action: Callable[..., None], *arguments: Any) -> None:
         """Do it; an error becomes the status, since Jupyter hides those of callbacks and threads."""
@@ -214,7 +214,7 @@ class ChatPanel(anywidget.AnyWidget):
 
 
 def _row(message: Message) -> list[str]:
-    return [message.kind, message.speaker, message.text, message.note]
+    return [message.kind, message.speaker, hide_secrets(message.text), message.note]
 
 
 def _status(talk: Conversation) -> str:
