@@ -46,7 +46,7 @@ from kit.widgets.trial import QUESTION, Trial, argument, served_models, try_entr
 
 EXTRA = "other fields"
 UNDO_STEPS = 100
-STARS = "stars stand for a value that is not shown, and can't be typed: write the value itself"
+STARS = "these stars hide no value here: write the value itself"
 KEPT = "until this kernel stops. Set {them} in your system to stay."
 
 
