@@ -330,11 +330,13 @@ def belongs_elsewhere(variable: str, entry: dict[str, Any]) -> bool:
 
 def server_of(entry: dict[str, Any]) -> str:
     """Return the host and port that an entry's key is sent to, "" where the entry names none."""
-    url = next((entry[name] for name in ADDRESSES if isinstance(entry.get(name), str)), "").strip()
+    url = next((entry[name] for name in ADDRESSES if isinstance(entry.get(name), str)), "")
+    url = str(masked(url)).strip()  # a key that was typed for an address names no server
     try:
         parts = urlsplit(url if "://" in url else f"//{url}")
         port = "" if parts.port in (None, 80, 443) else f":{parts.port}"
-        return f"{(parts.hostname or '').rstrip('.')}{port}"
+        host = (parts.hostname or "").rstrip(".")
+        return "" if re.search(r"[\s*]", host) else f"{host}{port}"
     except ValueError:  # half an address
         return ""
 

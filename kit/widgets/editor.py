@@ -22,6 +22,7 @@ from kit.config_list.fields import CUSTOM, IN_FORM, KEY, Field, kind_of_entry, p
 from kit.config_list.lists import ConfigList, ConfigListConflict, ConfigListError, Problem
 from kit.config_list.repair import diff, repair
 from kit.config_list.secrets import (
+    BESIDE,
     MASK,
     NO_KEY,
     REFERENCE,
@@ -687,8 +688,9 @@ def _text(entries: list[dict[str, Any]]) -> str:
 
 
 def _is_key(text: str, name: str) -> bool:
-    """Return whether the whole text of a field is a key."""
-    return any((start, end) == (0, len(text)) for start, end, _ in secrets_of(text, name))
+    """Return whether a field's text is nothing but a key, perhaps with `Bearer` before it."""
+    found = secrets_of(text, name)
+    return any(end == len(text) and BESIDE.fullmatch(text, 0, start) for start, end, _ in found)
 
 
 def _plain(value: Any) -> Any:

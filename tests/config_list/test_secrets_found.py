@@ -116,7 +116,7 @@ def test_what_is_typed_and_no_secret_stays():
         ({}, "OPENAI_API_KEY"),
         ({"base_url": "https://api.openai.com/v1"}, "OPENAI_API_KEY"),
         ({"base_url": "https://API.OpenAI.com:443/v1/"}, "OPENAI_API_KEY"),
-        ({"base_url": "https://api.openai.com.example.org/v1"}, "API_OPENAI_COM_EXAMPLE_ORG_API_KEY"),
+        ({"base_url": "https://api.openai.com.example.org"}, "API_OPENAI_COM_EXAMPLE_ORG_API_KEY"),
         ({"base_url": "https://myapi.openai.com.example/v1"}, "MYAPI_OPENAI_COM_EXAMPLE_API_KEY"),
         ({"base_url": "https://user:api.openai.com@example.org"}, "EXAMPLE_ORG_API_KEY"),
         ({"api_type": "azure", "base_url": "https://gateway.example.org"}, "AZURE_OPENAI_API_KEY"),
@@ -133,6 +133,8 @@ def test_what_is_typed_and_no_secret_stays():
         ({"base_url": "https://bücher.example"}, "XN_BCHER_KVA_EXAMPLE_API_KEY"),
         ({"base_url": "https://["}, "MODEL_API_KEY"),  # half an address is not OpenAI's
         ({"base_url": 5}, "MODEL_API_KEY"),
+        ({"base_url": "Bearer hunter2-and-more"}, "MODEL_API_KEY"),
+        ({"base_url": "https://sk-hunter2-and-more/v1"}, "MODEL_API_KEY"),
         ({"model_client_cls": "C"}, "MODEL_API_KEY"),
         ({"model_client_cls": "C", "endpoint": "https://api.example.com"}, "API_EXAMPLE_COM_API_KEY"),
     ],
@@ -158,7 +160,8 @@ ENTRY = {
     "model_client_cls": "C",
     "base_url": "https://me:hunter2-recognisable@api.example.com/v1?key=recognisable&a=1",
     "api_key": "hunter2=/+recognisable",
-    "default_headers": {"Authorization": "Bearer recognisable", "X-Some": "Bearer recognisable", "X-Room": "12"},
+    "default_headers": {"Authorization": "Bearer recognisable", "X-Room": "12"},
+    "X-Some": "Bearer recognisable",
     "params": {"keys": ["recognisable-1", "recognisable-2"], "token": {"value": "recognisable-3"}},
     "colour": "sk-recognisable",
     "pad_token": "<pad>",
@@ -273,6 +276,6 @@ def test_an_address_is_named_without_its_login():
 
 
 def test_what_a_server_repeats_of_a_longer_secret_is_hidden():
-    entry = {"default_headers": {"Authorization": "Bearer hunter2 recognisable"}, "api_key": "a b=recognisable"}
+    entry = {"headers": {"Authorization": "Bearer hunter2 recognisable"}, "api_key": "a b=recognisable"}
     for text in ("Wrong: hunter2 recognisable.", "GET /?key=a%20b%3Drecognisable"):
         assert "recognisable" not in hide_secrets(text, entry)
