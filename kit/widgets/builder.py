@@ -188,7 +188,7 @@ class ConfigListBuilder(anywidget.AnyWidget):
             action()
         except Exception as error:
             text = f"{type(error).__name__}: {error}" if isinstance(error, LookupError) else str(error)
-            self.editor.message = f"✖ {hide_secrets(text)}"
+            self.editor.message = f"✖ {hide_secrets(text, *self.editor.entries)}"
             self._draw()
 
     def _at(self, index: int, action: Any) -> None:
@@ -226,7 +226,7 @@ class ConfigListBuilder(anywidget.AnyWidget):
             try:
                 return {"reply": str(try_entry(entry, arguments, self.editor.namespace, question))}
             except Exception as error:
-                return {"reply": hide_secrets(f"{type(error).__name__}: {error}")}
+                return {"reply": hide_secrets(f"{type(error).__name__}: {error}", entry)}
 
         self._in_background("trial", work)
 

@@ -66,7 +66,7 @@ class ChatPanel(anywidget.AnyWidget):
         super().close()
 
     def __repr__(self) -> str:
-        lines = [f"{message.speaker}: {message.text}" for message in self.conversation.messages]
+        lines = [f"{message.speaker}: {hide_secrets(message.text)}" for message in self.conversation.messages]
         return "\n".join(lines) or f"ChatPanel: nothing said to {self.name} yet"
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
@@ -90,7 +90,7 @@ class ChatPanel(anywidget.AnyWidget):
             answered = not self.conversation.send(text).finding
         finally:
             if not answered:
-                self.send({"again": text})
+                self.send({"again": hide_secrets(text)})
 
     def _attempt(self, action: Callable[..., None], *arguments: Any) -> None:
         """Do it; an error becomes the status, since Jupyter hides those of callbacks and threads."""

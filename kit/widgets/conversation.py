@@ -196,7 +196,7 @@ class Conversation:
         parts = []
         for message in self.messages:
             note = f"\n\n*{message.note}*" if message.note else ""
-            parts.append(f"**{message.speaker}**\n\n{message.text}{note}\n")
+            parts.append(f"**{message.speaker}**\n\n{hide_secrets(message.text)}{note}\n")
         return "\n".join(parts)
 
     # Talking ----------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import re
 from itertools import groupby
 from typing import Any
@@ -12,7 +11,7 @@ from pygments.lexers import get_lexer_by_name
 
 from kit.config_list.fields import CUSTOM, FIELDS, IN_FORM, KEY, Field, kind_of_entry, limits, presets
 from kit.config_list.lists import Problem
-from kit.config_list.secrets import SECRET_NAME, hide_secrets, masked
+from kit.config_list.secrets import hide_secrets, masked, secret_variables
 from kit.widgets.editor import EXTRA, ConfigListEditor
 
 EXTRA_HELP = "What else your class or the server reads, as one JSON object."
@@ -151,10 +150,9 @@ def _field(editor: ConfigListEditor, field: Field, problems: list[Problem]) -> d
 def _key(editor: ConfigListEditor, problems: list[Problem]) -> dict[str, Any]:
     state = editor.key_state()
     marks = {"✔": "ok", "▲": "warning", "✖": "error"}
-    known = sorted(name for name in os.environ if SECRET_NAME.search(name))
     return {
         "variable": editor.key_variable(),
-        "known": known,
+        "known": secret_variables(),
         "mark": marks.get(state[:1], ""),
         "state": state.lstrip("✔▲✖ "),
         "verdict": _verdict([p for p in editor.problems_of(KEY, problems) if not p.only_here]),

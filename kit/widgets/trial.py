@@ -75,7 +75,7 @@ def try_entry(
             llm_config=LLMConfig(dict(resolved(entry))),
         )
         if found:
-            values = {key: argument(text, namespace) for key, text in arguments.items()}
+            values = {key: argument(text, namespace, key) for key, text in arguments.items()}
             agent.register_model_client(found, **values)
         start = time.perf_counter()
         reply = agent.generate_reply(messages=[{"role": "user", "content": message}])
@@ -97,8 +97,10 @@ def try_entry(
     )
 
 
-def argument(text: str, namespace: dict[str, Any]) -> Any:
+def argument(text: str, namespace: dict[str, Any], name: str = "") -> Any:
     """Return what a typed constructor argument stands for: a variable of the notebook, or a literal.
+
+    References to secrets in it are filled in; `name` is that of the argument.
 
     Raises:
         ValueError: it is neither.
@@ -106,7 +108,7 @@ def argument(text: str, namespace: dict[str, Any]) -> Any:
     if text.isidentifier() and text in namespace:
         return namespace[text]
     try:
-        return ast.literal_eval(text)
+        return resolved(ast.literal_eval(text), name)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         raise ValueError('this must be the name of a variable, or a literal such as "text" or 3.') from None
 
