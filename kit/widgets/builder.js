@@ -1,73 +1,17 @@
 // The page of ConfigListBuilder. All that it shows is in the trait `view`, and all that a person does goes to
-// Python as a message. Texts only ever become text nodes and values, so nothing that they hold can run.
-
-function h(tag, attributes, ...children) {
-  return { tag, attributes: attributes ?? {}, children: children.flat(Infinity).filter((c) => c || c === 0) };
-}
-
-// Make `parent` hold what `nodes` describe. Elements stay where they can, so that a click finds its button and
-// an input keeps its focus; what is being typed is left alone until Python knows it.
-function patch(parent, nodes) {
-  const old = new Map([...parent.childNodes].map((child, index) => [child.kitKey ?? index, child]));
-  const kept = nodes.map((node, index) => {
-    const key = node.attributes?.key ?? index;
-    let child = old.get(key);
-    if (node.tag === undefined) {
-      if (child?.nodeType !== Node.TEXT_NODE) child = document.createTextNode("");
-      if (child.data !== String(node)) child.data = node;
-    } else {
-      if (child?.localName !== node.tag) child = document.createElement(node.tag);
-      attributes(child, node.attributes);
-      if (node.tag !== "textarea") patch(child, node.children);
-    }
-    child.kitKey = key;
-    return child;
-  });
-  const wanted = new Set(kept);
-  for (const child of [...parent.childNodes]) if (!wanted.has(child)) child.remove();
-  kept.forEach((child, index) => {
-    if (parent.childNodes[index] !== child) parent.insertBefore(child, parent.childNodes[index] ?? null);
-  });
-}
-
-function attributes(element, wanted) {
-  const before = element.kitAttributes ?? {};
-  for (const name of Object.keys(before)) {
-    if (!(name in wanted) && !name.startsWith("on") && name !== "value") element.removeAttribute(name);
-  }
-  for (const [name, value] of Object.entries(wanted)) {
-    if (name === "key") continue;
-    if (name.startsWith("on")) element[name] = value;
-    else if (name === "value") {
-      const typing = element === element.getRootNode().activeElement
-        && element.value !== before.value && element.value !== element.kitSent;
-      if (!typing) {
-        element.kitSent = null;  // it may have been a key, in the wrong place
-        if (element.value !== value) element.value = value;
-      }
-    } else if (name === "open") {
-      if (!("open" in before)) element.open = value;  // from then on it is the reader's
-    } else if (typeof value === "boolean" && !name.startsWith("aria-")) element.toggleAttribute(name, value);
-    else if (value === undefined || value === null) element.removeAttribute(name);
-    else if (element.getAttribute(name) !== String(value)) element.setAttribute(name, value);
-  }
-  element.kitAttributes = wanted;
-}
+// Python as a message.
 
 const MARKS = { ok: "✔", warning: "▲", error: "✖" };
 const STATES = { ok: "no problem", warning: "a warning", error: "to fix" };
 const TABS = ["Python", "JSON", "Filter", "Agent"];
-const REACHABLE = "input, textarea, button, summary, [tabindex]";
 const PATIENCE = 3000;  // milliseconds until the form says that no answer comes
 const mark = (state) => h("span", { class: `kit-mark kit-${state}`, "aria-hidden": "true" }, MARKS[state] ?? "");
-const code = (pieces) =>
-  pieces.map(([kind, text]) => (kind ? h("span", { class: `kit-code-${kind}` }, text) : text));
 
 function render({ model, el }) {
   const id = `kit-builder-${crypto.getRandomValues(new Uint32Array(1))[0]}`;
   // What only this page knows: the open menu, what waits for an answer of Python, what is dragged.
-  const own = { menu: null, pasting: false, keyed: false, listing: "", dragged: null, over: null, copied: "" };
-  let sent = 0, waiting = null, held = false, late = 0, selected = -1;
+  const own = { menu: null, pasting: false, keyed: false, listing: "", dragged: null, over: null };
+  let sent = 0, waiting = null, late = 0, selected = -1;
 
   // Send a message; when its answer is on the page, do `then`, which mostly says where the focus goes.
   function send(what, more, then) {
@@ -77,8 +21,6 @@ function render({ model, el }) {
     clearTimeout(late);
     late = setTimeout(() => { own.late = true; draw(); }, PATIENCE);
   }
-  const button = (text, onclick, more) =>
-    h("button", { type: "button", class: "kit-button", onclick, key: text, ...more }, text);
   // A button that can't be used looks so; it keeps the focus if it has it, but the Tab key passes it by.
   const usable = (can) => (can ? {} : { "aria-disabled": true, tabindex: "-1" });
   const find = (name) => [...el.querySelectorAll("[id]")].find((element) => element.id === `${id}-${name}`);
@@ -91,17 +33,6 @@ function render({ model, el }) {
     Object.assign(own, changes);
     draw();
     if (name) focus(name);
-  }
-
-  async function copy(text, name) {
-    try {
-      await navigator.clipboard.writeText(text);
-    } catch {  // no clipboard without https: select the text and copy that
-      getSelection().selectAllChildren(el.querySelector(".kit-side .kit-code"));
-      document.execCommand("copy");
-    }
-    show({ copied: name });
-    setTimeout(() => show({ copied: "" }), 1500);
   }
 
   // Header -------------------------------------------------------------------------------------------------
@@ -395,7 +326,7 @@ function render({ model, el }) {
     }
     const text = view.shown.map(([, piece]) => piece).join("");
     return [h("pre", { class: "kit-code", tabindex: "0", role: "region", "aria-label": view.tab }, code(view.shown)),
-      button(own.copied === view.tab ? "Copied" : `Copy ${view.tab}`, () => copy(text, view.tab), { key: "copy" })];
+      button(`Copy ${view.tab}`, (event) => copy(text, event.currentTarget))];
   }
 
   // Questions and the foot ---------------------------------------------------------------------------------
@@ -416,32 +347,30 @@ function render({ model, el }) {
       const name = { api_key: "variable" }[place.field] ?? String(place.field).replace(/(.*)=$/, "argument-$1");
       focus(find(name) ? name : find("extra") ? "extra" : "add");
     });
-    const silent = own.dead ? "▲ The kernel of this form is gone: run its cell again."
-      : own.late ? "▲ No answer yet: the kernel is busy with something else, or gone. " : "";
+    const dead = gone(), silent = dead ? ["error", KERNEL_GONE]
+      : own.late ? ["warning", "▲ No answer yet: the kernel is busy with something else, or gone. "] : null;
     return h("div", { class: "kit-foot", key: "foot" },
       h("span", { role: "status", class: "kit-said", key: "status" },
-        silent ? h("span", { class: "kit-warning", key: "silent" }, silent) : null,
-        own.dead ? null : [said ? `${said} ` : null, h("span", { class: `kit-${state}`, key: "state" }, text)]),
-      place && !own.dead ? h("button", { type: "button", class: "kit-link", onclick: go, key: "go" }, "Go to it") : null);
+        silent ? h("span", { class: `kit-${silent[0]}`, key: "silent" }, silent[1]) : null,
+        dead ? null : [said ? `${said} ` : null, h("span", { class: `kit-${state}`, key: "state" }, text)]),
+      place && !dead ? h("button", { type: "button", class: "kit-link", onclick: go, key: "go" }, "Go to it") : null);
   }
 
   // Drawing ------------------------------------------------------------------------------------------------
 
-  function draw() {
+  function page() {
     const view = model.get("view");
-    if (!view.entries || held) return;  // not between the press of a mouse button and its click
-    const before = [...el.querySelectorAll(REACHABLE)], active = el.getRootNode().activeElement;
-    patch(el, [
+    return view.entries && [
       header(view),
       view.question ? question(view.question) : null,
       h("div", { class: "kit-body", key: "body" }, entries(view), entry(view), side(view)),
       foot(view),
-    ].filter(Boolean));
-    el.querySelectorAll(":scope > *").forEach((part) => part.toggleAttribute("inert", Boolean(own.dead)));
-    const at = before.indexOf(active);
-    if (at >= 0 && !active.isConnected) {  // what had the focus is gone: it goes to what is next to that
-      [...before.slice(0, at).reverse(), ...before.slice(at)].find((one) => one.isConnected && one.offsetParent)?.focus();
-    }
+    ].filter(Boolean);
+  }
+
+  function drawn() {
+    const view = model.get("view");
+    for (const part of el.children) part.toggleAttribute("inert", gone());
     if (view.selected !== selected) scrollTo(selected = view.selected);
     list(view);
     if (view.turn === waiting?.turn) {
@@ -463,7 +392,6 @@ function render({ model, el }) {
       clearTimeout(late);
       own.late = false;
     }
-    own.dead = false;
     draw();
   }
 
@@ -473,49 +401,33 @@ function render({ model, el }) {
     if (el.contains(input) && input.kitAttributes?.value !== input.value) input.onchange?.({ target: input });
   }
 
-  el.addEventListener("change", ({ target }) => { if ("value" in (target.kitAttributes ?? {})) target.kitSent = target.value; }, true);
-  el.addEventListener("keydown", (event) => {
-    const control = (event.ctrlKey || event.metaKey) && !event.altKey;
-    if (control && event.key === "s") {  // Jupyter saves the notebook as well
+  const [draw, leave] = drawing(el, page, drawn);
+  const [gone, unwatch] = watchKernel(model, draw);
+  const shortcut = (event) => {
+    if (!(event.ctrlKey || event.metaKey) || event.altKey) return;
+    if (event.key === "s") {  // Jupyter saves the notebook as well
       finish();
       send("save");
-    } else if (control && event.key === "Enter") {  // which would run the cell again, and drop the form
+    } else if (event.key === "Enter") {  // which would run the cell again, and drop the form
       event.preventDefault();
       event.stopPropagation();
       finish();
       ask();
-    } else if (!control && !event.altKey && event.key !== "Escape") {
-      event.stopPropagation();  // Jupyter has shortcuts of its own: x cuts the cell
     }
-  });
-  el.addEventListener("click", (event) => {
-    held = false;
-    if (event.target.closest("[aria-disabled=true]")) {  // a button that can't be used
-      event.preventDefault();
-      event.stopImmediatePropagation();
-    }
-  }, true);
-  const pressed = (event) => {
-    held = el.contains(event.target);
-    if (own.menu && !event.target.closest?.(".kit-menu, [aria-haspopup]")) own.menu = null;
   };
-  const released = () => setTimeout(() => {  // after the click
-    held = false;
-    draw();
-  });
-  const gone = () => show({ dead: true });
+  const pressed = (event) => {
+    if (own.menu && !event.target.closest?.(".kit-menu, [aria-haspopup]")) show({ menu: null });
+  };
+  el.addEventListener("keydown", shortcut);
   document.addEventListener("pointerdown", pressed, true);
-  const ends = ["pointerup", "pointercancel", "dragend"];
-  for (const name of ends) document.addEventListener(name, released, true);
   model.on("change:view", changed);
-  model.on("comm_live_update", gone);  // of a model that is on the page it comes once, at the end of its kernel
   draw();
   return () => {
     clearTimeout(late);
+    leave();
+    unwatch();
     document.removeEventListener("pointerdown", pressed, true);
-    for (const name of ends) document.removeEventListener(name, released, true);
     model.off("change:view", changed);
-    model.off("comm_live_update", gone);
   };
 }
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-import html
 import threading
 from collections.abc import Callable
+from html import escape
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
@@ -19,9 +19,9 @@ from kit.config_list.lists import ConfigList, ConfigListError
 from kit.config_list.secrets import hide_secrets, resolved
 from kit.widgets.editor import ConfigListEditor, without_secrets
 from kit.widgets.form import form, highlighted, line, summary
+from kit.widgets.page import page, with_fallback
 from kit.widgets.trial import QUESTION, NoModels, served_models, try_entry
 
-HERE = Path(__file__).parent
 NO_AGENT = "No agent yet: builder.agent = your_agent"
 OPEN: WeakSet[ConfigListBuilder] = WeakSet()  # the forms that are not closed
 
@@ -40,9 +40,8 @@ class ConfigListBuilder(anywidget.AnyWidget):
         agent: an agent of which to show what is registered; can be set later, too.
     """
 
-    # As texts: of a path, anywidget would watch the file, and keep every form alive for that.
-    _esm = (HERE / "builder.js").read_text(encoding="utf-8")
-    _css = (HERE / "builder.css").read_text(encoding="utf-8")
+    _esm = page("builder.js")
+    _css = page("builder.css")
     view = traitlets.Dict().tag(sync=True)
 
     def __init__(self, path: str | Path = "OAI_CONFIG_LIST", agent: Any = None) -> None:
@@ -68,7 +67,7 @@ class ConfigListBuilder(anywidget.AnyWidget):
         ]:
             other.close()  # a cell that runs again takes its old forms off the page
         OPEN.add(self)
-        self.add_class("kit-builder")
+        self.add_class("kit-page").add_class("kit-builder")
         self.editor.on_change.append(self._draw)
         self.on_msg(lambda _, message, buffers: self.do(message))
         if Path(path).exists():
@@ -132,12 +131,8 @@ class ConfigListBuilder(anywidget.AnyWidget):
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         """Give the front end the form, and whoever can't show it the text."""
-        bundle: Any = super()._repr_mimebundle_(**kwargs)
-        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
-        if not isinstance(data, dict):
-            return bundle
         text = repr(self)
-        return {**data, "text/plain": text, "text/html": f"<pre>{html.escape(text)}</pre>"}, metadata
+        return with_fallback(super()._repr_mimebundle_(**kwargs), text, f"<pre>{escape(text)}</pre>")
 
     # What a person does -------------------------------------------------------------------------
 

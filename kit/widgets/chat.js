@@ -70,13 +70,13 @@ function render({ model, el }) {
     }
   };
 
-  function draw() {
+  function page() {
     const said = model.get("said"), growing = model.get("growing"), running = model.get("running");
     const name = model.get("name"), dead = gone(), status = dead ? KERNEL_GONE : model.get("status");
     const undo = !said.length && model.get("can_undo");
     const messages = said.map(whole);
     if (growing.kind) messages.push(message(growing, said.length, true));
-    patch(el, [
+    return [
       // A growing reply is read out once it is whole; arrow keys scroll.
       h("div", { class: "kit-log", key: "log", role: "log", tabindex: "0", "aria-label": `Chat with ${name}`, "aria-busy": running && !dead,
         onscroll: ({ target }) => { follow = target.scrollHeight - target.scrollTop - target.clientHeight < 40; } },
@@ -98,8 +98,7 @@ function render({ model, el }) {
             { key: "clear", "aria-disabled": dead || running || !(said.length || undo) }),
           button("Copy transcript", (event) => copy(model.get("transcript"), event.currentTarget),
             { key: "copy", "aria-disabled": running || !said.length }))),
-    ]);
-    if (follow) log().scrollTop = log().scrollHeight;
+    ];
   }
 
   const again = (content) => {
@@ -108,13 +107,15 @@ function render({ model, el }) {
       input().focus();
     }
   };
+  const scroll = () => { if (follow) log().scrollTop = log().scrollHeight; };
+  const [draw, leave] = drawing(el, page, scroll);
   const [gone, unwatch] = watchKernel(model, draw);
-  tame(el);
   model.on("change", draw);
   model.on("msg:custom", again);
   draw();
-  new ResizeObserver(() => { if (follow) log().scrollTop = log().scrollHeight; }).observe(log());
+  new ResizeObserver(scroll).observe(log());
   return () => {
+    leave();
     unwatch();
     model.off("change", draw);
     model.off("msg:custom", again);

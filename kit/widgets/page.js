@@ -3,6 +3,8 @@
 
 const KERNEL_GONE = "✖ The kernel of this form has gone. Run its cell again to go on.";
 
+const REACHABLE = "input, textarea, button, summary, [tabindex]";
+
 function h(tag, attributes, ...children) {
   return { tag, attributes: attributes ?? {}, children: children.flat(Infinity).filter((c) => c || c === 0) };
 }
@@ -28,7 +30,8 @@ function patch(parent, nodes) {
     child.kitKey = key;
     return child;
   });
-  for (const child of [...parent.childNodes]) if (!kept.includes(child)) child.remove();
+  const wanted = new Set(kept);
+  for (const child of [...parent.childNodes]) if (!wanted.has(child)) child.remove();
   kept.forEach((child, index) => {
     if (parent.childNodes[index] !== child) parent.insertBefore(child, parent.childNodes[index] ?? null);
   });
@@ -43,8 +46,12 @@ function attributes(element, wanted) {
     if (name === "key") continue;
     if (name.startsWith("on")) element[name] = value;
     else if (name === "value") {
-      const typing = element === element.getRootNode().activeElement && element.value !== before.value;
-      if (value !== before.value || !typing) element.value = value;
+      const typing = element === element.getRootNode().activeElement
+        && element.value !== before.value && element.value !== element.kitSent;
+      if (!typing) {
+        element.kitSent = null;  // it may have been a key, in the wrong place
+        if (element.value !== value) element.value = value;
+      }
     } else if (name === "open") {
       if (!("open" in before)) element.open = value;  // from then on it is the reader's
     } else if (typeof value === "boolean" && !name.startsWith("aria-")) element.toggleAttribute(name, value);
@@ -79,19 +86,48 @@ async function copy(text, pressed) {
   setTimeout(() => { pressed.firstChild.data = label; }, 1500);
 }
 
-// Keep what is typed in the form, which JupyterLab has shortcuts for (x cuts the cell), and let buttons that
-// can't be used stay in reach of the keyboard.
-function tame(el) {
+// Draw the form in `el` that `nodes()` describes, then do `drawn`. Return a function that draws it again, and one
+// that ends this. Keys that are typed in the form are kept in it, for JupyterLab has shortcuts (x cuts the cell).
+function drawing(el, nodes, drawn) {
+  let held = false;
+
+  function draw() {
+    const wanted = !held && nodes();  // not between the press of a mouse button and its click
+    if (!wanted) return;
+    const active = el.getRootNode().activeElement;
+    const before = el.contains(active) ? [...el.querySelectorAll(REACHABLE)] : [], at = before.indexOf(active);
+    patch(el, wanted);
+    if (at >= 0 && !active.isConnected) {  // what had the focus is gone: it goes to what is next to that
+      [...before.slice(0, at).reverse(), ...before.slice(at)].find((one) => one.isConnected && one.offsetParent)?.focus();
+    }
+    drawn?.();
+  }
+
+  el.addEventListener("change", ({ target }) => {
+    if ("value" in (target.kitAttributes ?? {})) target.kitSent = target.value;
+  }, true);
   el.addEventListener("keydown", (event) => {
     const shortcut = event.ctrlKey || event.metaKey || event.altKey || event.key === "Escape";
     if (!shortcut) event.stopPropagation();
   });
   el.addEventListener("click", (event) => {
-    if (event.target.closest("[aria-disabled=true]")) {
+    held = false;
+    if (event.target.closest("[aria-disabled=true]")) {  // a button that can't be used, but reached
       event.preventDefault();
       event.stopImmediatePropagation();
     }
   }, true);
+  const pressed = (event) => { held = el.contains(event.target); };
+  const released = () => {
+    if (held) setTimeout(() => { held = false; draw(); });  // after the click
+  };
+  const ends = ["pointerup", "pointercancel", "dragend"];
+  document.addEventListener("pointerdown", pressed, true);
+  for (const name of ends) document.addEventListener(name, released, true);
+  return [draw, () => {
+    document.removeEventListener("pointerdown", pressed, true);
+    for (const name of ends) document.removeEventListener(name, released, true);
+  }];
 }
 
 // Return a function that says whether the kernel has gone (shut down, restarted, died, or never there, as in a

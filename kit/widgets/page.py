@@ -9,7 +9,10 @@ HERE = Path(__file__).parent
 
 
 def page(name: str) -> str:
-    """Return a widget's own file, `chat.js` or `chat.css`, below what all of them share."""
+    """Return a widget's own file, `chat.js` or `chat.css`, below what all of them share.
+
+    As a text: of a path, anywidget would watch the file, and keep every widget alive for that.
+    """
     shared = HERE / f"page{Path(name).suffix}"
     return f"{shared.read_text(encoding='utf-8')}\n{(HERE / name).read_text(encoding='utf-8')}"
 

@@ -5,16 +5,13 @@ let pickers = 0;
 function render({ model, el }) {
   const id = `kit-templates-${++pickers}`;
 
-  function draw() {
+  function page() {
     const view = model.get("view");
-    if (!view.titles) return;
+    if (!view.titles) return null;
     const dead = gone(), status = dead ? KERNEL_GONE : view.status, file = `${view.chosen}.py`;
     const folder = () => el.querySelector(`#${id}`);
-    const save = (replace) => () => {
-      model.send({ save: folder().value, replace });
-      if (replace) el.querySelector(".kit-save").focus();  // the button that was pressed disappears
-    };
-    patch(el, [
+    const save = (replace) => () => model.send({ save: folder().value, replace });
+    return [
       h("div", { class: "kit-choices", role: "group", "aria-label": "Programs", key: "choices" },
         Object.entries(view.titles).map(([name, title]) => h("button", { type: "button", class: "kit-choice", key: name,
           "aria-pressed": name === view.chosen, "aria-disabled": dead, onclick: () => model.send({ choose: name }) },
@@ -32,17 +29,17 @@ function render({ model, el }) {
           h("label", { for: id, key: "label" }, "Folder"),
           h("input", { id, value: view.folder, spellcheck: "false", autocomplete: "off", readonly: dead, key: "folder",
             onchange: (event) => model.send({ folder: event.target.value }) }),
-          button("Save", save(false), { class: "kit-button kit-primary kit-save", "aria-disabled": dead }),
+          button("Save", save(false), { class: "kit-button kit-primary", "aria-disabled": dead }),
           view.replace ? button("Replace what is there", save(true), { "aria-disabled": dead }) : null),
         h("div", { role: "status", key: "status", class: `kit-status ${status.startsWith("✖") ? "kit-error" : "kit-ok"}` }, status)),
-    ]);
+    ];
   }
 
+  const [draw, leave] = drawing(el, page);
   const [gone, unwatch] = watchKernel(model, draw);
-  tame(el);
   model.on("change:view", draw);
   draw();
-  return () => { unwatch(); model.off("change:view", draw); };
+  return () => { leave(); unwatch(); model.off("change:view", draw); };
 }
 
 export default { render };

@@ -581,7 +581,7 @@ def test_a_form_whose_kernel_is_busy_or_gone_says_so(lab):
     expect(form.status).not_to_contain_text("No answer yet")
     expect(form.input("Model")).to_be_focused()
     lab.page.evaluate(f"{kernel}.restart()")
-    expect(form.status).to_contain_text("The kernel of this form is gone")
+    expect(form.status).to_contain_text("The kernel of this form has gone")
     assert form.button("Save").evaluate("button => Boolean(button.closest('[inert]'))")
 
 

@@ -166,7 +166,8 @@ def test_transcript_and_code_are_copied_as_they_are(lab):
 
 
 def test_html_in_whatever_is_said_is_shown_and_not_run_nor_in_an_exported_page(lab):
-    replies = """[HOSTILE + "\\n\\n```" + HOSTILE + "\\n" + HOSTILE + "\\n```", tool_call("weather", city=HOSTILE),
+    replies = """[HOSTILE + "\\n\\n```" + HOSTILE + "\\n" + HOSTILE + "\\n```",
+        tool_call("weather", city=HOSTILE),
         {"content": "| " + HOSTILE + " |\\n|---|", "reasoning_content": HOSTILE}]"""
     hostile = f"HOSTILE, DELAY = {HOSTILE!r}, 0.1\n" + AGENT.replace("REPLIES", replies).replace(
         "panel = ", "agent._name = HOSTILE\npanel = "
@@ -239,7 +240,8 @@ def test_whoever_talks_to_a_kernel_that_has_gone_is_told(lab, command):
 @pytest.mark.slow
 @pytest.mark.parametrize("lab", [LIGHT, DARK], indirect=True)
 def test_axe_finds_nothing_and_480_pixels_are_enough(lab, tmp_path):
-    replies = f"""[{{"content": {MARKDOWN!r}, "reasoning_content": "why " * 200}}, tool_call("weather", city="a" * 200),
+    replies = f"""[{{"content": {MARKDOWN!r}, "reasoning_content": "why " * 200}},
+        tool_call("weather", city="a" * 200),
         "A reply with a_very_long_word" + "_and_more" * 20]"""
     panel = open_panel(lab, replies)
     chat = panel.locator(".kit-chat")
