@@ -103,7 +103,10 @@ QUOTED = re.compile(
     r"""(?<![\w-])(?P<name>[\w-]+)["']?\s*[:=]\s*(?P<quote>["'])(?P<value>(?:\\.|(?!(?P=quote)).)*)(?P=quote)"""
 )
 NAMED = re.compile(r"""(?<![\w-])(?P<name>[\w-]+)["']?\s*[:=]\s*""")
-HIDDEN = re.compile(rf"""["']?(?:{re.escape(MASK)}|\$\{{|{NO_KEY})|""|''|$""")  # what is hidden, or no secret
+# A whole value in which nothing is left to hide: stars, references, what stands for no key, or nothing.
+HIDDEN = re.compile(
+    rf"""(["']?)(?:{re.escape(MASK)}|\$\{{\w*\}}|{NO_KEY})*(?:\1(?=[\s,;}}\])]|$)|(?:\$\{{\w*)?$)"""
+)
 
 
 class ConfigEntry(dict):

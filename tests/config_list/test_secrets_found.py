@@ -95,7 +95,9 @@ def test_keys_that_stand_as_names_are_hidden_and_can_not_be_lifted():
 @pytest.mark.parametrize(
     "text",
     ['{"api_key": "hunter2', "{'a': {'password': 'hunter2", '{"keys": ["a", "hunter2"', "my_key = hunter2",
-     '{"token": {"value": "hunter2"}', "pwd: hunter2, n: 1", '{"x": [{"passwd": "hunter2"'],
+     '{"token": {"value": "hunter2"}', "pwd: hunter2, n: 1", '{"x": [{"passwd": "hunter2"',
+     '{"my_key": "${IT}hunter2', '{"my_key": "${IT}"hunter2}', 'my_key = """hunter2""" }',
+     '"my_key": "not-needed hunter2'],
 )  # fmt: skip
 def test_a_text_that_is_typed_and_not_whole_shows_no_secret(text):
     assert "hunter2" not in hide_typed(text)
@@ -104,7 +106,14 @@ def test_a_text_that_is_typed_and_not_whole_shows_no_secret(text):
 
 def test_what_is_typed_and_no_secret_stays():
     text = 'max_tokens: 5, api_key: "not-needed", keyboard: [1, {"pad_token": "x"'
-    assert hide_typed(text) == text
+    for more in (
+        "",
+        ', "my_key": "${IT}", "b": 2',
+        ', "my_key": "${IT',
+        ', "my_key": "", "b": 2',
+        f", my_key={MASK}, b",
+    ):
+        assert hide_typed(text + more) == text + more
 
 
 # The variable that a key belongs in

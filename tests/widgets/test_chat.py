@@ -2,6 +2,7 @@
 
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 from ipywidgets.widgets.widget import _instances as widgets  # those that are not closed
@@ -136,15 +137,25 @@ def test_a_growing_reply_is_sent_alone_and_not_at_every_piece(panel, monkeypatch
 
 
 def test_a_reply_that_is_slow_to_draw_is_drawn_less_often(panel, monkeypatch):
+    now = 0.0
+
+    def clock():
+        nonlocal now
+        now += 0.001
+        return now
+
     def slow(text):
-        time.sleep(0.05)
+        nonlocal now
+        now += 0.05
         return markdown(text)
 
-    talk = panel(Talker, replies="word " * 300)
+    talk = panel(Talker, replies="word " * 1000)  # takes a second on that clock
     updates = watched(talk, monkeypatch)
     monkeypatch.setattr("kit.widgets.chat.markdown", slow)
-    talk.conversation.send("Talk")  # takes a third of a second
-    assert 1 <= sum(bool(update.get("growing")) for update in updates) < 6
+    monkeypatch.setattr("kit.widgets.chat.time", SimpleNamespace(monotonic=clock))
+    monkeypatch.setattr("kit.widgets.chat.threading.Timer", lambda *_: SimpleNamespace(start=lambda: None))
+    talk.conversation.send("Talk")
+    assert 1 <= sum(bool(update.get("growing")) for update in updates) < 8
 
 
 def test_the_last_piece_before_a_pause_appears_though_nothing_follows(panel):

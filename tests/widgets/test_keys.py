@@ -68,7 +68,7 @@ def builder(monkeypatch):
     """A builder with an entry for that client, beside a file with another list; `sent` is all it showed."""
     monkeypatch.setattr("kit.widgets.editor.notebook", lambda: {"Mine": Mine})
 
-    def at_once(target, daemon):  # and not in a thread
+    def at_once(target, **how):  # and not in a thread
         return SimpleNamespace(start=target)
 
     monkeypatch.setattr("kit.widgets.builder.threading.Thread", at_once)
@@ -101,17 +101,17 @@ INPUTS = [
         for message in do(name, *KEYS[:2], KEYS[-1])
     ),
     *do("extra", *({name: SECRET} for name in ("their_key", "passwd", "auth", "KEY_2", "connection_string"))),
-    *do("extra", *({"params": [{"colour": key}]} for key in KEYS), {KEY: 1}),
+    *do("extra", {"params": [{"colour": key} for key in KEYS]}, {KEY: 1}),
     *do("extra", COOKIE, COOKIE[:-1], COOKIE[:-4], COOKIE.replace('"', "'")),
     *do("extra", {"api_key": SECRET, "base_url": f"https://{SECRET}@host"}),
-    *do("argument", *map(repr, KEYS), *KEYS, field="greeting"),
+    *do("argument", repr(KEYS), *map(repr, KEYS[::4]), KEY, field="greeting"),
     *do("argument", SECRET, repr(SECRET), f"'{SECRET}", field="api_key"),
     *do(
         "argument",
         *map(repr, ({"Authorization": SECRET, "a": (KEY,)}, {KEY}, [KEY.encode()])),
         field="headers",
     ),
-    *do("paste", *([{**MINE, "their_key": SECRET, "b": key}] for key in KEYS)),
+    *do("paste", [{**MINE, "their_key": SECRET, "b": key} for key in KEYS]),
     *do(
         "paste",
         repr([{**MINE, "headers": {"x-api-key": SECRET}}]),
@@ -147,10 +147,12 @@ def everything(builder):
 
 @pytest.mark.parametrize("message", INPUTS, ids=lambda m: f"{m['do']} {m['field']} {m['text'][:30]}")
 def test_a_key_is_nowhere_wherever_it_is_typed_and_whatever_is_done_then(builder, message):
+    before = builder.python()
     builder.do(message)
     assert "recognisable" not in everything(builder)
     for action in ACTIONS:
-        builder.do(action)
+        if action["do"] != "ask" or builder.python() != before:  # else it got nothing new, and takes its time
+            builder.do(action)
         assert "recognisable" not in json.dumps(builder.view), action
     assert "recognisable" not in everything(builder)
     assert not [name for name in os.environ if "recognisable" in name.lower()]
@@ -367,9 +369,13 @@ def hidden(text):
 @FEW
 @given(st.lists(entries, min_size=1, max_size=2))
 def test_secrets_anywhere_in_a_list_are_shown_nowhere(made):
-    text = json.dumps(made)
+    with mock.patch.dict(os.environ):
+        secrets_of_a_list_are_shown_nowhere(made)
+
+
+def secrets_of_a_list_are_shown_nowhere(made):
     editor = ConfigListEditor(namespace={})
-    editor.entries[:] = parse_config_list(text)
+    editor.entries[:] = parse_config_list(json.dumps(made))
     assert hidden(json.dumps(masked(made)) + json.dumps(form(editor)) + editor.preview() + editor.python())
     assert hidden(repr(editor.entries) + str(editor.problems()))
     compile(editor.python(), "program", "exec")
@@ -378,7 +384,7 @@ def test_secrets_anywhere_in_a_list_are_shown_nowhere(made):
         assert hidden(json.dumps(form(editor)))
         editor.set_extra_text(editor.extra_text())  # what is shown goes back without a change
         for field in FIELDS:
-            if isinstance(made[index].get(field.name), str):
+            if made[index].get(field.name) and isinstance(made[index][field.name], str):
                 editor.set_text(field, editor.text(field))
     if not editor.unparsed:
         values = [{**entry, "tags": 0, "stop": 0, "max_tokens": 0} for entry in (*editor.entries, *made)]
