@@ -48,7 +48,7 @@ def explain(error: BaseException | str) -> Finding:
                 return Finding(rule["code"], what, rule["fix"].format(*groups), rule["step"])
     name, text = type(error).__name__, " ".join(text_of(error).split())
     message = place + (text if isinstance(error, str) else f"{name}: {text or name}")
-    return Finding("error", message, "Change what the message names, then try again.", 1 if place else 4)
+    return Finding("error", message, "Change what the message names.", 1 if place else 4)
 
 
 def _chain(error: Any) -> Iterator[Any]:

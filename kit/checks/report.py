@@ -1,15 +1,17 @@
-"""Report: what was checked, what was found, and how to fix it, as text and as a table."""
+"""Report: what was checked, what was found, and how to fix it, as text and as cards."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from html import escape
+from pathlib import Path
 
 from kit.config_list.secrets import fit
 
 STEPS = {0: "the packages", 1: "the client class", 2: "the config list", 3: "registering", 4: "the chat"}
-HEADERS = ("Step", "What was checked", "Verdict", "Fix")
 LONGEST = 500  # letters of a text in a report
+# Where styles are taken out (on GitHub), signs and lists say the same.
+STYLE = f"<style>{Path(__file__).with_name('report.css').read_text(encoding='utf-8')}</style>"
 
 
 @dataclass(frozen=True)
@@ -70,13 +72,42 @@ class Report:
         return "\n".join(lines) or "Nothing was checked."
 
     def _repr_html_(self) -> str:
-        """Return the table that a notebook shows; every text in it is escaped."""
-        style = "text-align: left; white-space: pre-wrap; overflow-wrap: anywhere"
-        head = "".join(f'<th scope="col" style="text-align: left">{header}</th>' for header in HEADERS)
-        rows = [[f'<td style="{style}">{escape(cell)}</td>' for cell in row] for row in self.rows()]
-        body = "".join(f"<tr>{''.join(row)}</tr>" for row in rows)
-        to_fix = sum(not finding.warning for finding in self.findings)
-        caption = f"✖ {to_fix} to fix" if to_fix else "✔ Nothing to fix"
-        return (
-            f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-        )
+        """Return what a notebook shows: a card for each finding, and the passes in one line.
+
+        Every text in it is escaped.
+        """
+        errors = sum(not finding.warning for finding in self.findings)
+        warnings = len(self.findings) - errors
+        totals = [("error", f"✖ {errors} to fix") if errors else ("ok", "✔ Nothing to fix")]
+        totals += [("warning", f"▲ {warnings} to look at")] if warnings else []
+        parts = [f'<strong class="kit-tone kit-{kind}">{text}</strong>' for kind, text in totals]
+        cards = [
+            (finding.warning, _card(f"{step} {STEPS[step]}", checked, finding))
+            for step, checked, findings in self.checks
+            for finding in findings
+        ]
+        shown = "".join(card for _, card in sorted(cards, key=lambda card: card[0]))
+        passed = [
+            f"{step} {STEPS[step]}: {checked}" for step, checked, findings in self.checks if not findings
+        ]
+        listed = f'<ul class="kit-list">{shown}</ul>' if shown else ""
+        total = f'<p class="kit-total">{" · ".join(parts)}</p>'
+        return f'{STYLE}<div class="kit-report">{total}{listed}{_passes(passed)}</div>'
+
+
+def _card(step: str, checked: str, finding: Finding) -> str:
+    """Return a finding as HTML: what is wrong, where, and how to fix it."""
+    kind, mark = ("kit-warning", "▲") if finding.warning else ("kit-error", "✖")
+    fix = f'<p class="kit-fix"><strong>Fix:</strong> {escape(finding.fix)}</p>' if finding.fix else ""
+    what = f'<p><strong class="kit-tone">{mark}</strong> {escape(finding.message)}</p>'
+    where = f'<p class="kit-place">Step {escape(step)}: {escape(checked)}</p>'
+    return f'<li class="kit-finding {kind}">{what}{where}{fix}</li>'
+
+
+def _passes(passed: list[str]) -> str:
+    """Return the checks that found nothing as HTML: one line, which opens."""
+    if not passed:
+        return ""
+    count = "1 check" if len(passed) == 1 else f"{len(passed)} checks"
+    items = "".join(f"<li>Step {escape(one)}</li>" for one in passed)
+    return f'<details><summary>✔ {count} passed</summary><ul class="kit-list">{items}</ul></details>'

@@ -22,7 +22,7 @@ CUSTOM, OPENAI, AZURE = "custom", "openai", "azure"
 class Field:
     """A field of an entry: its name, its label in the form, the kind of its value, a line of help.
 
-    `kinds_of_entry` are those it belongs to; `basic` says that it is shown before "More fields".
+    `kinds_of_entry` are those it belongs to; `group` is the fold that it is in, "" if it is always shown.
     """
 
     name: str
@@ -30,31 +30,34 @@ class Field:
     kind: str  # a name in VALUES
     help: str
     kinds_of_entry: tuple[str, ...] = (CUSTOM, OPENAI, AZURE)
-    basic: bool = False
+    group: str = ""
 
 
-HOSTED = (OPENAI, AZURE)
+HOSTED, ALL = (OPENAI, AZURE), (CUSTOM, OPENAI, AZURE)
+SAMPLING, CONNECTION, MORE = "Sampling", "Connection", "Streaming, price, tags"
 FIELDS = [
-    Field("model", "Model", "text", "a folder, a name on the model hub, or the server's name", basic=True),
-    Field("model_client_cls", "Client class", "text", "your class's name; empty: AutoGen's own", basic=True),
-    Field("base_url", "Server address", "text", "where the server is, up to /v1", HOSTED, True),
-    Field("api_version", "API version", "text", "of Azure, such as 2024-10-21", (AZURE,), True),
-    Field("n", "Choices (n)", "whole number", "answers per call; AutoGen takes the first", (CUSTOM,), True),
-    Field("max_tokens", "Max tokens", "whole number", "most new tokens in an answer", basic=True),
-    Field("temperature", "Temperature", "number", "how much chance is in the answer", basic=True),
-    Field("top_p", "Top p", "number", "choose among the most likely tokens that make up this share"),
-    Field("stop", "Stop", "texts", 'end the answer at this text, or at one of ["several", "texts"]'),
-    Field("seed", "Seed", "whole number", "the same chance again at each run"),
-    Field("frequency_penalty", "Frequency penalty", "number", "against repeating; OpenAI: -2 to 2", HOSTED),
-    Field("presence_penalty", "Presence penalty", "number", "for new topics; OpenAI: -2 to 2", HOSTED),
-    Field("timeout", "Timeout", "number", "seconds to wait for the server", HOSTED),
-    Field("max_retries", "Retries", "whole number", "how often to try again after a failure", HOSTED),
-    Field("organization", "Organization", "text", "OpenAI's id of it: org-...", (OPENAI,)),
-    Field("azure_deployment", "Deployment", "text", "its name at Azure, if not that of the model", (AZURE,)),
-    Field("api_type", "API type", "text", "AutoGen's own client: openai, azure, ollama, ...", HOSTED),
-    Field("stream", "Stream", "yes or no", "print the answer as it grows"),
-    Field("price", "Price", "JSON", "[prompt, completion], for 1,000 tokens each"),
-    Field("tags", "Tags", "texts", 'words for filters to choose entries by: ["small", "fast"]'),
+    Field("model", "Model", "text", "a folder, a name on the model hub, or the server's name"),
+    Field("model_client_cls", "Client class", "text", "your class's name; empty: AutoGen's own"),
+    Field("base_url", "Server address", "text", "where the server is, up to /v1", HOSTED),
+    Field("api_version", "API version", "text", "of Azure, such as 2024-10-21", (AZURE,)),
+    Field("max_tokens", "Max tokens", "whole number", "most new tokens in an answer"),
+    Field("temperature", "Temperature", "number", "how much chance is in the answer"),
+    Field(
+        "n", "Choices (n)", "whole number", "answers per call; AutoGen takes the first", (CUSTOM,), SAMPLING
+    ),
+    Field("top_p", "Top p", "number", "choose among the most likely tokens of this share", ALL, SAMPLING),
+    Field("stop", "Stop", "texts", 'end the answer at this text, or at one of ["a", "b"]', ALL, SAMPLING),
+    Field("seed", "Seed", "whole number", "the same chance again at each run", ALL, SAMPLING),
+    Field("frequency_penalty", "Frequency penalty", "number", "against repeating; -2 to 2", HOSTED, SAMPLING),
+    Field("presence_penalty", "Presence penalty", "number", "for new topics; -2 to 2", HOSTED, SAMPLING),
+    Field("timeout", "Timeout", "number", "seconds to wait for the server", HOSTED, CONNECTION),
+    Field("max_retries", "Retries", "whole number", "how often to try again", HOSTED, CONNECTION),
+    Field("organization", "Organization", "text", "OpenAI's id of it: org-...", (OPENAI,), CONNECTION),
+    Field("azure_deployment", "Deployment", "text", "if not named like the model", (AZURE,), CONNECTION),
+    Field("api_type", "API type", "text", "AutoGen's own client: openai, azure, ollama", HOSTED, CONNECTION),
+    Field("stream", "Stream", "yes or no", "print the answer as it grows", ALL, MORE),
+    Field("price", "Price", "JSON", "[prompt, completion], for 1,000 tokens each", ALL, MORE),
+    Field("tags", "Tags", "texts", 'words for filters to choose entries by: ["small", "fast"]', ALL, MORE),
 ]
 KEY = "api_key"  # has inputs of its own in the form
 IN_FORM = {field.name for field in FIELDS} | {KEY}
@@ -109,8 +112,11 @@ def kind_of_entry(entry: dict[str, Any]) -> str:
 
 @functools.cache
 def limits(name: str) -> str:
-    """Return the range that AutoGen allows for a field, in words; empty where it has none."""
-    from autogen.oai.client import OpenAILLMConfigEntry
+    """Return the range that AutoGen allows for a field, in words; "" where there is none, or no AutoGen."""
+    try:
+        from autogen.oai.client import OpenAILLMConfigEntry
+    except ImportError:  # the list's check says how to get it
+        return ""
 
     field = OpenAILLMConfigEntry.model_fields.get(name)
     bounds = {type(bound).__name__: bound for bound in field.metadata} if field else {}

@@ -22,12 +22,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kit.config_list.secrets import ConfigEntry, hide_secrets, masked, referring, resolved, variable_of
+from kit.config_list.secrets import (
+    KEY,
+    MASK,
+    ConfigEntry,
+    belongs_elsewhere,
+    hide_secrets,
+    masked,
+    referring,
+    resolved,
+    server_of,
+    variable_for,
+    variables_in,
+)
 from kit.files import Unreadable, read_text, write_atomically
 
 # Fields of the kit's own model clients; those of AutoGen and OpenAI are read off their packages.
 CLIENT_FIELDS = {"device", "device_map", "dtype", "revision", "params", "max_new_tokens", "do_sample"}
 CLIENT_FIELDS |= {"quantization", "prefix_cache", "top_k"}
+PLACEHOLDER = re.compile(r"name-of-the-[a-z-]+|any-name")  # in what a form starts with
 OLD_NAMES = {"engine": "model", "api_base": "base_url", "request_timeout": "timeout"}
 
 
@@ -46,7 +59,7 @@ class Problem:
     def __str__(self) -> str:
         if self.entry is None:
             return self.message
-        field = f", {self.field!r}" if self.field else ""
+        field = f", {masked(self.field)!r}" if self.field else ""
         return f"entry {self.entry}{field}: {self.message}"
 
 
@@ -260,12 +273,7 @@ def read_source(env_or_file: str | Path) -> tuple[str, str, Path | None]:
 
 def _unset(value: Any, name: str = "") -> list[str]:
     """Return the variables that an entry refers to and that are not set."""
-    if isinstance(value, dict):
-        return [variable for key, item in value.items() for variable in _unset(item, str(key))]
-    if isinstance(value, list):
-        return [variable for item in value for variable in _unset(item, name)]
-    found = variable_of(value, name)
-    return [found] if found and not os.environ.get(found) else []
+    return [variable for variable in variables_in(value, name) if not os.environ.get(variable)]
 
 
 # What a text that isn't JSON looks like, and how to fix it; the first pattern that fits counts. It is
@@ -345,7 +353,7 @@ def _check_entry(index: int, entry: dict[str, Any]) -> list[Problem]:
             reason = " ".join(str(error).split())
             field = next((name for name in ("api_key", "api_version", "base_url") if name in reason), None)
             only_here = field == "api_key" or isinstance(error, ImportError)
-            message = f"AutoGen can't make a client from it: {hide_secrets(reason)}"
+            message = f"AutoGen can't make a client from it: {hide_secrets(reason, entry)}"
             return [Problem(message, index, field, only_here=only_here)]
         finally:
             log.disabled = quiet
@@ -369,11 +377,11 @@ def _translate(index: int, entry: dict[str, Any], detail: Any) -> Problem:
     if field == "model" and entry.get("model") == "":
         return Problem("empty. Name a model; for a custom client any name will do.", index, field)
     value = masked(entry.get(field or ""), field or "")
-    return Problem(f"{value!r} is not allowed. {detail['msg']}.", index, field)
+    return Problem(f"{value!r} is not allowed. {hide_secrets(detail['msg'], entry)}.", index, field)
 
 
 def _hints(index: int, entry: dict[str, Any]) -> list[Problem]:
-    """Return a warning for each name that is old or close to a known one, and for an incomplete address."""
+    """Return a warning for each name that is old or close to a known one, placeholders, half an address."""
     known = _known_fields()
     problems = []
     for name in entry:
@@ -386,11 +394,40 @@ def _hints(index: int, entry: dict[str, Any]) -> list[Problem]:
             guess = next((other for other in close if sorted(other) == sorted(name)), close[0])  # "modle"
             message = f"unknown field. Did you mean {guess!r}? It is passed on as it is."
             problems.append(Problem(message, index, name, warning=True, fix=(guess, entry[name])))
+    for name in ("model", "base_url", "azure_deployment"):
+        found = PLACEHOLDER.search(str(entry.get(name)))
+        if found and not (name == "model" and "model_client_cls" in entry):  # whose class may take any
+            message = f"{found[0]!r} is a placeholder: put the real name there."
+            problems.append(Problem(message, index, name, warning=True))
     url, openai = entry.get("base_url"), entry.get("api_type", "openai") == "openai"
-    if openai and "model_client_cls" not in entry and re.fullmatch(r"https?://[^/]+/?", str(url)):
+    if openai and "model_client_cls" not in entry and re.fullmatch(r"https?://[^/?#]+/?", str(url)):
         better = f"{str(url).rstrip('/')}/v1"
-        message = f"no path in it. Most servers answer under /v1: {better}"
+        message = f"no path in it. Most servers answer under /v1: {masked(better)}"
         problems.append(Problem(message, index, "base_url", warning=True, fix=("base_url", better)))
+    return problems + _misplaced_keys(index, entry)
+
+
+def _misplaced_keys(index: int, entry: dict[str, Any]) -> list[Problem]:
+    """Return a warning for each key that would go to a server that it is not for, and for stars."""
+    problems, server = [], server_of(entry)
+    for name, value in entry.items():
+        own = variable_for(entry, str(name))
+        for variable in variables_in(value, str(name)):
+            if belongs_elsewhere(variable, entry):
+                message = (
+                    f"the key in {variable} would be sent to {server}. Give that server one of its own: "
+                )
+                problems.append(Problem(f"{message}${{{own}}}", index, str(name), warning=True))
+        if MASK in json.dumps(value, default=repr):
+            message = "these stars stand for a key that is not here: write the name of its variable."
+            problems.append(Problem(message, index, str(name), warning=True))
+    url, default = entry.get("base_url"), variable_for({})
+    takes_default = url and entry.get("api_type", "openai") == "openai" and "model_client_cls" not in entry
+    if takes_default and not entry.get(KEY) and os.environ.get(default) and belongs_elsewhere(default, entry):
+        message = (
+            f"none, so OpenAI's client would send the key in {default} to {server}. Give that server one: "
+        )
+        problems.append(Problem(f"{message}${{{variable_for(entry)}}}", index, KEY, warning=True))
     return problems
 
 

@@ -6,9 +6,10 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
+from unittest.mock import patch
 
 from autogen import ConversableAgent, UserProxyAgent
 from autogen.code_utils import content_str
@@ -47,15 +48,28 @@ class Usage:
 
 @dataclass(eq=False)
 class Message:
-    """One message: yours (a question), an agent's (a reply, perhaps growing), or an error's finding."""
+    """One message, as it may be shown: keys in it are stars.
+
+    Its `kind` is "question" (yours), "reply" (an agent's, perhaps growing), "result" (of tools), or "error"
+    (with a finding). The `text` of a reply ends with the `calls` of tools, each like `add(a=1, b=2)`.
+    `results` are the names of tools, and what each returned. `thoughts` are what a model thought before.
+    """
 
     speaker: str
     text: str = ""
     kind: str = "reply"
+    thoughts: str = ""
+    calls: list[str] = field(default_factory=list)
+    results: list[tuple[str, str]] = field(default_factory=list)
     usage: Usage | None = None
     stopped: bool = False
     finding: Finding | None = None
     sent: dict[str, Any] | None = field(default=None, repr=False)  # what models see of it
+
+    @property
+    def words(self) -> str:
+        """What a reply says in words: its text without the calls."""
+        return self.text.removesuffix("\n".join(self.calls)).rstrip("\n") if self.calls else self.text
 
     @property
     def note(self) -> str:
@@ -81,10 +95,16 @@ class Conversation:
         self._agents = list(self._group.agents) if self._group else [agent]
         self._user = UserProxyAgent("user", human_input_mode="NEVER", code_execution_config=False)
         self._cleared = False
+        self._before_clear: tuple[list[Message], bool] | None = None  # what `undo_clear` brings back
         self._lock = threading.Lock()
         self.growing: Message | None = None  # the reply that is being written
         self._start: tuple[Any, float, Usage]  # of that reply: who writes it, since when, tokens before
         self._source = ""  # where its pieces come from
+
+    @property
+    def names(self) -> list[str]:
+        """The names of those who may answer."""
+        return [agent.name for agent in self._agents]
 
     @property
     def total(self) -> Usage:
@@ -107,9 +127,10 @@ class Conversation:
         with self._lock:
             if self.running:
                 raise RuntimeError(f"{self.agent.name} is still answering: wait, or stop it first.")
-            self.running, self.stopping = True, False
+            self.running, self.stopping, self._before_clear = True, False, None
         start = len(self.messages)
-        self.messages.append(Message(YOU, text, "question", sent={"role": "user", "content": text}))
+        sent = {"role": "user", "content": text}
+        self.messages.append(Message(YOU, self.without_keys(text), "question", sent=sent))
         try:
             self._changed()
             with IOStream.set_default(_Stream(self)), self._listening():
@@ -137,19 +158,45 @@ class Conversation:
             self._changed()
 
     def clear(self) -> None:
-        """Forget all messages."""
+        """Forget all messages. Until the next one is sent, `undo_clear` brings them back."""
         if self.running:
             raise RuntimeError(f"{self.agent.name} is still answering: wait, or stop it first.")
+        if self.messages:
+            self._before_clear = list(self.messages), self._cleared
         self.messages.clear()
         self._cleared, self.stopping = True, False
         self._changed()
+
+    @property
+    def can_undo_clear(self) -> bool:
+        """Whether nothing was sent since `clear`."""
+        return self._before_clear is not None
+
+    def undo_clear(self) -> None:
+        """Bring back what `clear` took away.
+
+        Raises:
+            RuntimeError: there is nothing to bring back.
+        """
+        if self._before_clear is None:
+            raise RuntimeError(
+                "There is nothing to bring back: no message was cleared, or one was sent since."
+            )
+        self.messages[:], self._cleared = self._before_clear
+        self._before_clear = None
+        self._changed()
+
+    def without_keys(self, text: str) -> str:
+        """Return a text with stars for each key in it, those of the agents' entries among them."""
+        entries = [entry for agent in [*self._agents, self.agent] for entry in entries_of(agent)]
+        return hide_secrets(text, *entries)
 
     def markdown(self) -> str:
         """Return the transcript as Markdown."""
         parts = []
         for message in self.messages:
             note = f"\n\n*{message.note}*" if message.note else ""
-            parts.append(f"**{message.speaker}**\n\n{message.text}{note}\n")
+            parts.append(f"**{message.speaker}**\n\n{hide_secrets(message.text)}{note}\n")
         return "\n".join(parts)
 
     # Talking ----------------------------------------------------------------------------------
@@ -180,30 +227,49 @@ class Conversation:
         for message, following in zip(messages, [*messages[1:], None], strict=True):
             answered = following is None or (following.sent or {}).get("role") == "tool"
             calls = (message.sent or {}).get("tool_calls") and not answered
-            plain = {"role": "assistant", "content": message.text}
+            plain = {"role": "assistant", "content": _text(message.sent or {})}
             history.append(plain if calls else dict(message.sent or {}))
         return history
 
     @contextmanager
     def _listening(self) -> Iterator[None]:
-        """Follow who speaks in a group, and the pieces of clients with `on_text`; then leave no trace."""
-        clients = [client for agent in self._agents for client in clients_of(agent)]
-        before = {id(client): (client, client.on_text) for client in clients if hasattr(client, "on_text")}
+        """Follow who speaks in a group, and what clients hand out on the way; then leave no trace.
+
+        A client with `on_text` or `on_thought` tells each piece. AutoGen gets no thoughts from a client: they
+        are in its response, so its `create` is listened to.
+        """
+        clients = {id(client): client for agent in self._agents for client in clients_of(agent)}.values()
         hooks: list[tuple[list[Any], Any]] = []
         for agent in self._agents if self._group else []:
             hooks.append((agent.hook_lists["update_agent_state"], self._on_turn))
             hooks.append((agent.hook_lists["process_message_before_send"], self._on_send))
-        try:
-            for client, _ in before.values():
-                client.on_text = lambda piece: self._add(piece, "on_text")
+        with ExitStack() as stack:
+            for client in clients:
+                listeners = {
+                    "on_text": lambda piece: self._add(piece, "on_text"),
+                    "on_thought": self._think,
+                    "create": self._with_thoughts(getattr(client, "create", None)),
+                }
+                for name, listener in listeners.items():
+                    with suppress(AttributeError, TypeError, ValueError):  # it lacks that, or is closed
+                        stack.enter_context(patch.object(client, name, listener))
             for hook_list, hook in hooks:
                 hook_list.append(hook)
+                stack.callback(hook_list.remove, hook)
             yield
-        finally:
-            for client, on_text in before.values():
-                client.on_text = on_text
-            for hook_list, hook in hooks:
-                hook_list.remove(hook)
+
+    def _with_thoughts(self, create: Any) -> Callable[[Any], Any]:
+        """Return a client's `create` that also shows the thoughts in its response."""
+
+        def listened(params: Any) -> Any:
+            response = create(params)
+            message = getattr(next(iter(getattr(response, "choices", None) or []), None), "message", None)
+            thoughts = getattr(message, "reasoning_content", None) or getattr(message, "reasoning", None)
+            if self.growing is not None and isinstance(thoughts, str):
+                self.growing.thoughts = thoughts
+            return response
+
+        return listened
 
     def _on_turn(self, agent: Any, messages: Any) -> None:
         self._begin(agent)
@@ -232,13 +298,37 @@ class Conversation:
             self.growing.text += piece
             self._changed()
 
+    def _think(self, piece: str) -> None:
+        """Add to the thoughts of the growing reply."""
+        self._check()
+        if self.growing is not None:
+            self.growing.thoughts += piece
+            self._changed()
+
     def _finish(self, reply: Any) -> None:
         """Put the whole reply in the place of the pieces."""
         self._check()
-        if self.growing is not None and reply is not None:
+        message = self.growing
+        if message is not None and reply is not None:
             reply = reply if isinstance(reply, dict) else {"content": reply}
-            self.growing.text, self.growing.sent = _text(reply), {"role": "assistant", **reply}
+            message.text, message.sent = _text(reply), {"role": "assistant", **reply}
+            message.calls = [_written(call) for call in _calls(reply)]
+            message.results = self._results(reply)
+            message.kind = "result" if message.results else "reply"
+            message.thoughts = str(reply.get("reasoning_content") or message.thoughts)
         self._close()
+
+    def _results(self, reply: dict[str, Any]) -> list[tuple[str, str]]:
+        """Return what tools returned, each with the name of the tool that was called."""
+        if reply.get("role") not in ("tool", "function"):
+            return []
+        sent = [message.sent or {} for message in self.messages]
+        names = {call["id"]: call["function"]["name"] for one in sent for call in one.get("tool_calls") or []}
+        parts = reply.get("tool_responses") or [reply]
+        return [
+            (str(names.get(part.get("tool_call_id")) or part.get("name") or "tool"), _content(part))
+            for part in parts
+        ]
 
     def _close(self) -> None:
         """End the growing reply, whether it is whole, was stopped, or failed."""
@@ -255,8 +345,11 @@ class Conversation:
         )
         if message.stopped:
             message.sent = {"role": "assistant", "content": message.text} if message.text else None
-        elif not message.text and (message.sent is None or not clients_of(agent)):
+        elif not (message.text or message.thoughts) and (message.sent is None or not clients_of(agent)):
             self.messages.remove(message)  # an empty reply
+        message.text, message.thoughts = self.without_keys(message.text), self.without_keys(message.thoughts)
+        message.calls = [self.without_keys(call) for call in message.calls]
+        message.results = [(name, self.without_keys(text)) for name, text in message.results]
         self.growing = None
         self._changed()
 
@@ -276,8 +369,7 @@ class Conversation:
         self._close()
         for message in self.messages[start:]:
             message.sent = None
-        entries = [entry for agent in [*self._agents, self.agent] for entry in entries_of(agent)]
-        finding = replace(finding, message=hide_secrets(finding.message, *entries))
+        finding = replace(finding, message=self.without_keys(finding.message))
         text = f"✖ {finding.message}\nFix: {finding.fix}"
         self.messages.append(Message(speaker, text, "error", finding=finding))
 
@@ -317,14 +409,23 @@ def _used(agent: Any) -> Usage:
 
 def _text(reply: dict[str, Any]) -> str:
     """Return a reply as text, tool calls as `add(a=1, b=2)`."""
+    return "\n".join(line for line in [_content(reply), *map(_written, _calls(reply))] if line)
+
+
+def _content(reply: dict[str, Any]) -> str:
     content = reply.get("content")
-    lines = [content_str(content) if isinstance(content, (str, list, type(None))) else str(content)]
-    called = [reply["function_call"]] if reply.get("function_call") else []
-    for call in [*called, *(call["function"] for call in reply.get("tool_calls") or [])]:
-        try:
-            arguments = json.loads(call["arguments"] or "{}").items()
-            inside = ", ".join(f"{name}={value!r}" for name, value in arguments)
-        except (ValueError, AttributeError):  # what the model wrote is not a JSON object
-            inside = call["arguments"]
-        lines.append(f"{call['name']}({inside})")
-    return "\n".join(line for line in lines if line)
+    return content_str(content) if isinstance(content, (str, list, type(None))) else str(content)
+
+
+def _calls(reply: dict[str, Any]) -> list[dict[str, Any]]:
+    older = [reply["function_call"]] if reply.get("function_call") else []
+    return [*older, *(call["function"] for call in reply.get("tool_calls") or [])]
+
+
+def _written(call: dict[str, Any]) -> str:
+    try:
+        arguments = json.loads(call["arguments"] or "{}").items()
+        inside = ", ".join(f"{name}={value!r}" for name, value in arguments)
+    except (ValueError, AttributeError):  # what the model wrote is not a JSON object
+        inside = call["arguments"]
+    return f"{call['name']}({inside})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import json
 import os
@@ -17,10 +18,37 @@ from typing import Any
 from kit.agents.register import register_model_clients
 from kit.checks.protocol import model_clients
 from kit.config_list import lists
-from kit.config_list.fields import CUSTOM, IN_FORM, KEY, Field, kind_of_entry, presets, text_of, value_of
+from kit.config_list.fields import (
+    CUSTOM,
+    IN_FORM,
+    KEY,
+    OPENAI,
+    Field,
+    kind_of_entry,
+    presets,
+    text_of,
+    value_of,
+)
 from kit.config_list.lists import ConfigList, ConfigListConflict, ConfigListError, Problem
 from kit.config_list.repair import diff, repair
-from kit.config_list.secrets import MASK, NO_KEY, REFERENCE, ConfigEntry, hide_secrets, masked
+from kit.config_list.secrets import (
+    BESIDE,
+    MASK,
+    NO_KEY,
+    REFERENCE,
+    ConfigEntry,
+    belongs_elsewhere,
+    free_variable,
+    hide_secrets,
+    hide_typed,
+    lifted,
+    masked,
+    secrets_of,
+    server_of,
+    variable_for,
+    variables_in,
+    walk,
+)
 from kit.files import write_atomically
 from kit.models import local_folders, what_loading_takes
 from kit.widgets.classes import arguments_of, is_loaded_here, kit_clients, notebook
@@ -29,7 +57,8 @@ from kit.widgets.trial import QUESTION, Trial, argument, served_models, try_entr
 
 EXTRA = "other fields"
 UNDO_STEPS = 100
-KEY_VARIABLE = {CUSTOM: "MODEL_API_KEY", "openai": "OPENAI_API_KEY", "azure": "AZURE_OPENAI_API_KEY"}
+STARS = "these stars hide no value here: write the value itself"
+KEPT = "until this kernel stops. Set {them} in your system to stay."
 
 
 @dataclass(frozen=True)
@@ -68,6 +97,7 @@ class ConfigListEditor:
         self.selected = 0
         self.arguments: dict[str, dict[str, str]] = {}  # class -> what its constructor gets, as Python
         self.unparsed: dict[str, str] = {}  # field of the selected entry -> why its text can't be used
+        self._unparsed_texts: dict[str, str] = {}  # the texts themselves, without keys
         self.message = ""
         self.question: Question | None = None
         self.on_change: list[Callable[[], None]] = []
@@ -89,6 +119,14 @@ class ConfigListEditor:
     def changed(self) -> bool:
         """Whether there is something to save."""
         return _text(self.entries) != self._stored
+
+    @property
+    def can_undo(self) -> bool:
+        return bool(self._past)
+
+    @property
+    def can_redo(self) -> bool:
+        return bool(self._future)
 
     def select(self, index: int) -> None:
         index = max(0, min(index, len(self.entries) - 1))
@@ -126,7 +164,10 @@ class ConfigListEditor:
 
     def move(self, step: int) -> None:
         """Move the selected entry up (-1) or down (1): AutoGen tries entries in order."""
-        target = self.selected + step
+        self.move_to(self.selected + step)
+
+    def move_to(self, target: int) -> None:
+        """Move the selected entry to a place in the list."""
         with self._edit():
             if self.entry is not None and 0 <= target < len(self.entries):
                 self.entries.insert(target, self.entries.pop(self.selected))
@@ -150,6 +191,10 @@ class ConfigListEditor:
         ):
             value = [value]  # which a person could not type as it is
         return "" if value is None else text_of(masked(value, field.name))
+
+    def unparsed_text(self, name: str) -> str:
+        """Return what was typed for a field and can't be used, without keys; "" where all can."""
+        return self._unparsed_texts.get(name, "") if name in self.unparsed else ""
 
     def set_text(self, field: Field, text: str) -> None:
         """Set a field of the selected entry from what was typed; an empty text removes the field."""
@@ -182,10 +227,14 @@ class ConfigListEditor:
             return "This server wants no key."
         if key:
             return "▲ The key itself is in the list. Name a variable instead, and the file holds no key."
-        default = KEY_VARIABLE[kind_of_entry(self.entry)]
         if kind_of_entry(self.entry) == CUSTOM:
             return ""
-        return f"AutoGen looks for {default}: it is {'set' if os.environ.get(default) else 'not set here'}."
+        # OpenAI's client sends the key of this variable to whatever address there is.
+        known = variable_for({"api_type": self.entry.get("api_type")})
+        there = bool(os.environ.get(known))
+        if there and belongs_elsewhere(known, self.entry):
+            return f"▲ AutoGen would send the key in {known} to {server_of(self.entry)}."
+        return f"AutoGen looks for {known}: it is {'set' if there else 'not set here'}."
 
     def set_key_variable(self, name: str) -> None:
         """Name the environment variable that holds the key. What looks like a key is taken as one."""
@@ -200,8 +249,8 @@ class ConfigListEditor:
     def set_key(self, key: str) -> None:
         """Keep a key that was typed in this process's environment; the entry gets the variable's name.
 
-        So the key is in no file, no preview and no widget. A variable that was set before keeps its
-        value: the key gets another name.
+        So the key is in no file, no preview and no widget. The variable is named after the server that
+        the key is for. One that was set before keeps its value: the key gets another name.
 
         Raises:
             ValueError: it has characters that no key has.
@@ -211,16 +260,17 @@ class ConfigListEditor:
             return
         if not key.isprintable():
             raise ValueError("That can't be a key: it has characters that can't be seen. Copy it again.")
-        variable = name = self.key_variable() or KEY_VARIABLE[kind_of_entry(self.entry)]
-        number = 2
-        while variable not in self._typed and os.environ.get(variable, key) != key:
-            variable, number = f"{name}_{number}", number + 1
-        os.environ[variable] = key
-        self._typed.add(variable)
+        if MASK in key:
+            raise ValueError(f"That is no key: {STARS}.")
+        variable = old = self.key_variable()
+        if not variable or belongs_elsewhere(variable, self.entry):
+            variable = variable_for(self.entry)
+        typed_anew = variable == old and variable in self._typed and self._users(variable) == 1
+        if not typed_anew:
+            variable = free_variable(variable, key, {})
+        self._keep({variable: key})
         self._set(KEY, "text", f"${{{variable}}}")
-        self.message = (
-            f"The key is kept as {variable} until this kernel stops. Set it in your system to stay."
-        )
+        self.message = f"The key is kept as {variable} {KEPT.format(them='it')}"
         self._changed()
 
     def extra_text(self) -> str:
@@ -238,15 +288,19 @@ class ConfigListEditor:
                 objects = lists.parse_config_list(f"[{text.strip() or '{}'}]")
                 if len(objects) != 1:
                     raise ValueError("one object is needed: {...}")
-                extra = _unmask(objects[0], self._extra())
+                _unmask(objects[0], self._extra())
+                found: dict[str, str | None] = {}
+                typed = lifted(objects[0], {**self.entry, **objects[0]}, found)
+                extra = _unmask(typed, self._extra())
                 if _text([extra]) == _text([self._extra()]):
                     return
             except ValueError as error:
                 reason = error.problems[0].message if isinstance(error, ConfigListError) else error
-                self.unparsed[EXTRA] = f"Not used: {reason}"
+                self._refuse(EXTRA, text, f"Not used: {reason}")
             else:
                 kept = {name: value for name, value in self.entry.items() if name in IN_FORM}
                 self.entries[self.selected] = ConfigEntry({**kept, **extra})
+                self._keep(found)
 
     def class_arguments(self) -> dict[str, str]:
         """Return what the selected entry's class takes at registration, with its defaults as Python."""
@@ -265,12 +319,28 @@ class ConfigListEditor:
             typed = {other: old for other, old in self.typed_arguments().items() if other != name}
             try:
                 if text.strip():
-                    argument(text.strip(), self.namespace)
-                    typed[name] = text.strip()
+                    typed[name] = self._argument(name, text.strip())
                 others = {cls: old for cls, old in self.arguments.items() if cls != self._class()}
                 self.arguments = {**others, self._class(): typed} if typed else others
             except ValueError as error:
-                self.unparsed[f"{name}="] = f"Not used: {error}"
+                self._refuse(f"{name}=", text, f"Not used: {error}")
+
+    def _argument(self, name: str, text: str) -> str:
+        """Return what was typed for an argument; references stand for the secrets in a literal."""
+        if MASK in text:
+            raise ValueError(f"{STARS}.")
+        argument(text, self.namespace)
+        if text.isidentifier() and text in self.namespace:
+            return text
+        found: dict[str, str | None] = {}
+        new = lifted(ast.literal_eval(text), self.entry or {}, found, name)
+        text = repr(_plain(new)) if found else text
+        if hide_secrets(text) != text or masked(new, name) != new:
+            raise ValueError(
+                f"a key can't be kept in it: write {name} = os.environ[...] in a cell, then {name}."
+            )
+        self._keep(found)
+        return text
 
     # What is wrong, and what it will be ---------------------------------------------------------
 
@@ -279,12 +349,26 @@ class ConfigListEditor:
         unparsed = [Problem(message, self.selected, name) for name, message in self.unparsed.items()]
         if not self.entries:
             return unparsed + lists.check_config_list([])
+        names = json.dumps(sorted(name for name in os.environ if os.environ[name]))
         stored = [
-            problem for index, entry in enumerate(self.entries) for problem in self._check(index, entry)
+            problem
+            for index, entry in enumerate(self.entries)
+            for problem in self._check(index, entry, names)
         ]
+        stored += self._missing_classes(stored)
         stored.sort(key=lambda problem: (problem.warning, problem.only_here))
         # A field shows its text, not what is stored.
         return unparsed + [p for p in stored if p.entry != self.selected or p.field not in self.unparsed]
+
+    def _missing_classes(self, problems: list[Problem]) -> list[Problem]:
+        """Return a warning for each class that neither this notebook nor the kit has."""
+        wrong, known = {p.entry for p in problems if p.field == "model_client_cls"}, self.classes()
+        message = "there is no such class here yet: run its cell, or import it."
+        return [
+            Problem(message, index, "model_client_cls", warning=True, only_here=True)
+            for index, entry in enumerate(self.entries)
+            if entry.get("model_client_cls", known[0]) not in known and index not in wrong
+        ]
 
     def problems_of(self, name: str, problems: list[Problem] | None = None) -> list[Problem]:
         """Return what is wrong with one field of the selected entry; `EXTRA` stands for the other fields."""
@@ -298,23 +382,29 @@ class ConfigListEditor:
         # The text of an argument that can't be used is no field: its name ends in "=".
         return [p for p in here if p.field not in IN_FORM and not str(p.field).endswith("=")]
 
-    def fixable(self) -> Problem | None:
-        """Return the first problem of the selected entry that `fix` can fix."""
-        for problem in self.problems():
-            if problem.entry == self.selected and problem.fix and self.entry is not None:
-                name, _ = problem.fix
-                if name == problem.field or name not in self.entry:
-                    return problem
-        return None
+    def fix_of(self, name: str, problems: list[Problem] | None = None) -> str:
+        """Return in words what `fix` would make of a field of the selected entry; "" if it can't."""
+        problem = self._fixable(name, problems)
+        if problem is None or problem.fix is None:
+            return ""
+        other, value = problem.fix
+        return f"Rename it to {other}" if other != problem.field else f"Use {masked(value, other)}"
 
-    def fix(self) -> None:
-        """Put what the first fixable problem proposes in the place of the field."""
-        problem = self.fixable()
+    def fix(self, name: str) -> None:
+        """Put what the first fixable problem of a field proposes in its place."""
+        problem = self._fixable(name)
         if problem and problem.fix and self.entry is not None:
-            name, value = problem.fix
+            new = problem.fix
             with self._edit():
-                pairs = [(name, value) if old == problem.field else (old, v) for old, v in self.entry.items()]
+                pairs = [new if old == problem.field else (old, value) for old, value in self.entry.items()]
                 self.entries[self.selected] = ConfigEntry(pairs)
+
+    def _fixable(self, name: str, problems: list[Problem] | None = None) -> Problem | None:
+        taken = self.entry or {}
+        for problem in self.problems_of(name, problems):
+            if problem.fix and (problem.fix[0] == problem.field or problem.fix[0] not in taken):
+                return problem
+        return None
 
     def preview(self) -> str:
         """Return the JSON of the list, secrets masked."""
@@ -367,15 +457,23 @@ class ConfigListEditor:
         """Ask the selected entry something, with an agent of its own; see `kit.widgets.trial.try_entry`."""
         return try_entry(self.entry or {}, self.typed_arguments(), self.namespace, message)
 
+    def has_server_models(self) -> bool:
+        """Return whether the selected entry's server can be asked for its models, as OpenAI's can."""
+        entry = self.entry or {}
+        return kind_of_entry(entry) == OPENAI and entry.get("api_type", OPENAI) == OPENAI
+
     def served_models(self) -> list[str]:
-        """Return the models that the selected entry's server offers, in at most 5 seconds."""
+        """Return the models that the selected entry's server offers, as `trial.served_models` does."""
         return served_models(self.entry or {})
 
     # Files --------------------------------------------------------------------------------------
 
     def set_path(self, path: str) -> None:
         """Name the file to load from and save to."""
-        self.path = hide_secrets(path)
+        if hide_secrets(path) != path or MASK in path:
+            self.message = "That looks like a key, not like the name of a file."
+        else:
+            self.path = path
         self._changed()
 
     def load(self, path: str | Path | None = None) -> None:
@@ -394,14 +492,17 @@ class ConfigListEditor:
         """Replace the entries by those of a text, fixed like a file's.
 
         Raises:
-            ConfigListError: it holds nothing that can be fixed.
+            ConfigListError: it holds nothing that can be fixed, or stars in the place of a value.
         """
 
         def use(entries: ConfigList) -> None:
+            found: dict[str, str | None] = {}
+            pasted = ConfigList(self._pasted(index, entry, found) for index, entry in enumerate(entries))
             with self._edit():
-                entries.path, entries.digest = self.entries.path, self.entries.digest
-                self.entries, self.selected, self.unparsed = entries, 0, {}
-                self.message = f"Pasted {_counted(entries)}."
+                pasted.path, pasted.digest = self.entries.path, self.entries.digest
+                self.entries, self.selected, self.unparsed = pasted, 0, {}
+                self._keep(found)
+                self.message = f"Pasted {_counted(pasted)}. {self.message}".strip()
 
         self._take(text, "the pasted text", use)
 
@@ -448,6 +549,32 @@ class ConfigListEditor:
 
     # Within -------------------------------------------------------------------------------------
 
+    def _pasted(self, index: int, entry: dict[str, Any], found: dict[str, str | None]) -> ConfigEntry:
+        """Return an entry as it came with a text, without secrets; stars are those of an entry shown here."""
+        same = [old for old in self.entries if masked(old) == entry]
+        if same:
+            return copy.deepcopy(same[0])
+        try:
+            _unmask(entry, None)
+            return ConfigEntry(lifted(entry, entry, found))
+        except ValueError as error:
+            raise ConfigListError("the pasted text", [Problem(str(error), index)]) from None
+
+    def _keep(self, found: dict[str, str | None]) -> None:
+        """Set the variables of secrets that were typed, and say so."""
+        for variable, secret in found.items():
+            os.environ[variable] = secret or ""
+            self._typed.add(variable)
+        if found:
+            them = "it" if len(found) == 1 else "them"
+            self.message = f"Not in the list, but kept as {', '.join(found)} {KEPT.format(them=them)}"
+
+    def _users(self, variable: str) -> int:
+        """Return how many secrets of the list and of the arguments are kept in a variable."""
+        arguments = [text for typed in self.arguments.values() for text in typed.values()]
+        used = [name for entry in self.entries for name in variables_in(entry)]
+        return used.count(variable) + sum(f"${{{variable}}}" in text for text in arguments)
+
     def _take(self, text: str, source: str, use: Callable[[ConfigList], None]) -> None:
         try:
             entries = lists.parse_config_list(text, source)
@@ -488,22 +615,38 @@ class ConfigListEditor:
         with self._edit():
             try:
                 if text.strip():
-                    self.entry[name] = _unmask(value_of(kind, text), self.entry.get(name))
+                    found: dict[str, str | None] = {}
+                    old, value = self.entry.get(name), value_of(kind, text)
+                    _unmask(value, old, name)
+                    if isinstance(value, str) and _is_key(value, name):
+                        raise ValueError("It looks like a key: type it in the key's own input.")
+                    value = lifted(value, {**self.entry, name: value}, found, name)
+                    self.entry[name] = _unmask(value, old, name)
+                    self._keep(found)
                 else:
                     self.entry.pop(name, None)
             except ValueError as error:
-                self.unparsed[name] = f"{masked(text, name)!r} is not used. {error}"
+                self._refuse(name, text, f"{masked(text, name)!r} is not used. {error}")
 
-    def _check(self, index: int, entry: dict[str, Any]) -> list[Problem]:
-        """Return the problems of one entry; an entry that did not change is not checked again."""
-        # A key that is set or taken away changes the verdict.
-        known = [entry, sorted(name for name in os.environ if os.environ[name])]
-        key = json.dumps(known, default=repr)
+    def _check(self, index: int, entry: dict[str, Any], names: str) -> list[Problem]:
+        """Return the problems of one entry; one that did not change is not checked again.
+
+        `names` are the variables that are set: they change the verdict, too.
+        """
+        key = json.dumps(entry, default=repr) + names
         if key not in self._verdicts:
             if len(self._verdicts) > 1000:
                 self._verdicts.clear()
-            self._verdicts[key] = lists.check_config_list([entry])
+            try:
+                self._verdicts[key] = lists.check_config_list([entry])
+            except ImportError as error:  # of autogen: what is wrong can't be told, the rest goes on
+                return [Problem(str(error), index)]
         return [replace(problem, entry=index) for problem in self._verdicts[key]]
+
+    def _refuse(self, name: str, text: str, why: str) -> None:
+        """Keep a text that can't be used, for the form to show it with the reason."""
+        self.unparsed[name] = why
+        self._unparsed_texts[name] = without_secrets(text, name)
 
     def _extra(self) -> dict[str, Any]:
         return {name: value for name, value in (self.entry or {}).items() if name not in IN_FORM}
@@ -550,6 +693,16 @@ class ConfigListEditor:
             function()
 
 
+def without_secrets(text: str, name: str = "") -> str:
+    """Return what was typed without the keys in it, known by their look or by the name beside them."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return str(masked(hide_typed(text), name))
+    shown = masked(value, name)
+    return hide_secrets(text) if shown == value else json.dumps(shown, ensure_ascii=False)
+
+
 def _seen_by_git(path: Path) -> bool:
     """Return whether a file lies in a git repository that does not ignore it."""
     command = ["git", "-C", str(path.resolve().parent), "check-ignore", "-q", path.name]
@@ -567,16 +720,35 @@ def _text(entries: list[dict[str, Any]]) -> str:
     return json.dumps(entries, ensure_ascii=False, default=repr)
 
 
-def _unmask(new: Any, old: Any) -> Any:
-    """Return `new` with every mask that was left standing replaced by the secret behind it."""
+def _is_key(text: str, name: str) -> bool:
+    """Return whether a field's text is nothing but a key, perhaps with `Bearer` before it."""
+    found = secrets_of(text, name)
+    return any(end == len(text) and BESIDE.fullmatch(text, 0, start) for start, end, _ in found)
+
+
+def _plain(value: Any) -> Any:
+    """Return a copy of a value with plain dicts, whose `repr` is Python."""
+    return walk(value, lambda item, name: item)
+
+
+def _unmask(new: Any, old: Any, name: str = "") -> Any:
+    """Return `new` with each value that is shown with stars, and was left as it is, replaced by the old one.
+
+    Raises:
+        ValueError: there are stars that hide no value of the old one, or more than is shown.
+    """
     if isinstance(new, dict):
         old = old if isinstance(old, dict) else {}
-        return ConfigEntry({name: _unmask(value, old.get(name)) for name, value in new.items()})
+        if any(MASK in str(key) and key not in old for key in new):
+            raise ValueError(STARS)
+        return ConfigEntry({key: _unmask(value, old.get(key), str(key)) for key, value in new.items()})
     if isinstance(new, list):
         old = old if isinstance(old, list) else []
-        if MASK in new and len(new) != len(old):
+        if len(new) != len(old) and MASK in json.dumps(new):
             raise ValueError("stars in a list of another length: write the values themselves")
-        return [_unmask(value, before) for value, before in zip_longest(new, old[: len(new)])]
-    if new == MASK and old in (None, MASK):
-        raise ValueError("these stars hide no value of this entry: write the value itself")
-    return old if new == MASK else new
+        return [_unmask(value, before, name) for value, before in zip_longest(new, old[: len(new)])]
+    if not isinstance(new, str) or MASK not in new:
+        return new
+    if old is None or masked(old, name) != new:
+        raise ValueError(STARS)
+    return old

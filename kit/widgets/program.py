@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import pprint
 import textwrap
 from typing import Any
 
-from kit.config_list.fields import AZURE
-from kit.config_list.secrets import MASK, masked, variable_of
+from kit.config_list.secrets import hide_secrets, lifted, masked, parts_of, referring, variables_in, walk
 from kit.widgets.classes import how_to_get
 
 NO_CLASS = "# none needed: AutoGen has a client for every entry of this list"
@@ -42,16 +42,18 @@ def program(
         arguments: for each class, what to pass to its constructor at registration, as Python.
         namespace: the notebook's variables; the cells that define classes are written out.
     """
-    literal = "".join(_literal(entry) for entry in entries)
+    taken: dict[str, str | None] = {variable: None for entry in entries for variable in variables_in(entry)}
+    literal = "".join(_literal(entry, taken) for entry in entries)
     classes = [entry.get("model_client_cls") for entry in entries]
     names = [name for name in classes if isinstance(name, str) and name.isidentifier()]
     registrations = ""
     for name in names:
-        extra = "".join(f", {key}={value}" for key, value in arguments.get(name, {}).items())
+        extra = "".join(f", {key}={_argument(key, value)}" for key, value in arguments.get(name, {}).items())
         registrations += f"agent.register_model_client({name}{extra})\n"
+    ways = "\n\n\n".join(dict.fromkeys(how_to_get(name, namespace) for name in names)) or NO_CLASS
     return STEPS.format(
-        imports="import os\n\n" if "os.environ[" in literal else "",
-        classes="\n\n\n".join(dict.fromkeys(how_to_get(name, namespace) for name in names)) or NO_CLASS,
+        imports="import os\n\n" if "os.environ[" in literal + registrations else "",
+        classes=hide_secrets(ways, *entries),
         literal=literal,
         registrations=registrations,
     )
@@ -67,18 +69,33 @@ class _Code:
         return self.code
 
 
-def _literal(entry: dict[str, Any]) -> str:
-    """Return an entry as Python. Keys, by reference or in the list, become environment variables."""
-    default = "AZURE_OPENAI_API_KEY" if entry.get("api_type") == AZURE else "OPENAI_API_KEY"
-    text = pprint.pformat(_without_keys(entry, masked(dict(entry)), default), sort_dicts=False, width=90)
+def _literal(entry: dict[str, Any], taken: dict[str, str | None]) -> str:
+    """Return an entry as Python. Secrets, by reference or in the list, become environment variables."""
+    entry = referring(entry)
+    try:
+        entry = lifted(entry, entry, taken)
+    except ValueError:  # a secret that is no text: stars stand for it
+        entry = lifted(masked(entry), entry, taken)
+    text = pprint.pformat(_code(entry), sort_dicts=False, width=90)
     return textwrap.indent(text, "    ") + ",\n"
 
 
-def _without_keys(value: Any, shown: Any, default: str, name: str = "") -> Any:
-    if isinstance(value, dict):
-        return {key: _without_keys(value[key], shown[key], default, str(key)) for key in value}
-    if isinstance(value, list):
-        pairs = zip(value, shown, strict=True)
-        return [_without_keys(item, masks, default, name) for item, masks in pairs]
-    variable = variable_of(value, name) or (default if shown == MASK and value != MASK else None)
-    return _Code(f'os.environ["{variable}"]') if variable else value
+def _argument(name: str, text: str) -> str:
+    """Return a constructor's argument as Python, with environment variables for references."""
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError):  # the name of a variable
+        return text
+    return repr(_code(value, name)) if variables_in(value, name) else text
+
+
+def _code(value: Any, name: str = "") -> Any:
+    """Return a copy of a value in which code stands for each text with a reference."""
+
+    def write(value: Any, name: str) -> Any:
+        parts = parts_of(value, name) if isinstance(value, str) else []
+        if not any(isinstance(part, tuple) for part in parts):
+            return value
+        return _Code(" + ".join(f'os.environ["{p[0]}"]' if isinstance(p, tuple) else repr(p) for p in parts))
+
+    return walk(value, write, name)

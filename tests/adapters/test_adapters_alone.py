@@ -60,6 +60,7 @@ def python(tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_the_folder_copied_alone_works_in_every_framework(python):
     assert "No module named 'kit'" in python("import kit", PACKAGES).stderr
     done = python(ANSWERS, PACKAGES)

@@ -34,16 +34,16 @@ for _ in range({entries}):
 builder.editor.select(0)
 builder
 """
-# Until the JSON of the list, which is drawn near the end, is another one.
+# Until the program, which is drawn near the end, is another one.
 PRESS_TO_PAGE = """form => new Promise(done => {
     let pressed;
     form.addEventListener("keydown", () => { pressed = performance.now(); }, {capture: true, once: true});
     const seen = new MutationObserver(() => { seen.disconnect(); done(performance.now() - pressed); });
-    const json = form.querySelector("pre[aria-label=JSON]");
-    seen.observe(json, {childList: true, characterData: true, subtree: true});
+    const program = form.querySelector("pre[aria-label=Python]");
+    seen.observe(program, {childList: true, characterData: true, subtree: true});
 })"""
 RUN_TO_PAGE = """() => new Promise(done => {
-    const forms = () => document.querySelectorAll(".kit-form pre[aria-label=JSON]").length;
+    const forms = () => document.querySelectorAll(".kit-builder pre[aria-label=Python]").length;
     const start = performance.now(), before = forms();
     const look = () => forms() > before ? done(performance.now() - start) : requestAnimationFrame(look);
     window.jupyterapp.commands.execute("notebook:run-cell");
@@ -55,20 +55,18 @@ def main() -> None:
     """Print everything that is measured."""
     os.chdir(tempfile.mkdtemp())
     ConfigListBuilder().close()  # imports what is imported once
+    before = len(_instances)
     builder = ConfigListBuilder()
     builder.editor.add(PRESET)
-    models = len(_instances)
-    builder.editor.duplicate()
-    tell("widget models of a further entry", len(_instances) - models, "")
-    before = len(_instances)
-    other = ConfigListBuilder()
-    tell("widget models of an empty form", len(_instances) - before, "")
-    other.close()
+    tell("widget models of a form", len(_instances) - before, "")
     tell("kernel: make a form", median(lambda _: ConfigListBuilder()))
     while len(builder.editor.entries) < MANY:
         builder.editor.duplicate()
-    model = builder._inputs["model"]
-    tell(f"kernel: an edit, {MANY} entries", median(lambda index: setattr(model, "value", f"model {index}")))
+
+    def edit(index: int) -> None:
+        builder.do({"do": "set", "field": "model", "text": f"model {index}"})
+
+    tell(f"kernel: an edit, {MANY} entries", median(edit))
     if lab.sync_playwright and lab.chromium():
         in_the_page()
 
@@ -81,11 +79,11 @@ def in_the_page() -> None:
         page = lab.Lab(chromium, server, folder)
         page.open([FORM.format(entries=MANY), FORM.format(entries=0)], run=False)
         page.run(0)
-        form = page.output(0).locator(".kit-form")
-        lab.expect(form.get_by_label("Model")).to_be_visible()
+        form = page.output(0).locator(".kit-builder")
+        lab.expect(form.get_by_label("Model", exact=True)).to_be_visible()
         edits = []
         for index in range(TIMES):
-            form.get_by_label("Model").fill(f"model {index}")
+            form.get_by_label("Model", exact=True).fill(f"model {index}")
             page.settle()
             form.evaluate(f"form => {{ window.edit = ({PRESS_TO_PAGE})(form); }}")  # not awaited here
             page.page.keyboard.press("Enter")

@@ -188,8 +188,8 @@ class Lab:
         self.page.evaluate("window.jupyterapp.shell.currentWidget.context.save()")
         return self.file.read_text(encoding="utf-8")
 
-    def axe(self, where):
-        """Return the serious and critical violations that axe finds in an element (selector or locator)."""
+    def axe(self, where, everything=False):
+        """Return what axe finds in an element (selector or locator): what is serious or critical, or all."""
         from axe_playwright_python.base import AXE_SCRIPT
 
         element = self.page.locator(where) if isinstance(where, str) else where
@@ -198,7 +198,7 @@ class Lab:
         return [
             {"rule": rule["id"], "help": rule["help"], "nodes": [node["html"] for node in rule["nodes"]]}
             for rule in found["violations"]
-            if rule["impact"] in ("serious", "critical")
+            if everything or rule["impact"] in ("serious", "critical")
         ]
 
     def close(self):

@@ -19,6 +19,28 @@ from lab import DARK, LIGHT, Lab, browser, expect, jupyterlab
 ROOT = Path(__file__).resolve().parents[2]
 WIDE, NARROW = {"width": 1280, "height": 1500}, {"width": 480, "height": 1500}
 ENTRY = '{"model": "dummy", "model_client_cls": "DummyModelClient", "params": {"replies": "Hello, Ada!"}}'
+MARKDOWN = """\
+# Greeting Ada
+There are *two* ways, and `print` is the **shorter** one:
+
+```python
+def greet(name: str) -> str:
+    return f"Hello, {name}!"  # 1 line
+
+print(greet("Ada"))
+```
+
+1. Call it with a name.
+2. Read [the manual](https://docs.python.org/3/).
+   - or ask
+
+| way | lines | speed |
+| --- | ---: | :---: |
+| `print` | 1 | fast |
+| a window | 40 | slow |
+
+> Simple is better than complex.
+"""
 WIDGETS = {
     "builder": """
 from kit import ConfigListBuilder
@@ -38,14 +60,42 @@ ConfigListBuilder()
 import logging
 logging.disable()
 from autogen import AssistantAgent, LLMConfig
-from kit import ChatPanel, DummyModelClient
+from kit import ChatPanel, DummyModelClient, tool_call
 agent = AssistantAgent("assistant", llm_config=LLMConfig({ENTRY}))
-agent.register_model_client(DummyModelClient)
-ChatPanel(agent)
+replies = [
+    {{"content": {MARKDOWN!r}, "reasoning_content": "The user wants a greeting.\\nKeep it short."}},
+    tool_call("weather", city="Paris", days=2),
+    "It is **21 degrees** in Paris.",
+]
+agent.register_model_client(DummyModelClient, replies=replies)
+agent.register_function({{"weather": lambda city, days: "21 degrees, sunny\\ntomorrow 19 degrees, rain"}})
+panel = ChatPanel(agent)
+for text in ("How do I greet Ada?", "And the weather in Paris?"):
+    panel.conversation.send(text)
+panel
+""",
+    "chat_group": f"""
+import logging
+logging.disable()
+from autogen import AssistantAgent, GroupChat, GroupChatManager, LLMConfig
+from kit import ChatPanel, DummyModelClient
+members = []
+said = {{"historian": "The tower was built in **1889**.", "cook": "Try a *galette*.", "critic": "Both fine."}}
+for name, reply in said.items():
+    members.append(AssistantAgent(name, llm_config=LLMConfig({ENTRY})))
+    members[-1].register_model_client(DummyModelClient, replies=reply)
+group = GroupChat(members, messages=[], max_round=4, speaker_selection_method="round_robin")
+panel = ChatPanel(GroupChatManager(group))
+panel.conversation.send("Tell me of Paris.")
+panel
+""",
+    "templates": """
+from kit import TemplatePicker
+TemplatePicker()
 """,
     "report": f"""
 from kit import diagnose
-diagnose([{ENTRY}, {{**{ENTRY}, "temperature": 7, "model_client_cls": "Nobody"}}])
+diagnose([{ENTRY}, {{**{ENTRY}, "temperature": 7, "temprature": 1, "api_key": "sk-secret"}}])
 """,
 }
 
@@ -85,9 +135,12 @@ def take_widgets(lab, target, theme):
     for name, cell in WIDGETS.items():
         lab.open([cell])
         if name == "chat":
+            expect(lab.output(0)).to_contain_text("Ready.")
+            lab.output(0).get_by_role("log").evaluate("log => { log.scrollTop = 0; }")
+            take(lab, target, f"{name} begin {theme}")
             lab.output(0).get_by_label("Message to assistant").fill("Hello!")
             lab.page.keyboard.press("Enter")
-            expect(lab.output(0)).to_contain_text("Ready.")
+            expect(lab.output(0)).to_contain_text("That failed")
         take(lab, target, f"{name} {theme}")
         lab.page.evaluate("window.jupyterapp.shell.collapseLeft()")
         lab.page.set_viewport_size(NARROW)

@@ -29,15 +29,14 @@ def test_lesson_02_the_forms_as_the_text_asks(lab):
     lab.run_all()
     check = find("check_2d(")
     assert "2d: right" not in lab.text(check)
-    form = lab.output(find("\nbuilder = ConfigListBuilder(")).locator(".kit-form")
+    form = lab.output(find("\nbuilder = ConfigListBuilder(")).locator(".kit-builder")
 
     def enter(label, text):
         form.get_by_label(label, exact=True).fill(text)
         lab.page.keyboard.press("Enter")
 
-    dummy = form.get_by_label("Preset").locator("option").filter(has_text="Dummy").inner_text()
-    form.get_by_label("Preset").select_option(dummy)
-    form.get_by_role("button", name="Add", exact=True).click()
+    form.get_by_role("button", name="+ Add entry").click()
+    form.get_by_role("menuitem", name="Dummy").click()
     expect(form.get_by_label("Model", exact=True)).to_have_value("dummy")
     expect(form.get_by_label("Model", exact=True)).to_be_focused()  # else the focus leaves the next input
     enter("Model", "canary")
@@ -46,6 +45,7 @@ def test_lesson_02_the_forms_as_the_text_asks(lab):
     lab.run(check)
     assert "2d: right" not in lab.text(check)
     enter("Temperature", "")
+    form.locator("summary").filter(has_text="Sampling").click()
     enter("Choices (n)", "2")
     lab.settle()
     lab.run(check)
@@ -54,7 +54,7 @@ def test_lesson_02_the_forms_as_the_text_asks(lab):
     # Running all cells has answered the last form's question: here a click does.
     again = find("\nfixed = ConfigListBuilder(")
     lab.run(again)
-    fixed = lab.output(again).locator(".kit-form")
+    fixed = lab.output(again).locator(".kit-builder")
     expect(fixed).to_contain_text("this is Python, not JSON")
     fixed.get_by_role("button", name="Use the fixed list").click()
     expect(fixed.get_by_label("Model", exact=True)).to_have_value("parrot")

@@ -1,7 +1,7 @@
-"""Report: its order, its text and its table."""
+"""Report: its order, its text and its cards."""
 
 import re
-from html import unescape
+from html import escape
 
 import pytest
 from set_ups import DUMMY
@@ -49,20 +49,45 @@ def test_the_text_has_a_line_for_each_row_and_one_for_each_fix():
     )
 
 
-def test_the_table_counts_what_is_to_be_fixed():
-    assert "<caption>✔ Nothing to fix</caption>" in diagnose([DUMMY])._repr_html_()
-    report = diagnose([{**DUMMY, "temperature": 9, "temprature": 1}])
-    assert "<caption>✖ 1 to fix</caption>" in report._repr_html_()
+def test_findings_come_first_as_cards_and_passes_are_folded_into_one_line():
+    report = Report()
+    report.add(0, "the packages", [])
+    report.add(2, "the list", [Finding("w", "a warning", "peek", 2, warning=True)])
+    report.add(3, "registering it", [Finding("e", "an error", "do this", 3)])
+    report.add(4, "the chat", [])
+    page = report._repr_html_()
+    body = page[page.index("</style>") :]
+    texts = ["✖ 1 to fix", "▲ 1 to look at", "an error", "registering it", "do this", "a warning", "peek"]
+    texts += ["<details>", "✔ 2 checks passed", "0 the packages", "4 the chat"]
+    places = [body.index(text) for text in texts]
+    assert places == sorted(places)
+    assert "<details open" not in body
 
 
-def test_every_text_in_the_table_is_escaped():
+@pytest.mark.parametrize(
+    ("entry", "total"),
+    [({}, "✔ Nothing to fix"), ({"temperature": 9, "temprature": 1}, "✖ 1 to fix")],
+)
+def test_the_first_line_counts_what_is_to_be_fixed(entry, total):
+    assert total in diagnose([{**DUMMY, **entry}])._repr_html_()
+
+
+def test_a_report_without_findings_is_two_lines_and_one_without_passes_has_nothing_folded():
+    fine, bad = Report(), Report()
+    fine.add(0, "the packages", [])
+    bad.add(2, "the list", [Finding("e", "an error", "", 2)])
+    assert "1 check passed" in fine._repr_html_() and "<li class=" not in fine._repr_html_()
+    assert "<details" not in bad._repr_html_() and "Fix:" not in bad._repr_html_()
+
+
+def test_every_text_in_the_cards_is_escaped():
     report = Report()
     report.add(1, HOSTILE, [Finding("x", HOSTILE, HOSTILE, 1)])
-    table = report._repr_html_()
-    assert "<img" not in table
-    assert set(re.findall(r"</?(\w+)", table)) == {"table", "caption", "thead", "tbody", "tr", "th", "td"}
-    cells = [unescape(cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", table)]
-    assert cells == ["1 the client class", HOSTILE, f"✖ {HOSTILE}", HOSTILE]
+    report.add(2, HOSTILE, [])
+    page = report._repr_html_()
+    assert page.count(escape(HOSTILE)) == 4
+    tags = {"style", "div", "p", "strong", "ul", "li", "details", "summary"}
+    assert set(re.findall(r"</?(\w+)", page)) == tags
 
 
 def test_hostile_text_in_a_list_is_escaped_too():

@@ -333,6 +333,7 @@ def test_tools_local(run, local_model_folder):
     assert "21" in last and "Suggested tool call" not in last
 
 
+@pytest.mark.slow
 def test_test_agent_records_once_and_then_needs_neither_client_nor_model(
     run, start, bare, tmp_path, local_model_folder
 ):

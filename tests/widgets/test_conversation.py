@@ -333,6 +333,17 @@ def test_an_agent_without_a_model_may_have_an_answer_of_its_own():
     assert Conversation(parrot).send("Hi").text == "Hello!"
 
 
+def test_no_message_shows_a_key_and_the_model_gets_what_was_said(agent):
+    key = "my-own-key-77"
+    assistant = agent(DummyModelClient, {"api_key": key}, replies=f"Your key is {key}.")
+    conversation = Conversation(assistant)
+    for _ in range(2):
+        conversation.send(f"I have {key}.")
+    assert key not in repr(conversation.messages) + conversation.markdown()
+    seen = [message["content"] for message in assistant.client._clients[0].calls[1]["messages"][1:]]
+    assert seen == [f"I have {key}.", f"Your key is {key}.", f"I have {key}."]
+
+
 @pytest.mark.parametrize("key", ["sk-1234567890abcdef", "my-own-key-77"], ids=["known by its look", "ours"])
 def test_an_error_that_quotes_a_key_hides_it(agent, key):
     def replies(messages):
@@ -359,6 +370,9 @@ def test_a_tool_that_the_agent_can_run_is_called_and_the_answer_follows(agent):
     conversation.send("1 + 2?")
     texts = [message.text for message in conversation.messages]
     assert texts[1] == "add(a=1, b=2)"
+    assert [message.kind for message in conversation.messages] == ["question", "reply", "result", "reply"]
+    assert (conversation.messages[1].words, conversation.messages[1].calls) == ("", ["add(a=1, b=2)"])
+    assert conversation.messages[2].results == [("add", "3")]
     assert "3" in texts[2]
     assert texts[3:] == ["It is 3."]
 
@@ -478,6 +492,55 @@ def test_choosing_the_speaker_is_not_part_of_the_conversation(agent):
     assert len(conversation.messages) == 3
 
 
+# Thoughts
+
+
+class Thinker(DummyModelClient):
+    """Tells its thoughts by `on_thought`, as it has them; the response has them as well."""
+
+    on_thought = None
+
+    def create(self, params):
+        for piece in ("The ", "sky?"):
+            self.on_thought(piece)
+        return super().create(params)
+
+
+class Closed(DummyModelClient):
+    """Takes no attribute from outside."""
+
+    def __setattr__(self, name, value):
+        if name == "create":
+            raise AttributeError("this class is closed")
+        super().__setattr__(name, value)
+
+
+def test_thoughts_are_in_the_response_where_autogen_does_not_look(agent):
+    assistant = agent(
+        DummyModelClient, replies=[{"content": "Blue.", "reasoning_content": "The sky?"}, "Yes."]
+    )
+    conversation = Conversation(assistant)
+    reply = conversation.send("Which colour?")
+    assert (reply.text, reply.thoughts) == ("Blue.", "The sky?")
+    assert conversation.send("Sure?").thoughts == ""
+    client = assistant.client._clients[0]
+    assert "The sky?" not in str(client.calls)  # the model does not get them back
+    assert "create" not in vars(client)  # nothing is left in it
+
+
+def test_thoughts_grow_before_the_reply(agent):
+    conversation = Conversation(agent(Thinker, replies="Blue."))
+    seen = []
+    conversation.on_change.append(lambda: seen.append(conversation.messages[-1].thoughts))
+    conversation.send("Which colour?")
+    assert list(dict.fromkeys(seen)) == ["", "The ", "The sky?"]
+    assert (conversation.messages[1].text, conversation.messages[1].thoughts) == ("Blue.", "The sky?")
+
+
+def test_a_client_that_takes_no_listener_answers_all_the_same(agent):
+    assert Conversation(agent(Closed, replies="Blue.")).send("Which colour?").text == "Blue."
+
+
 # Transcript
 
 
@@ -488,6 +551,28 @@ def test_clear_forgets_everything(agent):
     assert conversation.messages == []
     assert conversation.total == Usage()
     assert conversation.send("two").text == "2"  # the system message and this one
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_clear_can_be_undone_until_the_next_message(agent, times):
+    conversation = Conversation(agent(DummyModelClient, replies=lambda messages: str(len(messages))))
+    conversation.send("one")
+    for _ in range(times):  # an empty chat has nothing to lose
+        conversation.clear()
+    conversation.undo_clear()
+    assert lines(conversation) == [("You", "one"), ("assistant", "2")]
+    assert conversation.send("two").text == "4"
+    with pytest.raises(RuntimeError, match="nothing to bring back"):
+        conversation.undo_clear()
+
+
+def test_a_group_remembers_after_an_undone_clear(group):
+    manager = group(writer=lambda messages: f"{len(messages)} messages", critic=lambda messages: "fine")
+    conversation = Conversation(manager)
+    conversation.send("one")
+    conversation.clear()
+    conversation.undo_clear()
+    assert conversation.send("two").text == "8 messages"
 
 
 def test_the_transcript_is_markdown(agent):

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from kit import DummyModelClient
 from kit.config_list.fields import FIELDS, presets
 from kit.config_list.lists import ConfigListError
+from kit.config_list.secrets import resolved
 from kit.widgets.editor import EXTRA, ConfigListEditor
 
 pytestmark = pytest.mark.usefixtures("folder")
@@ -43,7 +45,29 @@ def message_of(editor, name):
 def test_every_preset_is_an_entry_that_autogen_accepts(preset):
     editor = ConfigListEditor()
     editor.add(preset)
-    assert all(problem.only_here for problem in editor.problems())
+    assert all(problem.warning or problem.only_here for problem in editor.problems())
+
+
+@pytest.mark.parametrize(
+    ("preset", "fields"),
+    [
+        ("OpenAI-compatible server", {"model"}),
+        ("Azure OpenAI", {"model", "base_url"}),
+        ("A class of your own", {"model_client_cls"}),
+        (DUMMY, set()),
+    ],
+)
+def test_a_placeholder_is_no_success(preset, fields):
+    class MyModelClient(DummyModelClient):
+        pass
+
+    editor = ConfigListEditor(namespace={})
+    editor.add(preset)
+    assert {problem.field for problem in editor.problems() if problem.warning} == fields
+    editor.set(**dict.fromkeys(fields - {"model_client_cls"}, "https://real.example/v1"))
+    known = ConfigListEditor(namespace={"MyModelClient": MyModelClient})
+    known.paste(json.dumps(editor.entries))
+    assert not any(problem.warning for problem in known.problems())
 
 
 def test_add_appends_and_selects(editor):
@@ -221,7 +245,8 @@ def test_other_fields_that_are_not_json_stay_out_and_are_shown_with_their_input(
     assert caught.value.problems == [problem]
 
 
-def test_a_masked_secret_keeps_its_value_when_its_neighbours_change(editor):
+def test_a_masked_secret_keeps_its_value_when_its_neighbours_change(editor, monkeypatch):
+    monkeypatch.setenv("MODEL_THEIR_KEY", "")  # gone at the end
     secrets = {"their_key": "k1", "headers": [{"token": "k2"}, {"token": "k3"}], "keys": ["k4", "k5"]}
     editor.entry.update(secrets)
     extra = json.loads(editor.extra_text())
@@ -229,7 +254,7 @@ def test_a_masked_secret_keeps_its_value_when_its_neighbours_change(editor):
     editor.set_extra_text(json.dumps({**extra, "price": [1, 2]}))
     assert {name: editor.entry[name] for name in secrets} == secrets
     editor.set_extra_text(json.dumps({**extra, "their_key": "new"}))
-    assert editor.entry["their_key"] == "new"
+    assert resolved(editor.entry)["their_key"] == "new"
 
 
 def test_stars_that_hide_nothing_are_refused_since_they_would_be_saved_as_the_key(editor):
@@ -364,26 +389,28 @@ def test_saving_says_that_the_list_holds_a_key_and_that_git_would_take_it(editor
 
 
 @pytest.mark.parametrize(
-    ("wrong", "right"),
+    ("name", "wrong", "right", "words"),
     [
-        ({"temprature": 0.5}, {"temperature": 0.5}),
-        ({"engine": "a"}, {"engine": "a"}),  # there is a model already
-        ({"request_timeout": 5}, {"timeout": 5}),
-        ({"api_type": "open_ai"}, {"api_type": "openai"}),
+        (EXTRA, {"temprature": 0.5}, {"temperature": 0.5}, "Rename it to temperature"),
+        (EXTRA, {"engine": "a"}, {"engine": "a"}, ""),  # there is a model already
+        (EXTRA, {"request_timeout": 5}, {"timeout": 5}, "Rename it to timeout"),
+        ("api_type", {"api_type": "open_ai"}, {"api_type": "openai"}, "Use openai"),
+        ("n", {"temprature": 0.5}, {"temprature": 0.5}, ""),
     ],
 )
-def test_a_field_with_a_known_remedy_is_fixed_in_its_place(editor, wrong, right):
+def test_a_field_with_a_known_remedy_is_fixed_in_its_place(editor, name, wrong, right, words):
     editor.set(**wrong, n=2)
-    editor.fix()
+    assert editor.fix_of(name) == words
+    editor.fix(name)
     assert editor.entry == {**editor.entries[0], "model": "b", **right, "n": 2}
     assert list(editor.entry)[-1] == "n"
-    assert editor.fixable() is None
+    assert editor.fix_of(name) == ""
 
 
 def test_an_address_without_a_path_gets_its_v1(editor):
     editor.add(SERVER)
     editor.set(base_url="http://localhost:8000/")
-    editor.fix()
+    editor.fix("base_url")
     assert editor.entry["base_url"] == "http://localhost:8000/v1"
 
 

@@ -1,5 +1,6 @@
 """The program that the builder shows: the blog's three steps for the list in the form, ready to run."""
 
+import re
 import subprocess
 import sys
 
@@ -69,10 +70,10 @@ def test_a_secret_is_read_from_the_environment(monkeypatch):
     editor = ConfigListEditor()
     editor.add("OpenAI-compatible server")
     assert "import os" not in editor.python()
-    editor.set_extra_text('{"api_key": "sk-typed"}')
+    editor.set(api_key="sk-in-the-list")
     program = editor.python()
-    assert """'api_key': os.environ["OPENAI_API_KEY"]""" in program
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-from-the-environment")
+    assert """'api_key': os.environ["LOCALHOST_8000_API_KEY"]""" in program
+    monkeypatch.setenv("LOCALHOST_8000_API_KEY", "sk-from-the-environment")
     made = {}
     exec(program.split("question =")[0], made)
     assert made["agent"].llm_config["config_list"][0]["api_key"] == "sk-from-the-environment"
@@ -135,7 +136,16 @@ def test_the_program_says_which_variable_is_missing(server):
             """'default_headers': {'Authorization': os.environ["MY_OTHER_KEY"], 'X-Room': '12'}""",
         ),
         ({"stop": "'**********'"}, """'stop': "'**********'"}"""),
-        ({"stop": "${NO_KEY}"}, """'stop': '${NO_KEY}'"""),
+        ({"stop": "${NO_NAME}"}, """'stop': '${NO_NAME}'"""),
+        ({"organization": "${MY_ORG_SECRET}"}, """'organization': os.environ["MY_ORG_SECRET"]"""),
+        (
+            {"default_headers": {"Authorization": "Bearer ${MY_OTHER_KEY}"}},
+            """{'Authorization': 'Bearer ' + os.environ["MY_OTHER_KEY"]}""",
+        ),
+        (
+            {"base_url": "https://me:${IT}@host/v1?key=${ID}&a=1"},
+            """'https://me:' + os.environ["IT"] + '@host/v1?key=' + os.environ["ID"] + '&a=1'""",
+        ),
     ],
 )
 def test_references_are_read_from_the_environment_wherever_they_stand(fields, line):
@@ -144,6 +154,29 @@ def test_references_are_read_from_the_environment_wherever_they_stand(fields, li
     editor.set(**fields)
     compile(editor.python(), "program", "exec")
     assert line in editor.python()
+
+
+def test_each_secret_of_the_list_has_a_variable_of_its_own():
+    """Secrets that stand in a file are shown as variables, too: none shares one with another."""
+    editor = ConfigListEditor(namespace={})
+    for key in ("${OPENAI_API_KEY}", "sk-one-of-mine", "sk-two-of-mine", "sk-one-of-mine"):
+        editor.add("OpenAI")
+        editor.set(api_key=key, default_headers={"X-Token": "hunter2"})
+    editor.add("Ollama")
+    editor.set(api_key="sk-one-of-mine")
+    named = re.findall(r"""'(?:api_key|X-Token)': os.environ\["(\w+)"\]""", editor.python())
+    openai = ["OPENAI_API_KEY", "OPENAI_API_KEY_2", "OPENAI_API_KEY_3", "OPENAI_API_KEY_2"]
+    assert named[:-1:2] == openai
+    assert {*named[1::2]} == {"OPENAI_X_TOKEN"}
+    assert named[-1] == "LOCALHOST_11434_API_KEY"
+
+
+def test_the_cell_of_a_class_is_shown_without_its_keys(cells):
+    editor = ConfigListEditor(namespace=cells(f'MY_KEY = "sk-recognisable"\n{OWN}'))
+    editor.add("A class of your own")
+    editor.set_text(CLASS, "Mine")
+    assert "class Mine(Base)" in editor.python()
+    assert "recognisable" not in editor.python()
 
 
 # A class of one's own

@@ -3,13 +3,17 @@
 import json
 import re
 import socket
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
-import openai
 import pytest
 
 from kit import DummyModelClient
+from kit.config_list.secrets import NO_KEY
 from kit.widgets.editor import ConfigListEditor
-from kit.widgets.trial import Trial, argument, served_models, try_entry
+from kit.widgets.trial import NoModels, Trial, argument, served_models, try_entry
 
 pytestmark = pytest.mark.usefixtures("folder")
 DUMMY = {"model": "dummy", "model_client_cls": "DummyModelClient", "params": {"replies": "Ahoy, captain!"}}
@@ -48,6 +52,43 @@ def closed():
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
     return f"http://127.0.0.1:{port}/v1"
+
+
+@pytest.fixture
+def web():
+    """A web server with a list of models at /v1/models, a page, an error, and one answer that never ends.
+
+    `address` and `host` are where it is; `seen` has path and key of each request.
+    """
+    seen, over = [], threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            key = self.headers.get("Authorization", "").removeprefix("Bearer ")
+            seen.append((self.path, key))
+            answers = {
+                "/v1/models": (200, "json"),
+                "/page/models": (200, "html"),
+                "/broken/models": (500, "json"),
+            }
+            status, kind = answers.get(self.path, (404, "json"))
+            self.send_response(401 if "wrong" in key else status)
+            self.send_header("Content-Type", {"json": "application/json", "html": "text/html"}[kind])
+            self.end_headers()
+            content = {"html": "<h1>Hello</h1>"}.get(kind, '{"object": "list", "data": [{"id": "a"}]}')
+            while "dribble" in self.path and not over.wait(0.05):
+                self.wfile.write(b" ")
+            self.wfile.write((content if status == 200 else '{"error": "Internal"}').encode())
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as served:
+        threading.Thread(target=served.serve_forever, args=(0.05,), daemon=True).start()
+        host = f"127.0.0.1:{served.server_port}"
+        yield SimpleNamespace(host=host, address=f"http://{host}", seen=seen)
+        over.set()
+        served.shutdown()
 
 
 def codes(trial):
@@ -209,10 +250,49 @@ def test_a_key_is_read_from_its_variable_to_ask_a_server(server, monkeypatch):
     assert server.seen[0].key == KEY
 
 
-def test_a_server_that_is_not_there_or_refuses_raises_openais_error(server, closed):
-    with pytest.raises(openai.APIConnectionError):
-        served_models({"base_url": closed, "api_key": "k"})
-    with pytest.raises(openai.AuthenticationError):
-        served_models({"base_url": server.address, "api_key": "wrong"})
-    with pytest.raises(openai.OpenAIError, match="(?i)credentials|api_key"):
-        served_models({})
+@pytest.mark.parametrize(
+    ("end", "better"), [("", "/v1"), ("/", "/v1"), ("/v2", "/v2/v1"), ("/v1/models", None), ("/v1", None)]
+)
+def test_an_address_without_v1_is_told_from_one_with_it(web, end, better):
+    entry = {"base_url": web.address + end, "api_key": KEY}
+    if end == "/v1":
+        assert served_models(entry) == ["a"]
+        return
+    with pytest.raises(NoModels, match=r"/v1") as caught:
+        served_models(entry)
+    assert caught.value.address == (web.address + better if end in ("", "/") else "")
+    assert [key for path, key in web.seen if path != f"{end.rstrip('/')}/models"] == [NO_KEY] * (
+        len(web.seen) - 1
+    )
+
+
+@pytest.mark.parametrize(
+    ("entry", "part"),
+    [
+        ({"base_url": "https://{host}/v1"}, "but at http://{host}/v1"),  # which speaks no TLS
+        ({"base_url": "{host}"}, "but at http://{host}/v1"),
+        ({"base_url": "http://{host}/page"}, "{host} answers, but not as OpenAI's API does"),
+        ({"base_url": "http://{host}/broken"}, "{host}: .*Internal"),
+        ({"base_url": "http://{host}/v1", "api_key": "wrong-recognisable"}, "refuses the key"),
+        ({"base_url": "http://{host}/v1", "api_key": "${WRONG_KEY}"}, "refuses WRONG_KEY"),
+        ({"base_url": "http://user:recognisable@127.0.0.1:9/v1"}, r"No server answers at 127.0.0.1:9\."),
+        ({"base_url": "http://no-such-host.invalid/v1"}, "There is no server named no-such-host.invalid"),
+        ({"base_url": "nonsense://"}, "unsupported protocol"),
+        ({"api_key": None}, "needs a key"),
+    ],
+)
+def test_why_a_server_names_no_models_and_what_to_do(web, monkeypatch, entry, part):
+    monkeypatch.setenv("WRONG_KEY", "wrong-recognisable")
+    entry = {"api_key": "k", **entry}
+    entry = {name: value and value.replace("{host}", web.host) for name, value in entry.items()}
+    with pytest.raises(NoModels, match=part.replace("{host}", web.host)) as caught:
+        served_models(entry)
+    assert "recognisable" not in str(caught.value)
+
+
+def test_a_server_that_is_silent_is_given_up(web, monkeypatch):
+    monkeypatch.setattr("kit.widgets.trial.SECONDS", 0.3)
+    start = time.perf_counter()
+    with pytest.raises(NoModels, match="did not answer in"):
+        served_models({"base_url": f"{web.address}/dribble", "api_key": "k"})
+    assert time.perf_counter() - start < 2
