@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kit import ConfigListBuilder
+from kit.checks.report import Report
 from kit.config_list.fields import FIELDS
 from kit.config_list.lists import ConfigListError, parse_config_list
 from kit.config_list.secrets import MASK, masked, referring, resolved
@@ -65,8 +66,10 @@ class Mine:
 
 @pytest.fixture
 def builder(monkeypatch):
-    """A builder with an entry for that client, and a file that holds another list; `sent` is all it showed."""
+    """A builder with an entry for that client, and a file of another list; `sent` is all it showed."""
     monkeypatch.setattr("kit.widgets.editor.notebook", lambda: {"Mine": Mine})
+
+    monkeypatch.setattr("kit.widgets.trial.diagnose", lambda entries: Report())  # packages take a second
 
     def at_once(target, daemon):  # and not in a thread
         return SimpleNamespace(start=target)
@@ -91,15 +94,12 @@ def do(name, *texts, field=""):
 MINE = {"model": "a", "model_client_cls": "Mine"}
 COOKIE = json.dumps({"default_headers": {"Cookie": SECRET}})
 INPUTS = [
-    *(message for field in FIELDS for message in do("set", KEY, KEYS[-1], field=field.name)),
+    *(message for field in FIELDS for message in do("set", KEY, field=field.name)),
+    *do("set", *KEYS[2:], field="model"),
     *do("set", *KEYS, field="base_url"),
     *do("key", KEY, SECRET, f" {SECRET}\n", f"a\n{KEY}"),
     *do("variable", KEY, SECRET, f"${{{SECRET}}}"),
-    *(
-        message
-        for name in ("path", "ask", "filter", "paste", "extra")
-        for message in do(name, *KEYS[:2], KEYS[-1])
-    ),
+    *(message for name in ("path", "ask", "filter", "paste", "extra") for message in do(name, *KEYS[::4])),
     *do("extra", *({name: SECRET} for name in ("their_key", "passwd", "auth", "KEY_2", "connection_string"))),
     *do("extra", *({"params": [{"colour": key}]} for key in KEYS), {KEY: 1}),
     *do("extra", COOKIE, COOKIE[:-1], COOKIE[:-4], COOKIE.replace('"', "'")),
