@@ -103,7 +103,7 @@ QUOTED = re.compile(
     r"""(?<![\w-])(?P<name>[\w-]+)["']?\s*[:=]\s*(?P<quote>["'])(?P<value>(?:\\.|(?!(?P=quote)).)*)(?P=quote)"""
 )
 NAMED = re.compile(r"""(?<![\w-])(?P<name>[\w-]+)["']?\s*[:=]\s*""")
-HIDDEN = re.compile(rf"""["']?(?:{re.escape(MASK)}|\$\{{|{NO_KEY})|""|''|$""")  # what is hidden, or no secret
+HIDDEN = re.compile(rf"""["']?(?:{NOT_SECRET.pattern}|{NO_KEY})(?:[\s"',;}}\])]|$)|""|''|$""")  # no secret
 
 
 class ConfigEntry(dict):

@@ -95,6 +95,7 @@ def test_keys_that_stand_as_names_are_hidden_and_can_not_be_lifted():
 @pytest.mark.parametrize(
     "text",
     ['{"api_key": "hunter2', "{'a': {'password': 'hunter2", '{"keys": ["a", "hunter2"', "my_key = hunter2",
+     '{"api_key": "${IT}hunter2',
      '{"token": {"value": "hunter2"}', "pwd: hunter2, n: 1", '{"x": [{"passwd": "hunter2"'],
 )  # fmt: skip
 def test_a_text_that_is_typed_and_not_whole_shows_no_secret(text):

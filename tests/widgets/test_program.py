@@ -157,7 +157,7 @@ def test_references_are_read_from_the_environment_wherever_they_stand(fields, li
 
 
 def test_each_secret_of_the_list_has_a_variable_of_its_own():
-    """Secrets that stand in a file are shown as variables, too: no two share one, nor one that is referred to."""
+    """Secrets that stand in a file are shown as variables, too: no two share one, nor one referred to."""
     editor = ConfigListEditor(namespace={})
     for key in ("${OPENAI_API_KEY}", "sk-one-of-mine", "sk-two-of-mine", "sk-one-of-mine"):
         editor.add("OpenAI")
