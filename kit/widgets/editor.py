@@ -540,7 +540,11 @@ class ConfigListEditor:
         self._changed()
 
     def answer(self, yes: bool) -> None:
-        """Answer the open question."""
+        """Answer the open question.
+
+        Raises:
+            ConfigListError: what was agreed to can't be done.
+        """
         question, self.question = self.question, None
         self.message = "" if yes else "Left as it was."
         if question and yes:

@@ -158,9 +158,9 @@ class Editing(RuleBasedStateMachine):
         before = exact(self.editor.entries)
         try:
             self.do(self.editor.paste, text)
+            self.do(self.editor.answer, yes)
         except ConfigListError:
             assert exact(self.editor.entries) == before
-        self.do(self.editor.answer, yes)
 
     @precondition(lambda self: not errors(self.editor))
     @rule(name=st.sampled_from(["list.json", "other.json"]))

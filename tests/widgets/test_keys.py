@@ -91,15 +91,12 @@ def do(name, *texts, field=""):
 MINE = {"model": "a", "model_client_cls": "Mine"}
 COOKIE = json.dumps({"default_headers": {"Cookie": SECRET}})
 INPUTS = [
-    *(message for field in FIELDS for message in do("set", KEY, KEYS[-1], field=field.name)),
+    *(message for field in FIELDS for message in do("set", KEY, field=field.name)),
+    *do("set", *KEYS[2:], field="model"),
     *do("set", *KEYS, field="base_url"),
     *do("key", KEY, SECRET, f" {SECRET}\n", f"a\n{KEY}"),
     *do("variable", KEY, SECRET, f"${{{SECRET}}}"),
-    *(
-        message
-        for name in ("path", "ask", "filter", "paste", "extra")
-        for message in do(name, *KEYS[:2], KEYS[-1])
-    ),
+    *(message for name in ("path", "ask", "filter", "paste", "extra") for message in do(name, *KEYS[::4])),
     *do("extra", *({name: SECRET} for name in ("their_key", "passwd", "auth", "KEY_2", "connection_string"))),
     *do("extra", {"params": [{"colour": key} for key in KEYS]}, {KEY: 1}),
     *do("extra", COOKIE, COOKIE[:-1], COOKIE[:-4], COOKIE.replace('"', "'")),
