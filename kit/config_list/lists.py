@@ -39,7 +39,8 @@ from kit.files import Unreadable, read_text, write_atomically
 
 # Fields of the kit's own model clients; those of AutoGen and OpenAI are read off their packages.
 CLIENT_FIELDS = {"device", "device_map", "dtype", "revision", "params", "max_new_tokens", "do_sample"}
-CLIENT_FIELDS |= {"quantization", "prefix_cache", "top_k"}
+CLIENT_FIELDS |= {"quantization", "prefix_cache", "top_k", "min_p", "repetition_penalty"}
+CLIENT_FIELDS |= {"chat_template_kwargs", "merge_system", "merge_neighbours", "image_folder", "fetch_images"}
 PLACEHOLDER = re.compile(r"name-of-the-[a-z-]+|any-name")  # in what a form starts with
 OLD_NAMES = {"engine": "model", "api_base": "base_url", "request_timeout": "timeout"}
 
