@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import functools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,7 +60,10 @@ def _run(client: Any, group: list[Request]) -> None:
     first, options = group[0], dict(group[0].options)
     count = options["num_return_sequences"]
     cuttable = _is_cuttable(client.model, options) and min(len(request.ids) for request in group) > 1
-    group = group if cuttable else group[:1]
+    if count > 1:  # prompt lookup is for one row
+        options.pop("prompt_lookup_num_tokens", None)
+    lookup = options.get("prompt_lookup_num_tokens")
+    group = group if cuttable and not lookup else group[:1]
     rows = [request for request in group for _ in range(count if cuttable else 1)]
     if cuttable:
         cache = _recall(rows[0]) if len(rows) == 1 else _batch(rows)
@@ -67,7 +73,8 @@ def _run(client: Any, group: list[Request]) -> None:
         schema = JsonOnly(client.tokenizer, size, first.schema, limit)
         options["logits_processor"] = [*options.get("logits_processor", []), schema]
     prompts, width = [row.ids for row in rows], max(len(row.ids) for row in rows)
-    output = client._generate(prompts, options, streamer=first.streamer)
+    with _going_on(client.model, cache) if cuttable and lookup else contextlib.nullcontext():
+        output = client._generate(prompts, options, streamer=first.streamer)
     for index, request in enumerate(group):
         choices = output[index * count : (index + 1) * count]
         if cuttable and request.prefix_tokens and cache.get_seq_length() == width + len(output[0]) - 1:
@@ -81,11 +88,13 @@ def _run(client: Any, group: list[Request]) -> None:
 def _is_cuttable(model: Any, options: dict[str, Any]) -> bool:
     """Return whether prefixes and batches work: greedy or sampled tokens, and a cache that can be cut.
 
+    Prompt lookup cuts it as well: what it guessed wrong is gone when `generate` returns.
+
     Sliding-window, recurrent and hybrid models keep a state that has already forgotten, and beam search
     reorders its cache. They get `generate`'s own way: one request at a time, all of it computed.
     """
     settings = copy.deepcopy(model.generation_config)
-    settings.update(**options)
+    settings.update(**{**options, "prompt_lookup_num_tokens": None})
     return (
         settings.get_generation_mode() in (GenerationMode.GREEDY_SEARCH, GenerationMode.SAMPLE)
         and settings.use_cache is not False
@@ -93,6 +102,22 @@ def _is_cuttable(model: Any, options: dict[str, Any]) -> bool:
         and model._supports_default_dynamic_cache()
         and all(type(layer) is DynamicLayer for layer in DynamicCache(config=model.config).layers)
     )
+
+
+@contextlib.contextmanager
+def _going_on(model: Any, cache: DynamicCache) -> Iterator[None]:
+    """Let prompt lookup go on from a cache: transformers 5.23 would compute the whole prompt once more."""
+    prepare = model.prepare_inputs_for_generation
+
+    @functools.wraps(prepare)
+    def rest(ids: torch.Tensor, next_sequence_length: int | None = None, **inputs: Any) -> Any:
+        return prepare(ids, next_sequence_length or ids.shape[1] - cache.get_seq_length(), **inputs)
+
+    model.prepare_inputs_for_generation = rest
+    try:
+        yield
+    finally:
+        del model.prepare_inputs_for_generation
 
 
 def _recall(request: Request) -> DynamicCache:
