@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import functools
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,12 +64,15 @@ def _run(client: Any, group: list[Request]) -> None:
     """Answer requests that have the same options in one batch."""
     first, options = group[0], dict(group[0].options)
     count, lengths = options["num_return_sequences"], [len(request.ids) for request in group]
-    tokens = max(lengths) + options["max_new_tokens"]
+    if count > 1:  # prompt lookup is for one row
+        options.pop("prompt_lookup_num_tokens", None)
+    lookup = options.get("prompt_lookup_num_tokens") or 0
+    tokens = max(lengths) + options["max_new_tokens"] + lookup
     if getattr(client.model.base_model, "rope_deltas", None) is not None:
         client.model.base_model.rope_deltas = None  # or Qwen's kind would place text by the last image
     # The tokens of all images are the same, so they tell nothing of what was computed.
     cuttable = not first.inputs and _is_cuttable(client.model, options, tokens) and min(lengths) > 1
-    group = group if cuttable else group[:1]
+    group = group if cuttable and not lookup else group[:1]
     rows = [request for request in group for _ in range(count if cuttable else 1)]
     if cuttable:
         cache = _recall(rows[0]) if len(rows) == 1 else _batch(rows)
@@ -76,7 +82,8 @@ def _run(client: Any, group: list[Request]) -> None:
         schema = JsonOnly(client.tokenizer, size, first.schema, limit)
         options["logits_processor"] = [*options.get("logits_processor", []), schema]
     prompts, width = [row.ids for row in rows], max(len(row.ids) for row in rows)
-    output = client._generate(prompts, options, streamer=first.streamer, **first.inputs)
+    with _going_on(client.model, cache) if cuttable and lookup else contextlib.nullcontext():
+        output = client._generate(prompts, options, streamer=first.streamer, **first.inputs)
     for index, request in enumerate(group):
         choices = output[index * count : (index + 1) * count]
         if cuttable and request.prefix_tokens and cache.get_seq_length() == width + len(output[0]) - 1:
@@ -92,11 +99,11 @@ def _is_cuttable(model: Any, options: dict[str, Any], tokens: int) -> bool:
 
     Recurrent and hybrid models, and sliding windows that are shorter than prompt and reply (`tokens`), keep
     a state that has already forgotten; layers that attend to images alone keep none for text; beam search
-    reorders its cache. They get `generate`'s own way: one
-    request at a time, all of it computed.
+    reorders its cache. They get `generate`'s own way: one request at a time, all of it computed. Prompt lookup
+    cuts the cache as well: what it guessed wrong is gone when `generate` returns.
     """
     settings = copy.deepcopy(model.generation_config)
-    settings.update(**options)
+    settings.update(**{**options, "prompt_lookup_num_tokens": None})
     return (
         settings.get_generation_mode() in (GenerationMode.GREEDY_SEARCH, GenerationMode.SAMPLE)
         and settings.use_cache is not False
@@ -109,6 +116,22 @@ def _is_cuttable(model: Any, options: dict[str, Any], tokens: int) -> bool:
             for layer in DynamicCache(config=model.config).layers
         )
     )
+
+
+@contextlib.contextmanager
+def _going_on(model: Any, cache: DynamicCache) -> Iterator[None]:
+    """Let prompt lookup go on from a cache: transformers 5.23 would compute the whole prompt once more."""
+    prepare = model.prepare_inputs_for_generation
+
+    @functools.wraps(prepare)
+    def rest(ids: torch.Tensor, next_sequence_length: int | None = None, **inputs: Any) -> Any:
+        return prepare(ids, next_sequence_length or ids.shape[1] - cache.get_seq_length(), **inputs)
+
+    model.prepare_inputs_for_generation = rest
+    try:
+        yield
+    finally:
+        del model.prepare_inputs_for_generation
 
 
 def _recall(request: Request) -> DynamicCache:
