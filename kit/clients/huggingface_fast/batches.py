@@ -99,8 +99,8 @@ def _is_cuttable(model: Any, options: dict[str, Any], tokens: int) -> bool:
 
     Recurrent and hybrid models, and sliding windows that are shorter than prompt and reply (`tokens`), keep
     a state that has already forgotten; layers that attend to images alone keep none for text; beam search
-    reorders its cache. They get `generate`'s own way: one request at a time, all of it computed. Prompt lookup
-    cuts the cache as well: what it guessed wrong is gone when `generate` returns.
+    reorders its cache. They get `generate`'s own way: one request at a time, all of it computed. Prompt
+    lookup cuts the cache itself: what it guessed wrong is gone when `generate` returns.
     """
     settings = copy.deepcopy(model.generation_config)
     settings.update(**{**options, "prompt_lookup_num_tokens": None})
