@@ -151,7 +151,7 @@ class Editing(RuleBasedStateMachine):
         except ConfigListError:  # a number for a password, or stars
             assert exact(self.editor.entries) == before
         else:
-            assert exact(resolved(self.editor.entries)) == exact(entries)
+            assert exact(resolved(self.editor.entries)) == exact(resolved(entries))
 
     @rule(text=mutilated(), yes=st.booleans())
     def paste_something_broken(self, text, yes):
