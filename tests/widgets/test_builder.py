@@ -346,7 +346,6 @@ def test_the_text_form_says_what_the_form_shows_the_same_in_every_run_and_is_saf
         ({"do": "extra", "text": "my_key = hunter2"}, "hunter2"),
         ({"do": "filter", "text": '{"my_key": "hunter2"'}, "hunter2"),
         ({"do": "ask", "text": "my_key = hunter2"}, "hunter2"),
-        ({"do": "path", "text": "sk-pasted-by-mistake"}, "sk-"),
     ],
 )
 def test_a_key_in_the_wrong_input_comes_back_as_stars(builder, message, part):
