@@ -12,7 +12,12 @@ from kit.config_list.secrets import fit
 
 HUGGING_FACE = "HuggingFaceModelClient"
 # Written down, since asking the class itself would load torch: seconds in which the form stands still.
-HUGGING_FACE_ARGUMENTS = {"loaded_model": "None", "tokenizer": "None", "on_text": "None"}
+HUGGING_FACE_ARGUMENTS = {
+    "loaded_model": "None",
+    "tokenizer": "None",
+    "on_text": "None",
+    "on_thought": "None",
+}
 
 
 def notebook() -> dict[str, Any]:

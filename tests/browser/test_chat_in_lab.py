@@ -215,6 +215,7 @@ picker
     assert lab.dialogs == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["notebook:shutdown-kernel", "notebook:restart-kernel"])
 def test_whoever_talks_to_a_kernel_that_has_gone_is_told(lab, command):
     panel = open_panel(lab, repr(["one"]), more=["from kit import TemplatePicker\nTemplatePicker()"])

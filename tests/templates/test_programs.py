@@ -22,7 +22,12 @@ ALL = templates()
 HUB_NAME = '"HuggingFaceTB/SmolLM2-1.7B-Instruct"'
 FAST = "huggingface_fast/"
 # Packages that bring a module along, beside the one of its own name.
-BROUGHT_BY = {"openai": "autogen", "pydantic": "autogen", "huggingface_hub": "transformers"}
+BROUGHT_BY = {
+    "openai": "autogen",
+    "httpx": "autogen",
+    "pydantic": "autogen",
+    "huggingface_hub": "transformers",
+}
 BROUGHT_BY |= {"safetensors": "transformers", "packaging": "transformers", "jinja2": "torch"}
 
 
