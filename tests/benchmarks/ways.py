@@ -24,6 +24,7 @@ os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 KIT: dict[str, dict[str, Any]] = {
     "kit": {},
     "kit int8": {"quantization": "int8"},
+    "kit int4": {"quantization": "int4"},
     "kit float32": {"dtype": "float32"},
     "kit no prefix cache": {"prefix_cache": 0},
 }
@@ -343,6 +344,6 @@ def free() -> None:
         client.model = client.tokenizer = None
     MADE.clear()
     Reference.loaded.clear()
-    if kit := sys.modules.get("kit.clients.huggingface"):
+    if kit := sys.modules.get("kit.clients.huggingface_fast"):
         kit.HuggingFaceModelClient.unload()
     gc.collect()
