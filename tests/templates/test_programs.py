@@ -24,7 +24,6 @@ FAST = "huggingface_fast/"
 # Packages that bring a module along, beside the one of its own name.
 BROUGHT_BY = {
     "openai": "autogen",
-    "httpx": "autogen",
     "pydantic": "autogen",
     "huggingface_hub": "transformers",
 }

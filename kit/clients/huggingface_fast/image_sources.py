@@ -11,12 +11,12 @@ import contextlib
 import io
 import os
 import re
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
+from urllib.request import url2pathname, urlopen
 
-import httpx
 from transformers.image_utils import load_image
 from transformers.utils import is_vision_available
 
@@ -86,6 +86,7 @@ def _fetched(url: str, shown: str, settings: dict[str, Any]) -> bytes:
             'it and name the file, or allow it in the entry: "fetch_images": true.'
         )
     try:
-        return httpx.get(url, follow_redirects=True, timeout=30).raise_for_status().content
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        with urlopen(url, timeout=30) as answer:
+            return answer.read()
+    except (OSError, HTTPException, ValueError) as error:
         raise ValueError(f"The image {shown} can't be fetched: {error}") from None
