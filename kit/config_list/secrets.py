@@ -197,6 +197,13 @@ def walk(value: Any, change: Callable[[Any, str], Any], name: str = "", kind: ty
     return change(value, name)
 
 
+def _replaced(text: Any, places: list[tuple[int, int, str]]) -> Any:
+    """Return a text with something else in some places; what is no text has none, and stays as it is."""
+    for start, end, new in sorted(places, reverse=True):
+        text = f"{text[:start]}{new}{text[end:]}"
+    return text
+
+
 def _is_other_secret(value: Any, name: str) -> bool:
     """Return whether something that is no text is a secret: a number for a password, say."""
     return is_secret_name(name) and not isinstance(value, (str, bool, type(None))) and value not in (0, 1)
@@ -212,10 +219,8 @@ def resolved(value: Any, name: str = "") -> Any:
     """
 
     def fill(value: Any, name: str) -> Any:
-        filled = value
-        for start, end, variable in reversed(_references(value, name)):
-            if variable in os.environ:
-                filled = f"{filled[:start]}{os.environ[variable]}{filled[end:]}"
+        known = [place for place in _references(value, name) if place[2] in os.environ]
+        filled = _replaced(value, [(start, end, os.environ[variable]) for start, end, variable in known])
         if filled == value:
             return value
         text = _Resolved(filled)
@@ -279,11 +284,12 @@ def lifted(value: Any, entry: dict[str, Any], taken: dict[str, str | None], name
             raise ValueError(f"{str(masked(name))!r} holds a secret that is no text: write it in quotes.")
         if not isinstance(value, str):
             return value
+        places = []
         for start, end, called in reversed(secrets_of(value, name)):
             variable = free_variable(variable_for(entry, called), value[start:end], taken)
             taken[variable] = value[start:end]
-            value = f"{value[:start]}${{{variable}}}{value[end:]}"
-        return value
+            places.append((start, end, f"${{{variable}}}"))
+        return _replaced(value, places)
 
     if any(secrets_of(name) for name in _names_in(value)):
         raise ValueError("a key stands in the place of a field's name.")
@@ -361,13 +367,10 @@ def masked(value: Any, name: str = "") -> Any:
     def mask(value: Any, name: str) -> Any:
         if isinstance(value, _Resolved):
             value = mask(value.reference, name)
-            for start, end, _ in reversed(_references(value, name)):
-                value = f"{value[:start]}{MASK}{value[end:]}"
+            value = _replaced(value, [(start, end, MASK) for start, end, _ in _references(value, name)])
         if not isinstance(value, str):
             return MASK if _is_other_secret(value, name) else value
-        for start, end, _ in reversed(secrets_of(value, name)):
-            value = f"{value[:start]}{MASK}{value[end:]}"
-        return value
+        return _replaced(value, [(start, end, MASK) for start, end, _ in secrets_of(value, name)])
 
     return walk(value, mask, name, _Masked)
 

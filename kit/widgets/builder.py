@@ -276,14 +276,10 @@ class ConfigListBuilder(anywidget.AnyWidget):
         if asked["error"]:
             return [], {**verdict, "mark": "error", "text": asked["error"], "address": asked["address"]}
         if models:
-            count, there = (
-                "1 model" if len(models) == 1 else f"{len(models)} models",
-                now.get("model") in models,
-            )
-            text = (
-                f"{count}, this one among them." if there else f"{count}, but not this one: choose another."
-            )
-            verdict.update(mark="ok" if there else "warning", text=text)
+            there = now.get("model") in models
+            count = "1 model" if len(models) == 1 else f"{len(models)} models"
+            which = "this one among them." if there else "but not this one: choose another."
+            verdict.update(mark="ok" if there else "warning", text=f"{count}, {which}")
         return models, verdict
 
     def _shown(self) -> Any:

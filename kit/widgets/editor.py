@@ -53,7 +53,7 @@ from kit.files import write_atomically
 from kit.models import local_folders, what_loading_takes
 from kit.widgets.classes import arguments_of, is_loaded_here, kit_clients, notebook
 from kit.widgets.program import program
-from kit.widgets.trial import QUESTION, Trial, argument, served_models, try_entry
+from kit.widgets.trial import QUESTION, Trial, argument, try_entry
 
 EXTRA = "other fields"
 UNDO_STEPS = 100
@@ -461,10 +461,6 @@ class ConfigListEditor:
         """Return whether the selected entry's server can be asked for its models, as OpenAI's can."""
         entry = self.entry or {}
         return kind_of_entry(entry) == OPENAI and entry.get("api_type", OPENAI) == OPENAI
-
-    def served_models(self) -> list[str]:
-        """Return the models that the selected entry's server offers, as `trial.served_models` does."""
-        return served_models(self.entry or {})
 
     # Files --------------------------------------------------------------------------------------
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import html
 import re
-from itertools import groupby
-from operator import itemgetter
 from typing import Any
 
 from markdown_it import MarkdownIt
@@ -74,10 +72,7 @@ def code(text: str, language: str) -> Tree:
         pieces = highlighted(text, language) if language else [["", text]]
     except ClassNotFound:
         pieces = [["", text]]
-    parts: list[Tree] = []
-    for kind, group in groupby(pieces, key=itemgetter(0)):
-        piece = "".join(text for _, text in group)
-        parts.append(["span", {"class": f"kit-code-{kind}"}, [piece]] if kind else piece)
+    parts = [["span", {"class": f"kit-code-{kind}"}, [piece]] if kind else piece for kind, piece in pieces]
     return ["pre", {"class": "kit-code", "data-language": language}, parts]
 
 

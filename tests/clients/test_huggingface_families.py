@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Annotated
 
 import pytest
-from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+from recorded import Recorded, tiny_config
+from transformers import AutoTokenizer
 
 from kit.clients.huggingface_fast import HuggingFaceModelClient
 
@@ -427,22 +428,6 @@ FAMILIES = {
 THINKERS = [name for name, family in FAMILIES.items() if family.thinks]
 
 
-class Recorded(LlamaForCausalLM):
-    """A tiny model that gives one recorded reply after the other, and keeps the prompts."""
-
-    def generate(self, **inputs):
-        self.prompts.append(inputs["input_ids"][0].tolist())
-        self.reply, self.said = self.replies.pop(0), 0
-        return super().generate(**inputs)
-
-    def forward(self, *args, **inputs):
-        output = super().forward(*args, **inputs)
-        output.logits[:] = -1000.0
-        output.logits[:, -1, self.reply[self.said]] = 1000.0
-        self.said += 1
-        return output
-
-
 @pytest.fixture(scope="module")
 def words(tiny_folder):
     """A tokenizer that knows the words of this file: with a small vocabulary, a model answers at once."""
@@ -461,16 +446,7 @@ def record(words):
             [mark.strip() for mark in family.thinks or () if mark.strip() not in family.special]
         )
         tokenizer.add_special_tokens({"additional_special_tokens": [*family.special, *family.ends]})
-        config = LlamaConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=16,
-            intermediate_size=16,
-            num_hidden_layers=1,
-            num_attention_heads=2,
-            max_position_embeddings=8192,
-            pad_token_id=tokenizer.pad_token_id,
-        )
-        model = Recorded(config).eval()
+        model = Recorded(tiny_config(tokenizer, max_position_embeddings=8192)).eval()
         model.generation_config.eos_token_id = tokenizer.convert_tokens_to_ids([*family.ends])
         model.replies = [tokenizer.encode(reply + family.ends[0]) for reply in replies]
         model.prompts = []

@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+from recorded import tiny_config
+from transformers import AutoTokenizer, LlamaForCausalLM
 
 from kit.clients.huggingface_fast import HuggingFaceModelClient
 
@@ -62,17 +63,7 @@ def recorded(tokens, monkeypatch):
     """The model that says what it is told, and its tokenizer, with "[TOOL_CALLS]" as one special token."""
     monkeypatch.setattr(tokens, "chat_template", "{{ messages[0].content }}")
     tokens.add_special_tokens({"additional_special_tokens": ["[TOOL_CALLS]"]})
-    config = LlamaConfig(
-        vocab_size=len(tokens),
-        hidden_size=16,
-        intermediate_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        bos_token_id=tokens.bos_token_id,
-        eos_token_id=tokens.eos_token_id,
-        pad_token_id=tokens.pad_token_id,
-    )
-    return Recorded(config).eval(), tokens
+    return Recorded(tiny_config(tokens)).eval(), tokens
 
 
 @pytest.fixture

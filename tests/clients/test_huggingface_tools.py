@@ -6,7 +6,8 @@ import re
 from typing import Annotated
 
 import pytest
-from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+from recorded import Recorded, tiny_config
+from transformers import AutoTokenizer
 
 from kit.clients.huggingface_fast import HuggingFaceModelClient
 
@@ -62,22 +63,6 @@ def calls(family, *functions):
     return "\n".join(f"<tool_call>\n{text}\n</tool_call>" for text in texts)
 
 
-class Recorded(LlamaForCausalLM):
-    """A tiny model that gives one recorded reply after the other, and keeps the prompts."""
-
-    def generate(self, **inputs):
-        self.prompts.append(inputs["input_ids"][0].tolist())
-        self.reply, self.said = self.replies.pop(0), 0
-        return super().generate(**inputs)
-
-    def forward(self, *args, **inputs):
-        output = super().forward(*args, **inputs)
-        output.logits[:] = -1000.0
-        output.logits[:, -1, self.reply[min(self.said, len(self.reply) - 1)]] = 1000.0
-        self.said += 1
-        return output
-
-
 @pytest.fixture(scope="module")
 def words(tiny_folder):
     """The real tokenizer, with the marks of both families as their tokenizers know them."""
@@ -94,17 +79,7 @@ def record(words, monkeypatch):
 
     def record(family, *replies):
         monkeypatch.setattr(words, "chat_template", TEMPLATES.get(family, family))
-        config = LlamaConfig(
-            vocab_size=len(words),
-            hidden_size=16,
-            intermediate_size=16,
-            num_hidden_layers=1,
-            num_attention_heads=2,
-            bos_token_id=words.bos_token_id,
-            eos_token_id=words.eos_token_id,
-            pad_token_id=words.pad_token_id,
-        )
-        model = Recorded(config).eval()
+        model = Recorded(tiny_config(words)).eval()
         model.replies, model.prompts = [words.encode(reply + "<|im_end|>") for reply in replies], []
         return model, words
 

@@ -15,13 +15,12 @@ from weakref import WeakKeyDictionary
 
 from openai.types.chat import ChatCompletion, ChatCompletionMessage
 from openai.types.completion_usage import PromptTokensDetails
+from safetensors import SafetensorError
 
 if "." in __name__:  # in the kit, and in a package of yours
     from .. import huggingface as plain
 else:  # beside the plain file in a folder that isn't a package
     import huggingface as plain  # type: ignore[import-not-found, no-redef]
-
-from safetensors import SafetensorError
 
 from . import cpu, images, loading, options, step
 from .batches import BATCH, Request, answer
@@ -129,8 +128,10 @@ class HuggingFaceModelClient(plain.HuggingFaceModelClient):
         if tools and tools.forced:
             sinks = []  # a call is no text
         thoughts = [self.on_thought] if self.on_thought and not schema else []
-        known = reading(self.tokenizer, plain._end_tokens(self.model), ids, fields)
-        streamer = Streamer(self, known, wanted, sinks, thoughts) if sinks or thoughts else None
+        streamer = None
+        if sinks or thoughts:
+            known = reading(self.tokenizer, plain._end_tokens(self.model), ids, fields)
+            streamer = Streamer(self, known, wanted, sinks, thoughts)
         request = Request(self.model, ids, wanted, schema, streamer, self.prefix_tokens, reader.inputs)
         rows = answer(self, request)
         if schema and not all(self._cut(row, stops)[1] for row in rows):
@@ -205,13 +206,11 @@ class HuggingFaceModelClient(plain.HuggingFaceModelClient):
     ) -> list[int]:
         """Return the token ids of the rendered prompt, as the model's template takes it."""
         messages = [{**message, "content": plain._text_of(reader.marked(message))} for message in messages]
-        if tools and tools.seen:
-            template_kwargs = {**template_kwargs, "tools": tools.offered}
         if tools and not tools.seen:
             messages = in_words(messages, tools.offered if tools.forced else [])
         else:
-            mark, close = mark_of(self.tokenizer)
-            messages = with_calls(messages, self.tokenizer, mark, close)
+            messages = with_calls(messages, self.tokenizer, *mark_of(self.tokenizer))
+            template_kwargs = {**template_kwargs, "tools": tools.offered} if tools else template_kwargs
         allowed = (self.config.get(name, True) for name in ("merge_system", "merge_neighbours"))
         refused: Exception | None = None
         for variant in variants(messages, *allowed):
