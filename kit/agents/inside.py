@@ -60,8 +60,8 @@ def listed(config: Any) -> list[dict[str, Any]]:
 
 
 def plain(entry: Any) -> dict[str, Any]:
-    """Return an entry as a dict; in an LLMConfig it is a pydantic model."""
-    return entry.model_dump() if hasattr(entry, "model_dump") else dict(entry)
+    """Return an entry as a dict of what was set; in an LLMConfig it is a pydantic model."""
+    return entry.model_dump(exclude_unset=True) if hasattr(entry, "model_dump") else dict(entry)
 
 
 def places_of(agent: Any) -> list[Registration]:
@@ -166,7 +166,18 @@ def selector_places(manager: Any) -> list[Registration]:
     ]
 
 
-# How an agent answers
+# How an agent answers, and what it has answered
+
+
+def answered(agent: Any) -> bool:
+    """Return whether AutoGen has called `message_retrieval` of an agent's client: only for a response with an id."""
+    return bool(getattr(getattr(agent, "client", None), "_response_metadata", True))
+
+
+def ends_at(agent: Any, message: dict[str, Any]) -> bool | None:
+    """Return whether an agent's check ends a chat at a message; None if the check is one of people's own."""
+    check = getattr(agent, "_is_termination_msg", None)
+    return bool(check(message)) if getattr(check, "__module__", "").startswith("autogen.") else None
 
 
 def has_own_reply(agent: Any) -> bool:

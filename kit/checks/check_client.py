@@ -7,7 +7,6 @@ import collections.abc
 import contextlib
 import contextvars
 import copy
-import functools
 import json
 import queue
 import re
@@ -18,18 +17,22 @@ from numbers import Real
 from typing import Any
 
 from kit.agents.inside import PROTOCOL
+from kit.checks.catalogue import found
 from kit.checks.explain import explain
+from kit.checks.history import THOUGHTS, USAGE_KEYS
 from kit.checks.protocol import constructor_of, methods_of, needed_by
 from kit.checks.report import Finding, Report
 from kit.config_list.secrets import fit
 
-USAGE_KEYS = ("prompt_tokens", "completion_tokens", "total_tokens", "cost", "model")  # AutoGen's
 # What AutoGen asks a response for, be it there or not.
 ASKED_FOR = ("choices", "model", "id", "message_retrieval_function", "config_id", "pass_filter")
 SPECIAL_TOKEN = re.compile(
     r"<\|[^|<>]{1,40}\|>|^\s*<s>(?!.*</s>\s*\S)|</s>\s*$|\[/?INST\]|<(?:start|end)_of_turn>|<eos>", re.DOTALL
 )
 QUESTION = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "What is 1 + 1?"}]
+CONVERSATION = [*QUESTION, {"role": "assistant", "content": "2"}, {"role": "user", "content": "And 1 + 2?"}]
+# What a client calls that hands its messages to a server or a model.
+PASSED_ON = {"post", "request", "urlopen", "generate", "generate_content", "invoke", "completions", "chat", "predict"}
 ADD = {"id": "call_1", "type": "function", "function": {"name": "add", "arguments": '{"a": 1, "b": 1}'}}
 AFTER_A_TOOL: list[dict[str, Any]] = [
     {"role": "user", "content": "Add 1 and 1."},
@@ -39,8 +42,6 @@ AFTER_A_TOOL: list[dict[str, Any]] = [
 ]
 NUMBERS = {"type": "object", "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}}}
 TOOLS = [{"type": "function", "function": {"name": "add", "description": "Add.", "parameters": NUMBERS}}]
-
-_wrong = functools.partial(Finding, step=1)  # all that is found here is about the class
 
 
 class _Failed(Exception):
@@ -67,8 +68,7 @@ def check_model_client(
     """
     report = Report()
     if config is not None and not isinstance(config, dict):
-        message = f"an entry is a dict; this is a {type(config).__name__}."
-        report.add(2, "the entry", [Finding("no-entry", message, "Pass one of the list: config_list[0].", 2)])
+        report.add(2, "the entry", [found("no-entry", kind=type(config).__name__)])
         return report
     checkup = _Checkup(report, client, config, timeout, kwargs)
     with contextlib.suppress(_Failed), contextlib.closing(checkup.worker), checkup.looking("the rest"):
@@ -139,7 +139,7 @@ class _Checkup:
         self.methods()
         if self.client is None:
             self.client = self.construct()
-        response = self.create("a reply", QUESTION)
+        response = self.create("a reply", copy.deepcopy(QUESTION))
         for row, look in (
             ("the response's shape", self.shape),
             ("message_retrieval", self.retrieval),
@@ -160,86 +160,77 @@ class _Checkup:
             raise _Failed
 
     def construct(self) -> Any:
-        row, fix = "the constructor", "def __init__(self, config, **kwargs): ..."
+        row = "the constructor"
         for finding in constructor_of(self.cls):
             self.fail(row, finding)
         if needed := [name for name in needed_by(self.cls) if name not in self.kwargs]:
-            message = f"{self.name}'s constructor needs {', '.join(needed)} besides the config entry."
-            passed = ", ".join(f"{name}=..." for name in needed)
-            self.fail(row, _wrong("constructor", message, f"check_model_client({self.name}, {passed})"))
-        client = self.call(row, lambda: self.cls(dict(self.config), **self.kwargs), "constructor", fix)
+            call = ", ".join(f"{name}=..." for name in needed)
+            self.fail(row, found("check-needs-arguments", name=self.name, needed=", ".join(needed), call=call))
+        client = self.call(row, lambda: self.cls(dict(self.config), **self.kwargs))
 
         def missing() -> list[str]:
             return [name for name in PROTOCOL if not callable(getattr(client, name, None))]
 
-        if lacks := self.call(row, missing, "constructor", fix):
-            message = f"{self.name}(config) makes a {type(client).__name__} without {', '.join(lacks)}."
-            self.fail(row, _wrong("missing-method", message, f"def {lacks[0]}(self, ...): ..."))
+        if lacks := self.call(row, missing):
+            named = {"name": f"{self.name}(config)", "methods": ", ".join(lacks), "method": lacks[0]}
+            self.fail(row, found("missing-method", **named, arguments="self, ..."))
         self.report.add(1, row, [])
         return client
 
     def create(self, checked: str, messages: list[dict[str, Any]], **params: Any) -> Any:
         """Return the response to some messages, after what every response must be."""
-        request = {**self.config, "messages": copy.deepcopy(messages), **params}
-        history = list(request["messages"])
-        fix = "Run create by itself with these params to see where it fails."
-        response = self.call(f"create: {checked}", lambda: self.client.create(request), "create-fails", fix)
-        kind, finding = type(response), None
-        if hasattr(kind, "__await__") or issubclass(
-            kind, (collections.abc.Iterator, collections.abc.AsyncIterator)
-        ):
-            message = f"create returned a {kind.__name__} instead of a response."
-            finding = _wrong("coroutine", message, "Run it to its end within create.")
+        row, before = f"create: {checked}", copy.deepcopy(messages)
+        request = {**self.config, "messages": messages, **params}
+        history = list(messages)
+        response = self.call(row, lambda: self.client.create(request))
+        kind = type(response)
+        late = (collections.abc.Iterator, collections.abc.AsyncIterator)
+        if hasattr(kind, "__await__") or issubclass(kind, late):
+            self.fail(row, found("coroutine", name=f"{self.name}.create", kind=kind.__name__))
         elif response is None:
-            message = "create returned nothing."
-            finding = _wrong("create-returns-none", message, "End it with: return response")
+            self.fail(row, found("create-returns-none"))
         elif kind.__module__ == "builtins":
-            message = f"create returned a {kind.__name__}: AutoGen could not store a cost on it."
-            fix = "Return an openai ChatCompletion, or a SimpleNamespace with choices and model."
-            finding = _wrong("create-returns-text", message, fix)
-        if finding:
-            self.fail(f"create: {checked}", finding)
-        findings = []
-        if history != messages:
-            message = "create changes the messages that it gets: they are the agent's history."
-            fix = 'messages = [dict(message) for message in params["messages"]]'
-            findings.append(_wrong("changes-messages", message, fix, warning=True))
-        self.report.add(1, f"create: {checked}", self.new(findings))
+            self.fail(row, found("create-returns-text", kind=kind.__name__))
+        findings = [found("changes-messages")] if history != before or messages != before else []
+        if place := self.shared():
+            findings.append(found("shared-memory", place=place))
+        self.report.add(1, row, self.new(findings))
         return response
+
+    def shared(self) -> str:
+        """Return the attribute of the class in which a question has been kept, "" if there is none."""
+        asked = QUESTION[-1]["content"]
+        for cls in self.cls.__mro__[:-1]:
+            for name, value in vars(cls).items():
+                if isinstance(value, (list, dict, set, collections.deque)) and asked in repr(value):
+                    return f"{cls.__name__}.{name}"
+        return ""
 
     def shape(self, row: str, response: Any) -> None:
         def read() -> dict[str, Any]:
             return {name: getattr(response, name) for name in ASKED_FOR if hasattr(response, name)}
 
-        fix = "Let the response raise AttributeError, and nothing else, for what it does not have."
-        parts = self.call(row, read, "response-raises", fix)
+        parts = self.call(row, read)
         kind, findings = type(response).__name__, []
         choices = parts.get("choices")
         if not isinstance(choices, (list, tuple)):
-            message = f"the response, a {kind}, has no list `choices`."
-            retrieve = functools.partial(self.client.message_retrieval, response)
-            done = self.worker.run(retrieve, self.timeout) if "id" in parts else None
+            done = None
+            if "id" in parts:
+                done = self.worker.run(lambda: self.client.message_retrieval(response), self.timeout)
             taken = done is not None and done[0] and isinstance(done[1], list)  # AutoGen asks for no more
-            findings.append(_wrong("no-choices", message, "response.choices = [...]", warning=taken))
+            findings.append(found("no-choices", kind=kind, warning=taken))
         elif not choices:
-            message = "`choices` is empty: the reply was made, but not put into it."
-            findings.append(_wrong("empty-choices", message, "response.choices.append(choice)"))
+            findings.append(found("empty-choices"))
         elif not all(hasattr(getattr(choice, "message", None), "content") for choice in choices):
-            message = "a choice has no message.content."
-            findings.append(_wrong("no-content", message, "choice.message.content = text"))
+            findings.append(found("no-content"))
         if parts.get("model") is None:
-            message = "the response names no model."
-            findings.append(_wrong("no-model", message, 'response.model = self.config["model"]'))
+            findings.append(found("response-model"))
         try:
             response.cost = getattr(response, "cost", 0)
         except (AttributeError, TypeError, ValueError):
-            message = f"AutoGen can't store the cost on a {kind}."
-            fix = "Return a ChatCompletion or a SimpleNamespace."
-            findings.append(_wrong("frozen-response", message, fix))
+            findings.append(found("frozen-response", kind=kind))
         if not findings and "id" not in parts:
-            message = "the response has no `id`: AutoGen 0.14 reads its choices, not message_retrieval."
-            fix = "response.id = uuid.uuid4().hex"
-            findings.append(_wrong("no-id", message, fix, warning=True))
+            findings.append(found("no-id"))
         self.report.add(1, row, findings)
         if any(not finding.warning for finding in findings):
             raise _Failed
@@ -251,100 +242,87 @@ class _Checkup:
             message = response.choices[0].message
             instead = message if getattr(message, "tool_calls", None) else message.content
         if not findings and reply is not instead and reply != instead:
-            message = f"without an `id`, AutoGen 0.14 takes the first choice, not {_shown(reply)}."
-            findings.append(_wrong("no-id", message, "response.id = uuid.uuid4().hex"))
+            findings.append(found("no-id", instead=f", so not {_shown(reply)}", warning=False))
         text = reply if isinstance(reply, str) else "a message"
         if not text:
-            message = "the reply is an empty text."
-            fix = "Look at what the model made, and where it was cut."
-            findings.append(_wrong("empty-reply", message, fix, warning=True))
+            findings.append(found("empty-reply", agent="the client", count="a question"))
         if tokens := SPECIAL_TOKEN.findall(text):
-            found = " ".join(sorted({token.strip() for token in tokens}))
-            message = f"the reply holds special tokens of the model: {found}"
-            fix = "tokenizer.decode(..., skip_special_tokens=True)"
-            findings.append(_wrong("special-tokens", message, fix, warning=True))
+            shown = " ".join(sorted({token.strip() for token in tokens}))
+            findings.append(found("special-tokens", tokens=shown))
+        elif thoughts := THOUGHTS.search(text):
+            findings.append(found("thoughts", shown=_shown(thoughts[0])))
         system, asked = (message["content"] for message in QUESTION)
         _, repeated, rest = text.partition(asked)
         if repeated and (rest.strip() or system in text):  # else it may be an echo, made on purpose
-            message = "the reply repeats the prompt."
-            fix = "Decode only what is new: output[0, prompt_length:]"
-            findings.append(_wrong("repeats-prompt", message, fix, warning=True))
+            findings.append(found("repeats-prompt"))
         self.report.add(1, row, findings)
 
     def texts(self, row: str, response: Any) -> tuple[list[Any], list[Finding]]:
         """Return what message_retrieval makes of a response, and what AutoGen can't use of it."""
-        fix = "return [choice.message.content for choice in response.choices]"
-        texts = self.call(row, lambda: self.client.message_retrieval(response), "retrieval-fails", fix)
+        texts = self.call(row, lambda: self.client.message_retrieval(response))
         if isinstance(texts, str):
-            message = "message_retrieval returned a text: AutoGen would reply with its first letter."
-            self.fail(row, _wrong("retrieval-text", message, fix))
+            self.fail(row, found("retrieval-text"))
         if not isinstance(texts, (list, tuple)):
-            message = f"message_retrieval returned a {type(texts).__name__} instead of a list."
-            self.fail(row, _wrong("retrieval-no-list", message, fix))
+            self.fail(row, found("retrieval-no-list", kind=type(texts).__name__))
         if not texts:
-            message = "message_retrieval returned an empty list."
-            self.fail(row, _wrong("retrieval-empty", message, fix))
+            self.fail(row, found("retrieval-empty"))
         contents = [choice.message.content for choice in getattr(response, "choices", [])]
         for item in texts:
             if not isinstance(item, (str, dict)) and not hasattr(item, "model_dump"):
-                kind = type(item).__name__
-                message = f"message_retrieval's list holds a value of type {kind}, not a text or a message"
-                if any(item is content for content in contents):
-                    message, fix = f"{message}: create put it there", "choice.message.content = text"
-                return texts, [_wrong("retrieval-items", f"{message}.", fix)]
+                put = "-of-create" if any(item is content for content in contents) else ""
+                return texts, [found(f"retrieval-items{put}", kind=type(item).__name__)]
             if not isinstance(item, str):
-                message_ = item if isinstance(item, dict) else item.model_dump()
-                if wrong := _wrong_message(message_):
-                    return texts, [_wrong(*wrong)]
+                if wrong := _wrong_message(item if isinstance(item, dict) else item.model_dump()):
+                    return texts, [wrong]
         return texts, []
 
     def cost(self, row: str, response: Any) -> None:
-        fix = "return 0"
-        cost = self.call(row, lambda: self.client.cost(response), "cost-fails", fix)
+        cost = self.call(row, lambda: self.client.cost(response))
         findings = []
         if isinstance(cost, bool) or not isinstance(cost, Real):
-            message = f"cost returned {_shown(cost)} instead of a number."
-            findings.append(_wrong("cost-no-number", message, fix))
+            findings.append(found("cost-no-number", value=_shown(cost)))
         elif not float(cost) >= 0:
-            findings.append(_wrong("cost-negative", f"cost returned {cost}.", fix))
+            findings.append(found("cost-negative", value=cost))
         self.report.add(1, row, findings)
         if not findings:
             response.cost = cost  # as AutoGen does, before it asks for the usage
 
     def usage(self, row: str, response: Any) -> None:
-        fix = f"Return a dict with {', '.join(USAGE_KEYS)}, or {{}} for none."
-        usage = self.call("get_usage", lambda: self.client.get_usage(response), "usage-fails", fix)
-        findings = []
+        usage = self.call("get_usage", lambda: self.client.get_usage(response))
+        findings, keys = [], ", ".join(USAGE_KEYS)
         if usage is not None and not isinstance(usage, dict):
-            message = f"get_usage returned {_shown(usage)} instead of a dict."
-            findings.append(_wrong("usage-no-dict", message, fix))
+            findings.append(found("usage-no-dict", value=_shown(usage), keys=keys))
         elif usage:
             missing = [key for key in USAGE_KEYS if key not in usage]
             odd = [key for key in USAGE_KEYS[:4] if key in usage and not isinstance(usage[key], Real)]
             if missing:
-                message = f"get_usage lacks {', '.join(missing)}: AutoGen would drop the others too."
-                findings.append(_wrong("usage-keys", message, fix))
+                findings.append(found("usage-keys", missing=", ".join(missing), keys=keys))
             if odd:
-                message = f"get_usage's {odd[0]} is {_shown(usage[odd[0]])} instead of a number."
-                findings.append(_wrong("usage-no-number", message, fix))
+                findings.append(found("usage-no-number", key=odd[0], value=_shown(usage[odd[0]]), keys=keys))
         self.report.add(1, row, findings)
 
     def several_choices(self) -> None:
         with self.as_warnings():
-            response = self.create("two choices", QUESTION, n=2)
+            messages = [_Watched(message) for message in CONVERSATION]
+            response = self.create("two choices", messages, n=2)
             count = len(getattr(response, "choices", (1, 2)) or [])
-            if count != 2:
-                message = f"n=2 was asked for, and the response has {count} choice{'s' * (count != 1)}."
-                fix = "A choice for each of range(params.get('n', 1))"
-                wrong = _wrong("n-ignored", message, fix, warning=True)
-                self.report.checks[-1] = (1, "create: two choices", [wrong])
+            findings = [found("n-ignored", count=f"{count} choice{'s' * (count != 1)}")] if count != 2 else []
+            if [message.read for message in messages] == [False, False, False, True] and self.passes_on():
+                findings.append(found("last-message-only"))
+            if findings:
+                self.report.checks[-1] = (1, "create: two choices", findings)
+
+    def passes_on(self) -> bool:
+        """Return whether the class hands what it gets to a server or a model, by the names in its code."""
+        codes = [getattr(value, "__code__", None) for value in vars(self.cls).values()]
+        return any(not PASSED_ON.isdisjoint(code.co_names) for code in codes if code)
 
     def extra_messages(self) -> None:
         with self.as_warnings():
-            self.create("streaming asked for", QUESTION, stream=True)
+            self.create("streaming asked for", copy.deepcopy(QUESTION), stream=True)
         row, response = "messages of a tool call", None
         with self.as_warnings():
-            response = self.create(row, AFTER_A_TOOL, tools=TOOLS)
+            response = self.create(row, copy.deepcopy(AFTER_A_TOOL), tools=TOOLS)
         if response is not None:  # what it says may be a tool call now
             with contextlib.suppress(_Failed), self.looking(f"create: {row}"):
                 step, checked, findings = self.report.checks.pop()
@@ -352,18 +330,15 @@ class _Checkup:
 
     # How a step is called, and what becomes of one that fails.
 
-    def call(self, checked: str, action: Callable[[], Any], code: str, fix: str) -> Any:
+    def call(self, checked: str, action: Callable[[], Any]) -> Any:
         """Return what an action returns, or fail with what it raised, or with the time that it takes."""
         done = self.worker.run(action, self.timeout)
         if done is None:
-            message = f"{checked} takes more than {self.timeout:g} s."
-            fix = "Wait longer with timeout=, or find what waits."
-            self.report.add(1, checked, [_wrong("too-slow", message, fix)])
+            self.report.add(1, checked, [found("too-slow", what=checked, seconds=f"{self.timeout:g}")])
             raise _TooSlow
         fine, value = done
         if not fine:
-            known = explain(value)
-            self.fail(checked, _wrong(code, known.message, fix if known.code == "error" else known.fix))
+            self.fail(checked, replace(explain(value), step=1))
         return value
 
     @contextlib.contextmanager
@@ -374,8 +349,7 @@ class _Checkup:
         except _Failed:
             raise
         except Exception as error:
-            fix = "Find what raises it when it is looked at: a property, or __getattr__."
-            self.fail(checked, _wrong("unreadable", explain(error).message, fix))
+            self.fail(checked, found("unreadable", text=explain(error).message, step=1))
 
     @contextlib.contextmanager
     def as_warnings(self) -> Iterator[None]:
@@ -400,25 +374,38 @@ class _Checkup:
         return [finding for finding in findings if finding not in known]
 
 
-def _wrong_message(message: dict[str, Any]) -> tuple[str, str, str] | None:
-    """Return code, message and fix of what AutoGen can't use of a reply that is a whole message."""
+class _Watched(dict[str, Any]):
+    """A message that remembers whether anybody has read it."""
+
+    read = False
+
+    def _mark(name: str) -> Any:  # noqa: N805: makes the methods below
+        def method(self: Any, *args: Any) -> Any:
+            self.read = True
+            return getattr(dict, name)(self, *args)
+
+        return method
+
+    __getitem__, __iter__, get, keys = map(_mark, ("__getitem__", "__iter__", "get", "keys"))
+    items, values, copy = map(_mark, ("items", "values", "copy"))
+
+
+def _wrong_message(message: dict[str, Any]) -> Finding | None:
+    """Return what AutoGen can't use of a reply that is a whole message."""
     content, calls = message.get("content"), message.get("tool_calls")
     if not isinstance(content, (str, list, type(None))):
-        return "message-content", f"a message's content is {_shown(content)}.", '"content": text'
+        return found("message-content", value=_shown(content))
     if content is None and not calls and not message.get("function_call"):
-        what = "a message has neither a content nor tool_calls: AutoGen can't send it."
-        return "message-empty", what, '{"role": "assistant", "content": text}'
-    form = '{"id": "call_1", "type": "function", "function": {"name": "add", "arguments": "{}"}}'
+        return found("message-empty")
     for call in calls or []:
         function = call.get("function") if isinstance(call, dict) else None
         if not isinstance(function, dict) or not all(map(call.get, ("id", "type"))):
-            return "tool-call", "a tool call lacks its id, its type or its function.", form
+            return found("tool-call")
         arguments: Any = function.get("arguments")
         try:
             json.loads(arguments)
         except (TypeError, ValueError):
-            what = f"a tool call's arguments are {_shown(arguments)} instead of a JSON text."
-            return "tool-call", what, '"arguments": json.dumps(arguments)'
+            return found("tool-call-arguments", value=_shown(arguments))
     return None
 
 

@@ -1,19 +1,17 @@
 """diagnose: the blog's troubleshooting list, executed on what you really have.
 
-Nothing here runs a model, opens a connection or calls a method of your class; sources, signatures and
-settings are read. `check_model_client` is what runs a class.
+Nothing here runs a model, opens a connection or calls a method of your class; sources, signatures,
+settings and histories are read. `check_model_client` is what runs a class.
 """
 
 from __future__ import annotations
 
 import contextlib
 import importlib.metadata
-import importlib.util
 import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -33,11 +31,22 @@ from kit.agents.inside import (
     runs_code,
     selector_places,
 )
-from kit.checks.explain import explain, frames_of, text_of
+from kit.checks.catalogue import found
+from kit.checks.explain import explain
+from kit.checks.facts import agent_of, chain, frames_of, near, parameters_of, text_of, version_of
+from kit.checks.history import histories, said
 from kit.checks.protocol import constructor_of, methods_of, model_clients, needed_by
 from kit.checks.report import Finding, Report
 from kit.config_list.lists import ConfigListError, Problem, check_config_list, parse_config_list, read_source
+from kit.config_list.secrets import ConfigEntry
 from kit.models import look_into
+
+OTHERS = ("autogen_agentchat", "autogen_core", "agent_framework", "ag2")  # frameworks with an adapter
+MORE = {  # what looking finds, and what says more than the error does
+    "not-registered": {"selector", "wrong-agent", "registered-once"},
+    "config-list": {"named-entries", "class-itself", "misnamed-class", "single-entry"},
+}
+SYMPTOMS = {"not-registered", "name-first"}  # of whatever kept a class from being registered
 
 
 def diagnose(subject: Any = None, *classes: Any, error: BaseException | str | None = None) -> Report:
@@ -49,36 +58,57 @@ def diagnose(subject: Any = None, *classes: Any, error: BaseException | str | No
         classes: the model client classes that you have.
         error: the exception that you got, or its text, if any.
     """
-    report = Report()
-    with _looking(report, 0):
-        report.add(0, "the packages fit together", [*_packages()])
+    looked = Report()
+    with _looking(looked, 0):
+        looked.add(0, "the packages fit together", [*_packages()])
     if not classes and has(subject, *PROTOCOL) or isinstance(subject, type):
         subject, classes = None, (subject if isinstance(subject, type) else type(subject), *classes)
     agents = [*subject] if isinstance(subject, (list, tuple)) and subject else [subject]
+    others = {type(agent).__module__.partition(".")[0]: type(agent).__name__ for agent in agents}
     is_list = not all(has(agent, "generate_reply") for agent in agents)
     places: list[Registration] = []
-    with _looking(report, 3):
+    with _looking(looked, 3):
         agents = [] if is_list else everybody(agents)
         places = [place for agent in agents for place in places_of(agent)]
-    if classes:
-        with _looking(report, 1):
-            entered = {place.class_name for place in places}
-            report.add(1, "the classes", [finding for cls in classes for finding in _class(cls, entered)])
+    registered = {type(place.client) for place in places if place.client is not None}
+    with _looking(looked, 1):
+        entered = {place.class_name for place in places}
+        ours = [cls for cls in sorted(registered, key=lambda cls: cls.__name__) if cls not in classes]
+        if classes or ours:
+            looked.add(1, "the classes", [f for cls in (*classes, *ours) for f in _class(cls, entered)])
     usable = [cls for cls in classes if isinstance(cls, type) or has(cls, *PROTOCOL)]
     known = [cls if isinstance(cls, type) else type(cls) for cls in usable]
-    explained = None if error is None else explain(error)
-    if explained and explained.code == "name-differs":  # that is why nothing is registered
-        report.add(explained.step, "the error", [explained])
-    with _looking(report, 2 if is_list else 3):
-        if is_list and subject is not None:
-            _config(report, subject, known)
+    with _looking(looked, 2 if is_list else 3):
+        if other := next(filter(others.get, OTHERS), None):
+            looked.add(3, "whose agent it is", [found("other-framework", name=others[other], library=other)])
+        elif is_list and subject is not None:
+            _config(looked, subject, known)
         elif agents:
-            _agents(report, agents, places, known)
-    codes = {finding.code for finding in report.findings}
-    if codes & {"selector", "wrong-agent", "registered-once"}:  # which say more than the error does
-        codes.add("not-registered")
-    if explained and explained.code not in codes:
+            _agents(looked, agents, places, known)
+    return looked if error is None else _with_error(looked, error)
+
+
+def _with_error(looked: Report, error: BaseException | str) -> Report:
+    """Return a report in which an error comes first, and none of its symptoms is named as its cause.
+
+    Where looking has found the same thing, that says more; it takes the error's place.
+    """
+    explained, report = explain(error), Report()
+    codes = {finding.code for finding in looked.findings}
+    same = (MORE.get(explained.code, set()) | {explained.code} - {"error"}) & codes
+    if not same:
         report.add(explained.step, "the error", [explained])
+    registering = any(
+        frame.f_code.co_name.startswith("register_model_client")
+        for link in chain(error)
+        for frame, _ in frames_of(link)
+    )
+    symptoms = SYMPTOMS - {explained.code} if registering else set()
+    for first in (True, False):
+        for step, checked, findings in looked.checks:
+            shown = [f for f in findings if f.code not in symptoms]
+            if bool(same & {f.code for f in shown}) is first and (shown or not findings):
+                report.add(step, checked, shown)
     return report
 
 
@@ -88,9 +118,7 @@ def _looking(report: Report, step: int) -> Iterator[None]:
     try:
         yield
     except (Exception, SystemExit) as error:
-        message = f"what is here can't be looked at: {type(error).__name__}: {text_of(error)}"
-        fix = "Find what raises it: a property, a metaclass, or a value inside."
-        report.add(step, "all of it", [Finding("unreadable", message, fix, step)])
+        report.add(step, "all of it", [found("unreadable", text=f"{type(error).__name__}: {text_of(error)}", step=step)])
 
 
 # The packages ---------------------------------------------------------------------------------
@@ -101,28 +129,32 @@ def _packages() -> Iterator[Finding]:
     for name in ("autogen", "openai", "transformers", "torch", "kit"):
         for file in (Path(f"{name}.py"), Path(name, "__init__.py")):
             if file.is_file() and Path(__file__).resolve().parents[1] != file.resolve().parent:
-                message = f"{file} in this folder hides the package {name}."
-                yield Finding("shadowed", message, "Rename it, and restart the kernel.", 0)
+                yield found("shadowed", file=f"{file} in this folder", name=name)
     owners = sorted(set(importlib.metadata.packages_distributions().get("autogen", [])))
-    fix = "pip install 'autogen[openai]==0.14.1', and restart the kernel."
     if len(owners) > 1:
-        named = " and ".join(f"{name} {_version(name)}" for name in owners)
-        message = f"{named} overwrite each other: all of them install a module `autogen`."
-        yield Finding("two-autogens", message, f"pip uninstall -y {' '.join(owners)}, then {fix}", 0)
+        named = " and ".join(f"{name} {importlib.metadata.version(name)}" for name in owners)
+        yield found("two-autogens", owners=named, names=" ".join(owners))
     elif not owners:
-        others = [name for name in ("autogen-agentchat", "autogen-core", "ag2") if _version(name)]
-        but = "".join(f" {name} {_version(name)} has none." for name in others)
-        yield Finding("no-autogen", f"no installed package has a module `autogen`.{but}", fix, 0)
-    if _version("openai") is None:
-        message = "AutoGen needs the package openai, for clients of your own too."
-        yield Finding("no-openai", message, "pip install openai", 0)
+        others = [name for name in ("autogen-agentchat", "autogen-core", "ag2") if version_of(name)]
+        yield found("no-autogen", but="".join(f" {name} {version_of(name)} has none." for name in others))
+    if not version_of("openai"):
+        yield found("no-openai")
+    for name in ("autogen", "openai", "transformers"):
+        yield from _clashes(name)
 
 
-def _version(name: str) -> str | None:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+def _clashes(name: str) -> Iterator[Finding]:
+    """Yield the packages that a distribution needs in another version than the one that is there."""
+    from packaging.requirements import Requirement
+
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        for text in importlib.metadata.requires(name) or []:
+            needed = Requirement(text)
+            if needed.marker is None or needed.marker.evaluate({"extra": ""}):
+                there = version_of(needed.name)
+                if not there or not needed.specifier.contains(there, prereleases=True):
+                    facts = {"needed": f"{needed.name}{needed.specifier}", "there": there or "none"}
+                    yield found("versions-clash", name=name, version=version_of(name), **facts)
 
 
 # Step 1: the class ----------------------------------------------------------------------------
@@ -136,20 +168,16 @@ def _class(cls: Any, entered: set[str]) -> Iterator[Finding]:
     if not isinstance(cls, type):
         name = type(cls).__name__
         if not has(cls, *PROTOCOL):
-            message = f"{cls!r} is a {name}, not a model client class."
-            yield Finding("no-class", message, "Pass the class itself, by its name without quotes.", 1)
+            yield found("no-class", value=repr(cls), kind=name)
             return
-        message = f"this is an instance of {name}: AutoGen's register_model_client wants the class."
-        fix = f"agent.register_model_client({name}), or kit's register_model_clients, which takes both."
-        yield Finding("instance", message, fix, 1, warning=True)
+        yield found("instance", name=name, warning=True)
         cls = type(cls)
     findings = methods_of(cls) or constructor_of(cls)
     yield from findings
     needed = [] if findings or cls.__name__ in entered else needed_by(cls)
     if needed:
-        message = f"{cls.__name__}'s constructor needs {', '.join(needed)} besides the config entry."
-        fix = f"agent.register_model_client({_call(cls)})"
-        yield Finding("needs-arguments", message, fix, 3, warning=True)
+        call = ", ".join(f"{name}=..." for name in needed)
+        yield found("needs-arguments", name=cls.__name__, needed=", ".join(needed), call=call, warning=True)
 
 
 def _call(cls: type) -> str:
@@ -165,22 +193,31 @@ def _config(report: Report, subject: Any, classes: list[type]) -> None:
     if isinstance(subject, (str, Path)):
         subject = _source(report, str(subject))
     if isinstance(subject, dict) and "config_list" in subject:  # what an agent takes as its llm_config
+        report.add(2, "the fields of llm_config", [*_settings_of(subject)])
         subject = subject["config_list"]
     elif type(subject).__name__ == "LLMConfig":
         subject = subject.config_list
-    elif isinstance(subject, dict):
-        message = "this is one entry; a config list is a list of them."
-        report.add(2, "it is a list", [Finding("single-entry", message, "Put [ ] around it.", 2)])
+    if isinstance(subject, dict) and not (subject and all(isinstance(value, dict) for value in subject.values())):
+        report.add(2, "it is a list", [found("single-entry")])
         subject = [subject]
+    elif isinstance(subject, dict):
+        report.add(2, "it is a list", [found("named-entries", names=", ".join(map(str, subject)))])
+        subject = [*subject.values()]
     if isinstance(subject, (list, tuple)):
         entries = [plain(entry) if has(entry, "model_dump") else entry for entry in subject]
         _list(report, entries, classes)
     elif subject is not None:
-        message = f"an object of {type(subject).__name__} can't be diagnosed."
-        fix = "Pass an agent, a config list, the name of its file, or a class."
-        if has(subject, "speaker_selection_method"):
-            fix = "Pass the manager of the group: GroupChatManager(groupchat=...)."
-        report.add(2, "what was passed", [Finding("unknown-subject", message, fix, 2)])
+        code = "group-without-manager" if has(subject, "speaker_selection_method") else "unknown-subject"
+        report.add(2, "what was passed", [found(code, kind=type(subject).__name__)])
+
+
+def _settings_of(config: dict[str, Any]) -> Iterator[Finding]:
+    """Yield the fields of an llm_config, besides its list, that AutoGen would refuse."""
+    from autogen import LLMConfig
+
+    known = {*parameters_of(LLMConfig), "config_list"} - {"configs"}
+    for name in config.keys() - known:
+        yield found("llm-config-field", argument=name, near=near(str(name), [*known]) or "an entry")
 
 
 def _source(report: Report, name: str) -> list[dict[str, Any]] | None:
@@ -190,9 +227,7 @@ def _source(report: Report, name: str) -> list[dict[str, Any]] | None:
     shown = "the text" if is_text else name
     variable = os.environ.get(name)
     if variable and os.path.isfile(name) and variable != name:
-        message = f"the environment variable {name} is set, so AutoGen does not read the file {name}."
-        fix = f"Unset the variable, or rename the file: del os.environ[{name!r}]"
-        findings.append(Finding("variable-hides-file", message, fix, 2, warning=True))
+        findings.append(found("variable-hides-file", name=name))
     try:
         text, source = (name, shown) if is_text else read_source(name)[:2]
         entries = parse_config_list(text, source)
@@ -202,26 +237,25 @@ def _source(report: Report, name: str) -> list[dict[str, Any]] | None:
     return entries
 
 
-def _list(report: Report, entries: list[Any], classes: list[type]) -> None:
+def _list(report: Report, entries: list[Any], classes: list[type], owner: str = "") -> None:
+    """Report on entries with all that is known of lists; `owner` is the agent that has them, if one does."""
     objects = {index: entry for index, entry in enumerate(entries) if isinstance(entry, dict)}
     misnamed = {index: field for index, entry in objects.items() if (field := _misnamed(entry))}
-    findings = []
-    for index, field in misnamed.items():
-        value = objects[index][field]
-        message = f"entry {index}: AutoGen does not know {field!r}, so it takes its own client, for OpenAI."
-        if field == "model_client_cls":
-            message = f"entry {index}: 'model_client_cls' holds the class itself: AutoGen wants its name."
-        fix = f'"model_client_cls": "{getattr(value, "__name__", value)}"'
-        findings.append(Finding("misnamed-class", message, fix, 2))
+    findings = [_wrong_class(index, field, objects[index][field]) for index, field in misnamed.items()]
     findings += [] if misnamed else _unnamed(objects.values(), classes)
-    for problem in check_config_list(entries):
+    for problem in check_config_list([ConfigEntry(e) if isinstance(e, dict) else e for e in entries]):
         field = misnamed.get(problem.entry or 0)
         if not (findings and problem.field in ("api_key", field)):  # its own client wants a key: a symptom
             findings.append(_of_problem(problem))
-    report.add(2, "AutoGen accepts the list", findings)
-    if classes:
+    report.add(2, f"{owner}: the list" if owner else "AutoGen accepts the list", findings)
+    if classes and not owner:
         report.add(2, "what the entries name", [*_names(objects, classes)])
-    _local_models(report, "local models", objects)
+    _local_models(report, f"{owner}: local models" if owner else "local models", objects)
+
+
+def _wrong_class(index: int, field: str, value: Any) -> Finding:
+    facts = {"entry": index, "field": field, "name": getattr(value, "__name__", value)}
+    return found("class-itself" if field == "model_client_cls" else "misnamed-class", **facts)
 
 
 def _misnamed(entry: dict[str, Any]) -> str | None:
@@ -238,9 +272,8 @@ def _local_models(report: Report, checked: str, entries: dict[int, dict[str, Any
         for index, entry in entries.items()
         if entry.get("model_client_cls") == "HuggingFaceModelClient" and isinstance(entry.get("model"), str)
     }
-    findings = [(index, finding) for index, name in folders.items() for finding in _model_folder(name)]
     if folders:
-        report.add(2, checked, [replace(f, message=f"entry {index}: {f.message}") for index, f in findings])
+        report.add(2, checked, [f for index, name in folders.items() for f in _model_folder(index, name)])
 
 
 def _of_problem(problem: Problem) -> Finding:
@@ -249,61 +282,51 @@ def _of_problem(problem: Problem) -> Finding:
     what, _, fix = problem.message.partition(". ")
     if not fix and "read" not in what:  # "what it is: what to do"
         what, _, fix = problem.message.partition(": ")
-    if problem.field == "api_key" and "client" in what:
-        fix = f'A client of your own needs "model_client_cls" in its entry, OpenAI a key. {fix}'
-    fix = fix or "Name the file or variable that holds the list; kit.ConfigListBuilder writes one."
-    return Finding("config-list", place + what, fix, 2, problem.warning)
+    code = "config-list" if fix else "no-config-list"
+    return found(code, what=place + what, fix=fix, warning=problem.warning)
 
 
-def _names(entries: dict[int, dict[str, Any]], classes: list[type]) -> Iterator[Finding]:
+def _names(entries: dict[int, dict[str, Any]], classes: list[type], owner: str = "") -> Iterator[Finding]:
     """Yield where the names in the entries and those of the classes differ."""
     names = [cls.__name__ for cls in classes]
     for name in sorted({name for name in names if names.count(name) > 1}):
-        message = f"two of the classes are named {name}: an entry can't tell them apart."
-        yield Finding("same-name", message, "Give one of them another name.", 1)
+        yield found("same-name", name=name)
     for index, entry in entries.items():
         named = entry.get("model_client_cls")
         if isinstance(named, str) and named not in names:
             close = [*get_close_matches(named, names, 1, 0.5), names[0]][0]
-            message = f"entry {index} names {named!r}; the classes here are named {', '.join(names)}."
-            yield Finding("name-differs", message, f'"model_client_cls": "{close}"', 2)
+            facts = {"where": f"entry {index}", "named": repr(named), "names": ", ".join(names)}
+            yield found("name-differs", **facts, close=close)
 
 
 def _unnamed(entries: Iterable[dict[str, Any]], classes: list[type]) -> list[Finding]:
     """Return that there are classes, and no entry that names any."""
     if not classes or any(entry.get("model_client_cls") for entry in entries):
         return []
-    message = "no entry names a class, so AutoGen takes its own client, for OpenAI."
-    fix = f'Add "model_client_cls": "{classes[0].__name__}" to the entry.'
-    return [Finding("no-entry-for-class", message, fix, 2)]
+    return [found("no-entry-for-class", name=classes[0].__name__)]
 
 
-def _model_folder(name: str) -> Iterator[Finding]:
-    folder = Path(os.path.expanduser(name))
+def _model_folder(entry: int, name: str) -> Iterator[Finding]:
+    folder, facts = Path(os.path.expanduser(name)), {"entry": entry, "name": name}
     if not os.path.exists(folder):
         looks_like_a_path = name.startswith((".", "/", "~")) or name.count("/") != 1 or "\\" in name
         if looks_like_a_path or folder.parent.is_dir() and folder.parent != Path():
-            message = f"there is no folder {name!r} (looked from {Path.cwd().name!r})."
-            yield Finding("no-folder", message, 'Fix the path, or take "model": kit.local_model().', 2)
+            yield found("no-model-folder", **facts, here=Path.cwd().name)
         return  # else a name on the model hub: only a network could tell
-    fix = "Name the folder that holds config.json."
     if folder.is_file():
-        yield Finding("file-not-folder", f"{name!r} is a file: transformers loads a folder.", fix, 2)
+        yield found("file-not-folder", **facts)
         return
     files = look_into(folder)
     if not (folder / "config.json").is_file():
         kind = "GGUF files, which have to be converted first" if files.has_gguf else "no config.json"
-        yield Finding("no-config", f"the folder {name!r} holds {kind}.", fix, 2)
+        yield found("no-config", **facts, kind=kind)
         return
     if not files.weights:
-        message = f"{name!r} has no safetensors, the only weights that are loaded."
-        yield Finding("no-safetensors", message, "Fetch the model again, with its *.safetensors.", 2)
+        yield found("no-safetensors", **facts)
     if not files.has_tokenizer:
-        fix = "Save it there: tokenizer.save_pretrained(folder)"
-        yield Finding("no-tokenizer", f"{name!r} has no tokenizer.", fix, 2)
+        yield found("no-tokenizer", **facts)
     elif not files.has_chat_template:
-        message = f"the tokenizer of {name!r} has no chat template, so it is probably not a chat model."
-        yield Finding("no-chat-template", message, "Take the model's instruct version.", 2)
+        yield found("no-template-in-folder", **facts)
 
 
 # Step 3: agents -------------------------------------------------------------------------------
@@ -317,7 +340,8 @@ def _agents(report: Report, agents: list[Any], places: list[Registration], class
         if entries and classes:
             open_ones = {index: entry for index, entry in entries.items() if index not in filled}
             report.add(2, f"{agent.name}: names", [*unnamed, *_names(open_ones, classes)])
-        _local_models(report, f"{agent.name}: local models", entries)
+        if entries:
+            _list(report, [*entries.values()], [], agent.name)
     managers = [agent for agent in agents if group_of(agent)]
     hidden = [place for manager in managers for place in selector_places(manager)]
     findings = [*_unregistered(places, hidden, agents, classes), *_changed(agents)]
@@ -329,6 +353,8 @@ def _agents(report: Report, agents: list[Any], places: list[Registration], class
     for manager in managers:
         report.add(4, "the group", [*_group(group_of(manager), manager)])
     report.add(4, "the chat ends", [finding for agent in agents for finding in _settings(agent)])
+    if histories(agents):
+        report.add(4, "what was said", [*said(agents)])
 
 
 def _has_tools(agent: Any) -> bool:
@@ -348,30 +374,23 @@ def _unregistered(
         if place.client is not None or place.agent in managers:
             continue
         name, where = place.class_name, f"{place.agent}, entry {place.entry} ({place.model})"
-        fix = f"{place.agent}.register_model_client({calls.get(name, name)})"
+        facts = {"where": where, "name": name}
+        facts["call"] = f"{place.agent}.register_model_client({calls.get(name, name)})"
         ready = [other for other in places if other.client is not None and other.class_name == name]
         twin = next((other for other in ready if other.agent == place.agent), None)
         if name in misnamed:
-            message = f"{where} has no client yet: its name comes first."
-            fix = "Fix the name in the list, then register the class for this entry too."
-            yield Finding("name-first", message, fix, 3, warning=True)
+            yield found("name-first", **facts)
         elif twin:
-            message = f"{where}: {name} was registered once, for entry {twin.entry}; one call fills one."
-            yield Finding("registered-once", message, f"Call it again: {fix}", 3)
+            yield found("registered-once", **facts, other=twin.entry)
         elif ready and place.agent not in with_tools:
-            message = f"{where}: {name} was registered on {ready[0].agent}, not here."
-            yield Finding("wrong-agent", message, fix, 3)
+            yield found("wrong-agent", **facts, other=ready[0].agent)
         else:
             lost = " Adding tools empties the places again." if place.agent in with_tools else ""
-            yield Finding("not-registered", f"{where}: {name} is not registered.{lost}", fix, 3)
+            yield found("not-registered", **facts, lost=lost)
     for place in hidden:
         if place.client is None:
-            where, name = f"{place.agent}, entry {place.entry} ({place.model})", place.class_name
-            message = f"{where}: the hidden agent that selects the speaker has no {name}."
-            fix = f"register_model_clients(manager, {name}), or give GroupChat both " + (
-                "select_speaker_auto_llm_config and select_speaker_auto_model_client_cls."
-            )
-            yield Finding("selector", message, fix, 3)
+            where = f", for entry {place.entry} ({place.model}),"
+            yield found("selector", where=where, name=place.class_name)
 
 
 def _changed(agents: list[Any]) -> Iterator[Finding]:
@@ -379,11 +398,7 @@ def _changed(agents: list[Any]) -> Iterator[Finding]:
     for agent in agents:
         before, now = len(clients_of(agent)), len(entries_of(agent))
         if before and before != now:
-            message = (
-                f"the number of {agent.name}'s entries went from {before} to {now}, and its clients are "
-                "still the old ones: to change llm_config afterwards makes no new ones."
-            )
-            yield Finding("list-changed", message, "Make the agent anew, with this list.", 3)
+            yield found("list-changed", agent=agent.name, before=before, now=now)
 
 
 def _stale(registrations: Iterable[Registration], classes: list[type]) -> Iterator[Finding]:
@@ -392,10 +407,9 @@ def _stale(registrations: Iterable[Registration], classes: list[type]) -> Iterat
         cls = today.get(item.class_name)
         made = item.client if isinstance(item.client, type) else type(item.client)
         if cls and item.client is not None and made is not cls and not hasattr(made, "kit_client"):
-            message = f"{item.agent}, entry {item.entry}: the client is of an older {item.class_name}."
             call = f"register_model_clients({item.agent}, {item.class_name})"
-            fix = f"The cell of the class was run again, so register it again: {call}"
-            yield Finding("stale-class", message, fix, 3)
+            where = f"{item.agent}, entry {item.entry}"
+            yield found("stale-class", where=where, name=item.class_name, call=call)
 
 
 def _tools(agent: Any) -> Iterator[Finding]:
@@ -404,29 +418,21 @@ def _tools(agent: Any) -> Iterator[Finding]:
             continue  # a subclass that may show them in a way of its own
         template = getattr(getattr(client, "tokenizer", None), "chat_template", None)
         if isinstance(template, str) and "tools" not in template:
-            message = f"{agent.name} has tools, and the chat template of its model has no place for them."
-            fix = "Take a model that was trained to call tools, such as Qwen2.5-Instruct."
-            yield Finding("tools-unseen", message, fix, 3, warning=True)
+            yield found("tools-unseen", agent=agent.name)
 
 
 def _group(group: Any, manager: Any) -> Iterator[Finding]:
     method = group.speaker_selection_method
     known = ("auto", "manual", "random", "round_robin")
     if isinstance(method, str) and method.lower() not in known:
-        message = f"AutoGen knows no speaker_selection_method {method!r}, only {', '.join(known)}."
         close = get_close_matches(method.lower(), known, 1, 0)[0]
-        yield Finding("selection-method", message, f'speaker_selection_method="{close}"', 3)
+        yield found("selection-method", method=method, known=", ".join(known), close=close)
     elif str(method).lower() == "auto" and not (group.select_speaker_auto_llm_config or manager.llm_config):
-        message = "nobody can select the next speaker: the manager has no llm_config."
-        fix = 'GroupChatManager(groupchat=..., llm_config=...), or speaker_selection_method="round_robin"'
-        yield Finding("no-selector", message, fix, 3)
+        yield found("no-selector")
     if len(group.agents) < 2:
-        count = "one agent" if group.agents else "no agents"
-        message = f"the group has {count}: AutoGen wants two or more."
-        yield Finding("too-few-agents", message, "GroupChat(agents=[one, another], ...)", 3)
+        yield found("too-few-agents", count="one agent" if group.agents else "no agents")
     if group.max_round < 2:
-        message = f"max_round is {group.max_round}: nobody gets to answer."
-        yield Finding("too-few-rounds", message, "GroupChat(..., max_round=6)", 4, warning=True)
+        yield found("too-few-rounds", rounds=group.max_round)
 
 
 def _settings(agent: Any) -> Iterator[Finding]:
@@ -434,16 +440,12 @@ def _settings(agent: Any) -> Iterator[Finding]:
     turns = agent.max_consecutive_auto_reply() if has(agent, "max_consecutive_auto_reply") else None
     asks = getattr(agent, "human_input_mode", "NEVER") == "ALWAYS"
     if turns is not None and turns <= 0 and not asks and entries_of(agent):
-        message = f"{agent.name} never replies by itself: max_consecutive_auto_reply is {turns}."
-        yield Finding("silent", message, "max_consecutive_auto_reply=1", 4, warning=True)
+        yield found("silent", agent=agent.name, turns=turns)
     is_assistant = any(cls.__name__ == "AssistantAgent" for cls in type(agent).__mro__)
     if is_assistant and not agent.llm_config and not asks and not has_own_reply(agent):
-        message = f"{agent.name} has no llm_config, so no model answers."
-        yield Finding("no-model", message, "AssistantAgent(..., llm_config=LLMConfig(entry))", 2)
+        yield found("no-llm-config", agent=agent.name)
     if runs_code(agent):
-        message = f"{agent.name} runs the code that a model writes, on this machine or in Docker."
-        fix = "code_execution_config=False, unless that is what you want."
-        yield Finding("runs-code", message, fix, 4, warning=True)
+        yield found("runs-code", agent=agent.name)
 
 
 # In a notebook --------------------------------------------------------------------------------
@@ -481,19 +483,3 @@ def _meant(subject: Any, namespace: dict[str, Any], error: BaseException | None)
     classes = model_clients(namespace)
     near = {name for one in named - {*classes} for name in get_close_matches(one, classes, 1, 0.8)}
     return [cls for name, cls in classes.items() if name in named | near]
-
-
-def agent_of(error: BaseException) -> Any:
-    """Return the agent in whose reply an exception was raised, None if there is none.
-
-    If that was in a group chat, it is the manager: the agent that failed may be a hidden one.
-    """
-    frames = [frame for frame, _ in frames_of(error)]
-    agents = [
-        agent
-        for frame in frames
-        for agent in (frame.f_locals.get("self"), frame.f_locals.get("agent"))
-        if frame.f_code.co_name != "<module>" and is_agent(agent)
-    ]
-    managers = [one for one in (frame.f_locals.get("self") for frame in frames) if has(one, "generate_reply")]
-    return next(iter([*filter(group_of, managers), *agents]), None)

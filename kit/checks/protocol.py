@@ -8,6 +8,7 @@ import inspect
 from typing import Any
 
 from kit.agents.inside import PROTOCOL
+from kit.checks.catalogue import found
 from kit.checks.report import Finding
 
 _PASSED = {"create": "params", "message_retrieval": "response", "cost": "response", "get_usage": "response"}
@@ -25,30 +26,25 @@ def methods_of(cls: type) -> list[Finding]:
     if missing:
         others = [name for name in vars(cls) if name not in PROTOCOL]
         close = difflib.get_close_matches(missing[0], others, 1)
+        named = {"name": cls.__name__, "methods": ", ".join(missing), "method": missing[0]}
         but = f" Is {close[0]!r} meant?" if close else ""
-        message = f"{cls.__name__} has no method {', '.join(missing)}.{but}"
-        passed = _PASSED[missing[0]]
-        findings.append(Finding("missing-method", message, f"def {missing[0]}(self, {passed}): ...", 1))
+        findings.append(found("missing-method", **named, but=but, arguments=f"self, {_PASSED[missing[0]]}"))
     for method, passed in _PASSED.items():
-        found = inspect.getattr_static(cls, method, None)
-        function = getattr(found, "__func__", found)
-        named = f"{cls.__name__}.{method}"
+        given = inspect.getattr_static(cls, method, None)
+        function = getattr(given, "__func__", given)
+        facts = {"name": f"{cls.__name__}.{method}", "method": method, "passed": passed}
         if method in missing or not inspect.isfunction(function):
             continue
         if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-            message = f"{named} is async: AutoGen would get a coroutine instead of its result."
-            findings.append(Finding("coroutine", message, f"def {method}, without async", 1))
-        elif isinstance(found, staticmethod) and not _takes(function, 1):
-            message = f"{named} is a static method: it gets one argument, without self."
-            findings.append(Finding("signature", message, f"def {method}({passed}): ...", 1))
-        elif isinstance(found, staticmethod) or _takes(function, 2):
+            findings.append(found("coroutine", **facts, kind="coroutine"))
+        elif isinstance(given, staticmethod) and not _takes(function, 1):
+            findings.append(found("signature", **facts, arguments=passed))
+        elif isinstance(given, staticmethod) or _takes(function, 2):
             continue
         elif method == "get_usage" and _takes(function, 1):
-            message = f"{named} does not take what AutoGen passes: it is not a static method."
-            findings.append(Finding("get-usage-not-static", message, "@staticmethod above it", 1))
+            findings.append(found("get-usage-not-static"))
         else:
-            message = f"{named} does not take one argument besides self."
-            findings.append(Finding("signature", message, f"def {method}(self, {passed}): ...", 1))
+            findings.append(found("signature", **facts, arguments=f"self, {passed}"))
     return findings
 
 
@@ -81,17 +77,13 @@ def _takes(function: Any, count: int) -> bool:
 
 def constructor_of(cls: type) -> list[Finding]:
     """Return what keeps a class from being made with a config entry, as far as it can be seen."""
-    fix = "def __init__(self, config, **kwargs): ..."
     inherited = [inspect.getattr_static(cls, name) for name in ("__init__", "__new__")]
-    if inherited == [object.__init__, inspect.getattr_static(object, "__new__")] or (
+    nothing = inherited == [object.__init__, inspect.getattr_static(object, "__new__")] or (
         getattr(inherited[0], "__module__", None) == "typing"  # of a Protocol
-    ):
-        message = f"{cls.__name__} has no __init__ that takes the config entry."
-        return [Finding("constructor", message, fix, 1)]
+    )
     parameters = _parameters(cls)
-    if parameters is not None and not any(p.kind in _BY_PLACE for p in parameters):
-        message = f"{cls.__name__}'s constructor does not take the config entry, which AutoGen passes first."
-        return [Finding("constructor", message, fix, 1)]
+    if nothing or parameters is not None and not any(p.kind in _BY_PLACE for p in parameters):
+        return [found("constructor", name=cls.__name__)]
     return []
 
 

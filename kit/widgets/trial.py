@@ -13,7 +13,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import kit
-from kit.checks.diagnose import diagnose, explain
+from kit.checks.diagnose import diagnose
+from kit.checks.explain import explain
 from kit.checks.protocol import model_clients
 from kit.checks.report import Finding, Report
 from kit.config_list.secrets import NO_KEY, REFERENCE, hide_secrets, resolved

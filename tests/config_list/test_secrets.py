@@ -12,7 +12,8 @@ import pytest
 from IPython.lib.pretty import pretty
 
 from kit import register_model_clients
-from kit.checks.diagnose import diagnose, explain
+from kit.checks.diagnose import diagnose
+from kit.checks.explain import explain
 from kit.config_list.fields import FIELDS
 from kit.config_list.lists import ConfigListError, load_config_list, parse_config_list, save_config_list
 from kit.config_list.secrets import hide_secrets, masked

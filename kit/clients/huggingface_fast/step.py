@@ -50,7 +50,8 @@ class Step:
 
     def __init__(self, model: Any, linears: list[Any]) -> None:
         self.eps, self.embedding = model.config.rms_norm_eps, model.model.embed_tokens.weight
-        self.rotary, self.norm, self.head = model.model.rotary_emb, model.model.norm.weight, _call(linears[0])
+        self.rotary, self.norm = model.model.rotary_emb, model.model.norm.weight
+        self.head = _call(linears[0], model.dtype)
         self.heads, self.groups = model.config.num_attention_heads, model.config.num_key_value_heads
         self.layers = []
         for layer in model.model.layers:
@@ -59,7 +60,7 @@ class Step:
                 pair = ((at.q_norm, self.heads), (at.k_norm, self.groups))
                 scales = torch.cat([norm.weight.detach().expand(count, -1) for norm, count in pair])
             qkv, gate_up = _fuse([at.q_proj, at.k_proj, at.v_proj]), _fuse([mlp.gate_proj, mlp.up_proj])
-            calls = [_call(one) for one in (qkv, at.o_proj, gate_up, mlp.down_proj)]
+            calls = [_call(one, model.dtype) for one in (qkv, at.o_proj, gate_up, mlp.down_proj)]
             norms = layer.input_layernorm.weight, layer.post_attention_layernorm.weight
             self.layers.append((*norms, scales, at.scaling, *calls))
         self.weights = _weights(linears)
@@ -149,10 +150,11 @@ def _fuse(parts: list[Any]) -> Any:
     return whole
 
 
-def _call(layer: Any) -> Any:
-    """Return the shortest way to call a linear layer for a few rows."""
-    plain = type(layer) is torch.nn.Linear
-    return functools.partial(linear, weight=layer.weight, bias=layer.bias) if plain else layer.forward
+def _call(layer: Any, dtype: torch.dtype) -> Any:
+    """Return the shortest way to call a linear layer for a few rows of a dtype."""
+    if type(layer) is torch.nn.Linear:
+        return functools.partial(linear, weight=layer.weight, bias=layer.bias)
+    return layer.multiply if layer.bias is None and dtype == torch.bfloat16 else layer.forward
 
 
 @torch.inference_mode()

@@ -1,0 +1,102 @@
+"""The catalogue: everything that can be found, written once in findings.toml, and the page that is made of it.
+
+    python -m kit.checks.catalogue
+
+writes notebooks/TROUBLESHOOTING.md.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from kit.checks.report import STEPS, Finding
+
+PAGE = Path(__file__).parents[2] / "notebooks" / "TROUBLESHOOTING.md"
+HEAD = """# Troubleshooting
+
+What people see, why, and what to do; by the steps of the lessons. Search this page for a few words of the error.
+With your agent, list or class at hand, `kit.diagnose(agent, MyClient)` looks for all of these at once, and
+`%diagnose` after a cell that failed; `kit.check_model_client(MyClient)` runs a class.
+"""
+
+
+@functools.cache
+def catalogue() -> list[dict[str, Any]]:
+    """Return the findings in their order."""
+    text = Path(__file__).with_name("findings.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)["finding"]
+
+
+def found(code: str, *, warning: bool | None = None, **facts: Any) -> Finding:
+    """Return the finding of a code, filled in with facts: the one without evidence, if there are several.
+
+    Raises:
+        KeyError: the catalogue has no such code.
+    """
+    named = [entry for entry in catalogue() if entry["code"] == code]
+    if not named:
+        raise KeyError(code)
+    return filled(next((entry for entry in named if "when" not in entry), named[0]), facts, warning)
+
+
+def filled(entry: dict[str, Any], facts: dict[str, Any], warning: bool | None = None) -> Finding:
+    """Return an entry of the catalogue as a finding; a fact that nobody knows is an empty text."""
+    known = _Known(facts)
+    what, fix = (entry[part].format_map(known) for part in ("what", "fix"))
+    is_warning = entry.get("warning", False) if warning is None else warning
+    return Finding(entry["code"], what, fix, facts.get("step", entry["step"]), is_warning)
+
+
+class _Known(dict[str, Any]):
+    def __missing__(self, name: str) -> str:
+        return ""
+
+
+class _Named(dict[str, Any]):
+    """Stands for facts in the page: the fact `name` is written *name*."""
+
+    def __missing__(self, name: str) -> Any:
+        return _Name(f"*{name.rstrip('2')}*")
+
+
+class _Name(str):
+    def __repr__(self) -> str:
+        return str(self)
+
+
+OPTIONAL = re.compile(r"(?<=[\w.})])\{\w+\}")  # facts that stand right behind a word: not always there
+
+
+def page() -> str:
+    """Return the catalogue as Markdown, without what says no more than an exception."""
+    parts = [HEAD]
+    for step, name in STEPS.items():
+        parts.append(f"## {name[0].upper()}{name[1:]}\n")
+        for entry in catalogue():
+            if entry["step"] == step and "see" in entry and "{text}" != entry["what"] and entry["code"] != "error":
+                parts.append(f"### {_heading(entry['see'])}\n\n{_told(entry['what'])}\n\n**Fix:** {_told(entry['fix'])}\n")
+    return "\n".join(parts)
+
+
+def _heading(see: str) -> str:
+    """Return what people see: an exception as code, anything else in words."""
+    if not re.match(r"\w*(?:Error|Exception|Frozen|Protocol)\w*\b", see):
+        return _told(see)
+    return f"`{see}`" if "`" not in see else f"`` {see} ``"
+
+
+def _told(text: str) -> str:
+    """Return a text of the catalogue as Markdown: nothing in it is markup but `code` and the names of facts."""
+    pieces = re.split(r"(`[^`]*`)", OPTIONAL.sub("", text))
+    safe = [piece if piece[:1] == "`" else re.sub(r"([*_<>|\[\]])", r"\\\1", piece) for piece in pieces]
+    told = re.sub(r"\{([^{}]*)\}", lambda match: "{" + match[1].replace("\\", "") + "}", "".join(safe))
+    return told.format_map(_Named())
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
+    print(f"{PAGE.name}: {len(catalogue())} findings")

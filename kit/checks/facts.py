@@ -1,0 +1,290 @@
+"""What is known about an exception: its chain, whose code raised it and where, what a server had answered."""
+
+from __future__ import annotations
+
+import builtins
+import contextlib
+import difflib
+import importlib.metadata
+import inspect
+import json
+import linecache
+import re
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from kit.agents.inside import PROTOCOL, has, is_agent
+from kit.config_list.secrets import fit
+
+KIT = Path(__file__).parents[1]
+LINE_OF_TEXT = re.compile(r"(?m)^(?:[\w.]*\.)?(\w*(?:Error|Exception|Exit|Interrupt|NotFound|Timeout)): (.*)")
+
+
+def chain(error: Any) -> list[Any]:
+    """Return an exception, and what it was raised from or while handling; of a group, the first's."""
+    found: list[Any] = []
+    while error is not None and not any(error is one for one in found):
+        found.append(error)
+        if isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+            continue
+        hidden = getattr(error, "__suppress_context__", True)
+        error = getattr(error, "__cause__", None) or (None if hidden else error.__context__)
+    return found
+
+
+def facts_of(error: Any) -> dict[str, Any]:
+    """Return what is known about an exception, or about its text, for the rules of the catalogue.
+
+    `types` are the names of its classes. Of a text only these are known, and a status that it names.
+    """
+    if isinstance(error, str):
+        return _facts_of_text(error)
+    frames, text = frames_of(error), text_of(error)
+    facts = {
+        "types": {cls.__name__ for cls in type(error).__mro__},
+        "type": type(error).__name__,
+        "text": text,
+        "where": _called(frames),
+        "by": _owner(frames),
+        "line": _line_of_autogen(frames),
+        "agent": next((str(one.name) for one in _selves(frames) if has(one, "generate_reply")), ""),
+        **_answer(error, frames),
+    }
+    entries = (frame.f_locals.get("openai_config") for frame, _ in frames)
+    if entry := next((entry for entry in entries if isinstance(entry, dict)), None):
+        facts["base_url"] = str(entry.get("base_url") or "")
+    if callee := re.search(r"([\w.<>]+)\(\) got an unexpected keyword argument '(\w+)'", text):
+        facts |= _refusal(callee[1], callee[2])
+    elif unused := re.search(r"are not used by the model: \['(\w+)", text):
+        options = getattr(sys.modules.get("transformers"), "GenerationConfig", dict)
+        facts["near"] = near(unused[1], [*vars(options())] if options is not dict else [])
+    if facts["by"] not in ("", "own", "kit"):
+        facts["raised"] = f" (raised in {facts['by']})"
+    return facts
+
+
+def _facts_of_text(text: str) -> dict[str, Any]:
+    """Return the same of a text, be it an exception's or a whole traceback: what its last line says."""
+    lines = LINE_OF_TEXT.findall(text)
+    name, rest = lines[-1] if lines else ("", text)
+    kind = getattr(builtins, name, None)
+    types = {cls.__name__ for cls in kind.__mro__} if isinstance(kind, type) else {name} if name else set()
+    rest = text[text.rindex(rest) :] if lines else text
+    facts: dict[str, Any] = {"types": types, "type": name, "text": rest}
+    if status := re.search(r"Error code: (\d{3})(?: - (.*))?", rest, re.DOTALL):
+        facts |= {"status": status[1], "body": status[2] or "", "reason": _reason(status[2] or "")}
+    return facts
+
+
+def text_of(error: Any) -> str:
+    """Return the text of an exception; one whose text can't be made has none."""
+    try:
+        return str(error)[:10_000]
+    except Exception:
+        return ""
+
+
+def frames_of(error: Any) -> list[tuple[Any, int]]:
+    """Return the frames that an exception came through with their lines, the innermost first."""
+    trace = getattr(error, "__traceback__", None)
+    return [*traceback.walk_tb(trace if isinstance(trace, TracebackType) else None)][::-1]
+
+
+def agent_of(error: BaseException) -> Any:
+    """Return the agent in whose reply an exception was raised, None if there is none.
+
+    If that was in a group chat, it is the manager: the agent that failed may be a hidden one.
+    """
+    frames = [frame for frame, _ in frames_of(error) if frame.f_code.co_name != "<module>"]
+    agents = [one for frame in frames for one in map(frame.f_locals.get, ("self", "agent")) if is_agent(one)]
+    managers = (one for one in agents if has(one, "groupchat"))
+    return next(managers, next(iter(agents), None))
+
+
+# Whose code it was ----------------------------------------------------------------------------
+
+
+def _selves(frames: list[tuple[Any, int]]) -> Iterator[Any]:
+    return (frame.f_locals.get("self") for frame, _ in frames)
+
+
+def _package(frame: Any) -> str:
+    """Return the package whose code a frame runs: "own" if it isn't installed, "" for Python's own library."""
+    path = Path(frame.f_code.co_filename)
+    for folder in ("site-packages", "dist-packages"):
+        if folder in path.parts:
+            return path.parts[path.parts.index(folder) + 1].removesuffix(".py")
+    if KIT in path.parents:
+        return "kit"
+    python = Path(inspect.__file__).parent
+    return "" if python in path.parents or str(path).startswith("<frozen") else "own"
+
+
+def _owner(frames: list[tuple[Any, int]]) -> str:
+    """Return the package whose code raised an exception; Python's library raises it for who called that."""
+    return next((package for frame, _ in frames if (package := _package(frame))), "")
+
+
+def _line_of_autogen(frames: list[tuple[Any, int]]) -> str:
+    places = ((frame.f_code.co_filename, line) for frame, line in frames if _package(frame) == "autogen")
+    return next((linecache.getline(file, line).strip() for file, line in places), "")
+
+
+def _method_of(frame: Any) -> tuple[str, str]:
+    """Return the model client class that a frame runs a method of, and which; "", "" if it runs none."""
+    code = frame.f_code
+    owner = type(frame.f_locals.get(code.co_varnames[0])) if code.co_argcount else object
+    if has(owner, *PROTOCOL):
+        for name, value in [pair for part in owner.__mro__ for pair in vars(part).items()]:
+            if getattr(getattr(value, "__func__", value), "__code__", None) is code:
+                return owner.__name__, name
+    inside, _, name = code.co_qualname.rpartition(".")
+    is_static = name in PROTOCOL and inside and not inside.endswith("<locals>")
+    return (inside.rpartition(".")[2], name) if is_static else ("", "")
+
+
+def _called(frames: list[tuple[Any, int]]) -> str:
+    """Return the method of a model client that AutoGen had called, else "autogen" or "elsewhere".
+
+    An exception that was never raised comes from nowhere: "".
+    """
+    method = ""
+    for frame, _ in frames:
+        if _package(frame) == "autogen":
+            return method or "autogen"
+        method = _method_of(frame)[1] or method  # of several, the outermost: AutoGen called that
+    return method or ("elsewhere" if frames else "")
+
+
+def place_of(error: Any) -> str:
+    """Return the line of people's own code that an exception came from: "Mine.create, line 3, `...`: ".
+
+    That is a method of a model client, or any function that AutoGen called: a tool, a check.
+    """
+    frames, places = frames_of(error), []
+    packages = [_package(frame) for frame, _ in frames]
+    for index, (frame, line) in enumerate(frames):
+        # Not in AutoGen's own clients, and not in the kit's, whose messages say enough.
+        if packages[index] not in ("own", "kit") or KIT / "clients" in Path(frame.f_code.co_filename).parents:
+            continue
+        owner, name = _method_of(frame)[0], frame.f_code.co_name
+        if owner or ("autogen" in packages[index + 1 :] and packages[index] == "own" and name != "<module>"):
+            code = fit(linecache.getline(frame.f_code.co_filename, line).strip(), 100)
+            places.append((not owner, f"{owner}.{name}".lstrip(".") + f", line {line}, `{code}`: "))
+    return min(places, key=lambda place: place[0], default=(True, ""))[1]
+
+
+# What a server had answered -------------------------------------------------------------------
+
+
+def _answer(error: Any, frames: list[tuple[Any, int]]) -> dict[str, str]:
+    """Return status, url, host, body and reason, as far as there was a request and an answer to it."""
+    asked, answers = None, []
+    with contextlib.suppress(Exception):  # httpx raises where there is no request
+        asked = error.request
+    answers = [getattr(error, "response", None), *_selves(frames)]
+    for answer in answers:
+        if answer is not None and has(answer, "status_code", "url", "text"):
+            return _told(str(answer.status_code), str(answer.url), _body(answer))
+    for frame, _ in frames:  # in AutoGen's own client: a 200 that is no completion
+        asking, answer = frame.f_locals.get("self"), frame.f_locals.get("response")
+        client = asking._oai_client if has(asking, "_oai_client") else None
+        if client is not None and (isinstance(answer, str) or hasattr(answer, "choices") and not answer.choices):
+            body = answer if isinstance(answer, str) else answer.model_dump_json(exclude_none=True)
+            return _told("200", f"{str(client.base_url).rstrip('/')}/chat/completions", body)
+    url = getattr(asked, "url", None)
+    return {} if url is None else {"url": str(url), **_way(str(url))}
+
+
+def _body(answer: Any) -> str:
+    try:
+        return str(answer.text)[:10_000]
+    except Exception:  # of a stream that was not read
+        return ""
+
+
+def _told(status: str, url: str, body: str) -> dict[str, str]:
+    url = url.partition("?")[0]  # what follows may hold a key
+    reason = _reason(body) or f"status {status}"
+    return {"status": status, "url": url, "body": body or reason, "reason": reason, **_way(url)}
+
+
+def _way(url: str) -> dict[str, str]:
+    """Return the host of an address, and the proxy that requests to it go through, if any."""
+    parts = urlsplit(url)
+    proxy = getproxies().get(parts.scheme, "")
+    way = "" if not proxy or proxy_bypass(parts.hostname or "") else proxy.rpartition("@")[2]
+    return {"host": f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}", "proxy": way}
+
+
+def _reason(body: str) -> str:
+    """Return what an answer gives as its reason: the message of a JSON error, or the text of a page."""
+    value: Any = body
+    with contextlib.suppress(ValueError):
+        value = json.loads(body)
+    if isinstance(value, str) and value[:1] == "{":  # as OpenAI's client prints it
+        found = re.search(r"""['"](?:message|error|detail)['"]: (['"])(.*?)\1[,}]""", value)
+        value = found[2] if found else value
+    for _ in range(3):
+        if isinstance(value, list):
+            value = value[0] if value else ""
+        if isinstance(value, dict):
+            named = [value.get(name) for name in ("error", "message", "detail", "msg", "title") if value.get(name)]
+            value = named[0] if named else json.dumps(value)
+    return fit(" ".join(re.sub(r"(?s)<(script|style).*?</\1>|<[^>]*>", " ", str(value)).split()), 200)
+
+
+# Whose argument it is not ---------------------------------------------------------------------
+
+
+def _refusal(callee: str, argument: str) -> dict[str, str]:
+    """Return which library a callee is of, if there is only one that refuses the argument, and the near one."""
+    owner, _, method = callee.rpartition(".")
+    name = owner.rpartition(".")[2] or method
+    known = {}
+    for module in [*sys.modules.values()]:
+        value = getattr(module, "__dict__", {}).get(name)
+        if getattr(value, "__qualname__", None) == name and callable(value):
+            known[id(value)] = value
+    refusing = {value.__module__.partition(".")[0]: value for value in known.values() if not takes(value, argument)}
+    if len(refusing) != 1:
+        return {}
+    package, value = refusing.popitem()
+    distributions = importlib.metadata.packages_distributions().get(package, [package])
+    of = f" of {package} {version_of(distributions[0])}".rstrip()
+    return {"library": package, "of": of, "near": near(argument, parameters_of(value))}
+
+
+def takes(function: Any, argument: str) -> bool:
+    """Return whether a function or class takes an argument of a name, or any."""
+    parameters = parameters_of(function)
+    return argument in parameters or "" in parameters
+
+
+def parameters_of(function: Any) -> list[str]:
+    """Return the names of the arguments of a function or class; "" is among them if it takes any."""
+    try:
+        found = inspect.signature(function).parameters.values()
+    except Exception:  # also what a metaclass raises
+        return [""]
+    return ["" if one.kind is one.VAR_KEYWORD else one.name for one in found]
+
+
+def near(argument: str, names: list[str]) -> str:
+    """Return the one of some names that is probably meant, "" if none is near."""
+    same = [name for name in names if sorted(name.split("_")) == sorted(argument.split("_"))]
+    return next(iter(same or difflib.get_close_matches(argument, names, 1, 0.75)), "")
+
+
+def version_of(distribution: str) -> str:
+    """Return the version of a distribution, "" if it is not installed."""
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        return importlib.metadata.version(distribution)
+    return ""

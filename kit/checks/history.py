@@ -1,0 +1,122 @@
+"""What a chat has left behind in its agents: read for what went wrong without an exception. Nothing is run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from kit.agents.inside import answered, clients_of, ends_at, entries_of, group_of, selector_config
+from kit.checks.catalogue import found
+from kit.checks.report import Finding
+from kit.config_list.secrets import fit
+
+THOUGHTS = re.compile(r"(?s)^.{0,40}?<(think|thinking|thought|reasoning)>.*|^.*</think>|<\|channel\|>analysis.*")
+CALL = re.compile(
+    r'<tool_call>|\[TOOL_CALLS\]|<\|python_tag\|>|<\|?tool_?calls?|<function=|"(?:arguments|parameters)"\s*:'
+)
+USAGE_KEYS = ("prompt_tokens", "completion_tokens", "total_tokens", "cost", "model")  # AutoGen's
+Message = dict[str, Any]
+
+
+def histories(agents: list[Any]) -> list[tuple[Any, Any, list[Message]]]:
+    """Return the chats of the agents that have a model: the agent, its partner, the messages in order."""
+    return [
+        (agent, partner, messages)
+        for agent in agents
+        if entries_of(agent) and not group_of(agent)
+        for partner, messages in dict(getattr(agent, "chat_messages", None) or {}).items()
+        if any(_is_own(agent, message) for message in messages)
+    ]
+
+
+def said(agents: list[Any]) -> Iterator[Finding]:
+    """Yield what is odd about what the agents said, and about how it came about."""
+    chats = histories(agents)
+    for agent, partner, messages in chats:
+        texts = [_text(message) for message in messages if _is_own(agent, message)]
+        if thoughts := next(filter(None, map(THOUGHTS.search, texts)), None):
+            yield found("thoughts-in-history", agent=agent.name, shown=fit(repr(thoughts[0]), 60))
+        own = [message for message in messages if _is_own(agent, message)]
+        empty = sum(not _text(one).strip() and not _calls(one) and not one.get("function_call") for one in own)
+        if empty:
+            yield found("empty-reply", agent=agent.name, count=f"{empty} time{'s' * (empty > 1)}")
+        yield from _tools(agent, partner, messages)
+        for message, after in zip(messages, messages[1:], strict=False):
+            ends = _is_own(agent, message) and re.search(r"\bTERMINATE\b\W*$", _text(message))
+            if ends and not _is_own(agent, after) and not group_of(partner) and ends_at(partner, message) is False:
+                yield found("termination-unseen", agent=agent.name, shown=fit(repr(_text(message)[-40:]), 60))
+                break
+    for agent in dict.fromkeys(agent for agent, _, _ in chats):
+        yield from _clients(agent)
+    for manager in filter(group_of, agents):
+        yield from _selection(manager)
+
+
+def _is_own(agent: Any, message: Message) -> bool:
+    """Return whether a message in an agent's own history is one that it sent."""
+    return message.get("role") == "assistant" and message.get("name", agent.name) == agent.name
+
+
+def _text(message: Message) -> str:
+    return content if isinstance(content := message.get("content"), str) else ""
+
+
+def _calls(message: Message) -> list[Message]:
+    return message.get("tool_calls") or []
+
+
+def _tools(agent: Any, partner: Any, messages: list[Message]) -> Iterator[Finding]:
+    """Yield the tools that nobody ran, and the calls that are texts."""
+    results = {message.get("tool_call_id") for message in messages}
+    results |= {one.get("tool_call_id") for message in messages for one in message.get("tool_responses") or []}
+    others = [one for one in (group_of(partner).agents if group_of(partner) else [partner])]
+    can_run = {name for other in others for name in getattr(other, "function_map", None) or {}}
+    for call in [call for message in messages if _is_own(agent, message) for call in _calls(message)]:
+        name = (call.get("function") or {}).get("name")
+        if call.get("id") not in results and name not in can_run:
+            yield found("unread-tool", agent=agent.name, tool=name)
+            break
+    named = [str((tool.get("function") or {}).get("name")) for tool in agent.llm_config.get("tools") or []]
+    for text in [_text(message) for message in messages if _is_own(agent, message)]:
+        if CALL.search(text) and any(re.search(rf"""["'=:]\s*{re.escape(name)}\b""", text) for name in named):
+            yield found("call-as-text", agent=agent.name, shown=fit(repr(text), 60))
+            break
+
+
+def _clients(agent: Any) -> Iterator[Finding]:
+    """Yield what AutoGen did not ask of an agent's clients, though it has replies of them."""
+    wrapper, entries = getattr(agent, "client", None), entries_of(agent)
+    total, actual = (getattr(wrapper, f"{kind}_usage_summary", None) for kind in ("total", "actual"))
+    seed = agent.llm_config.get("cache_seed")
+    if total and not actual and seed is not None:
+        yield found("from-the-cache", agent=agent.name, seed=seed)
+    for index, (client, entry) in enumerate(zip(clients_of(agent), entries, strict=False)):
+        if "model_client_cls" not in entry or index:  # which of several has answered is not known
+            continue
+        if not answered(agent) and _does_more(client):
+            yield found("retrieval-unused", agent=agent.name, name=type(client).__name__)
+        if entry.get("price") and not total:
+            yield found("no-bill", agent=agent.name, entry=index, keys=", ".join(USAGE_KEYS))
+
+
+def _does_more(client: Any) -> bool:
+    """Return whether message_retrieval does more than to collect the texts of the choices."""
+    code = getattr(getattr(type(client), "message_retrieval", None), "__code__", None)
+    names: set[str] = set()
+    while code is not None:
+        names |= {*code.co_names}
+        code = next((one for one in code.co_consts if hasattr(one, "co_names")), None)
+    return bool(names - {"choices", "message", "content"})
+
+
+def _selection(manager: Any) -> Iterator[Finding]:
+    """Yield that a group only ever took turns, as it does when its selector's replies name nobody."""
+    group = group_of(manager)
+    names = [agent.name for agent in group.agents]
+    spoke = [message.get("name") for message in group.messages if message.get("role") != "tool"][1:]
+    if not selector_config(manager) or len(names) < 3 or len(spoke) < 2 * len(names) or spoke[0] not in names:
+        return
+    first = names.index(spoke[0])
+    if spoke == [names[(first + turn) % len(names)] for turn in range(len(spoke))]:
+        yield found("in-turn", group=", ".join(names), count=len(spoke))

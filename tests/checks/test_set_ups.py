@@ -1,0 +1,528 @@
+"""Set-ups as people have them: what each is put down to, and that doing what the fix says makes it right.
+
+A set-up that was fixed stays silent: nothing is found that would have to be fixed.
+"""
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
+
+import autogen
+import httpx
+import pytest
+import requests
+import torch
+import transformers
+from jinja2 import Environment, TemplateError
+from set_ups import DUMMY, MINE, QUESTION, agent, client, codes, group, raised, ready, user, with_tool
+
+from kit import DummyModelClient, check_model_client, diagnose, register_model_clients, tool_call
+from kit.checks.explain import explain
+
+pytestmark = pytest.mark.usefixtures("folder")
+
+
+# A server's answers ----------------------------------------------------------------------------------
+
+SAYS = {"id": "1", "object": "chat.completion", "created": 1, "model": "good"}
+SAYS["choices"] = [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "Hi"}}]
+SAYS["usage"] = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
+REFUSALS = {  # by the model's name: what servers say
+    "nobody": (404, {"error": {"message": "The model `nobody` does not exist", "code": "model_not_found"}}),
+    "not-pulled": (404, {"error": {"message": 'model "x" not found, try pulling it first'}}),
+    "poor": (429, {"error": {"message": "You exceeded your current quota", "code": "insufficient_quota"}}),
+    "busy": (429, {"error": {"message": "Rate limit reached for requests"}}),
+    "starting": (503, {"error": {"message": "Loading model", "type": "unavailable_error"}}),
+    "small": (400, {"error": {"message": "This model's maximum context length is 8 tokens."}}),
+    "strict": (400, {"error": {"message": "Conversation roles must alternate user/assistant/..."}}),
+    "picky": (400, {"error": {"message": "Invalid 'messages[0].name': string does not match pattern."}}),
+    "wants-text": (400, {"error": {"message": "messages.1.content: Field required"}}),
+    "new": (400, {"error": {"message": "Unsupported parameter: 'max_tokens' is not supported with it."}}),
+    "closed": (403, {"error": {"message": "Your region is not supported"}}),
+    "ill": (500, {"error": {"message": "CUDA kernel went away"}}),
+    "odd": (418, {"detail": [{"msg": "I am a teapot"}]}),
+    "azure": (404, {"error": {"code": "DeploymentNotFound", "message": "The API deployment is not there"}}),
+}
+
+
+class Handler(BaseHTTPRequestHandler):
+    """A server like many: OpenAI's protocol below /v1, one key, one model; some of its paths are odd."""
+
+    def do_POST(self):
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])) or "{}")
+        status, said = self.answer(asked)
+        data = said if isinstance(said, str) else json.dumps(said)
+        self.send_response(status)
+        self.send_header("Content-Type", "text/html" if isinstance(said, str) else "application/json")
+        self.end_headers()
+        self.wfile.write(data.encode())
+
+    def answer(self, asked):
+        if self.path.startswith("/page"):
+            return 200, "<html><title>Welcome</title><script>1</script></html>"
+        if self.path.startswith("/studio") and not self.path.startswith("/studio/v1/"):
+            return 200, {"error": f"Unexpected endpoint or method. (POST {self.path})"}
+        if not self.path.removeprefix("/studio") == "/v1/chat/completions":
+            return 404, "404 page not found"
+        if self.headers["Authorization"] == "Bearer wrong":
+            return 401, {"error": {"message": "Incorrect API key provided"}}
+        if asked.get("tools") and asked["model"] == "plain":
+            return 400, {"error": {"message": "plain does not support tools"}}
+        return REFUSALS.get(asked["model"], (200, SAYS))
+
+    def log_message(self, *args): ...
+
+
+SERVER = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+threading.Thread(target=SERVER.serve_forever, daemon=True).start()
+URL = f"http://127.0.0.1:{SERVER.server_port}"
+GOOD = {"model": "good", "base_url": f"{URL}/v1", "api_key": "right", "max_retries": 0, "price": [0, 0]}
+REQUESTS = {
+    "the whole endpoint": ({"base_url": f"{URL}/v1/chat/completions"}, "whole-endpoint"),
+    "the endpoint of old models": ({"base_url": f"{URL}/v1/completions"}, "whole-endpoint"),
+    "no /v1": ({"base_url": URL}, "no-v1"),
+    "no /v1, and a slash": ({"base_url": f"{URL}/"}, "no-v1"),
+    "/v1 twice": ({"base_url": f"{URL}/v1/v1"}, "doubled-v1"),
+    "Ollama's own path": ({"base_url": f"{URL}/api/generate"}, "native-path"),
+    "another of Ollama's own": ({"base_url": f"{URL}/api"}, "native-path"),
+    "some other path": ({"base_url": f"{URL}/models/chat"}, "unknown-address"),
+    "a 200 that holds an error": ({"base_url": f"{URL}/studio"}, "answer-without-choices"),
+    "a page": ({"base_url": f"{URL}/page"}, "answer-is-text"),
+    "no scheme": ({"base_url": URL.removeprefix("http://") + "/v1"}, "no-scheme"),
+    "https for http": ({"base_url": f"https{URL.removeprefix('http')}/v1"}, "https-for-http"),
+    "no such host": ({"base_url": "http://nowhere.invalid/v1"}, "unknown-host"),
+    "nothing runs there": ({"base_url": "http://127.0.0.1:9/v1"}, "unreachable"),
+    "a wrong key": ({"api_key": "wrong"}, "key-refused"),
+    "a key with a line break": ({"api_key": "right\n"}, "key-not-sendable"),
+    "a key with letters that can't be sent": ({"api_key": "“right”"}, "key-not-sendable"),
+    "a model that is not there": ({"model": "nobody"}, "unknown-model"),
+    "a model that was not fetched": ({"model": "not-pulled"}, "unknown-model"),
+    "no credit": ({"model": "poor"}, "no-quota"),
+    "too often": ({"model": "busy"}, "too-often"),
+    "still loading": ({"model": "starting"}, "model-loading"),
+    "too long": ({"model": "small"}, "context-window"),
+    "roles": ({"model": "strict"}, "roles"),
+    "a name with a space": ({"model": "picky"}, "message-name"),
+    "a message without a content": ({"model": "wants-text"}, "message-refused"),
+    "a parameter that is gone": ({"model": "new"}, "parameter-refused"),
+    "not in this region": ({"model": "closed"}, "forbidden"),
+    "a server that fails": ({"model": "ill"}, "server-error"),
+    "something new": ({"model": "odd"}, "request-refused"),
+    "no such deployment": ({"model": "azure"}, "azure-deployment"),
+}
+
+
+def ask(made):
+    return made.generate_reply(messages=QUESTION)
+
+
+@pytest.mark.parametrize(("change", "code"), REQUESTS.values(), ids=REQUESTS)
+def test_what_a_server_says_is_told_with_its_reason(change, code):
+    made = agent({**GOOD, **change})
+    error = raised(lambda: ask(made))
+    report = diagnose(made, error=error)
+    assert codes(report)[0] == code
+    [answer] = [said for status, said in [REFUSALS.get(change.get("model"), (200, {}))]]
+    if reason := answer.get("error", {}).get("message"):
+        assert reason[:30] in str(report)
+    assert not {one.code for one in report.findings if not one.warning} - {code}  # nothing leads elsewhere
+
+
+def test_the_same_requests_in_order_are_answered_and_nothing_is_found():
+    made = agent(GOOD)
+    assert "Hi" in str(ask(made))
+    assert codes(diagnose(made)) == []
+
+
+@pytest.mark.parametrize("name", ["the whole endpoint", "no /v1", "/v1 twice", "Ollama's own path"])
+def test_the_address_that_a_fix_names_is_answered(name):
+    change, _ = REQUESTS[name]
+    fix = explain(raised(lambda: ask(agent({**GOOD, **change})))).fix
+    better = json.loads("{" + fix + "}")
+    assert "Hi" in str(ask(agent({**GOOD, **better})))
+
+
+def test_a_proxy_that_takes_requests_for_this_machine_is_named(monkeypatch):
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, "http://me:secret@127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    finding = explain(raised(lambda: ask(agent(GOOD))))
+    assert finding.code == "proxy"
+    assert "127.0.0.1:9" in finding.message
+    assert "secret" not in finding.message
+    monkeypatch.setenv("NO_PROXY", "localhost,127.0.0.1")  # what the fix says
+    assert "Hi" in str(ask(agent(GOOD)))
+
+
+def test_a_model_without_tools_is_named_and_answers_without_them():
+    made, other = agent({**GOOD, "model": "plain"}), user()
+    autogen.register_function(add, caller=made, executor=other, description="Add.")
+    report = diagnose([made, other], error=raised(lambda: ask(made)))
+    assert codes(report) == ["no-tools"]
+    assert "Hi" in str(ask(agent({**GOOD, "model": "plain"})))
+
+
+def test_a_server_here_wants_no_key_and_openais_client_does(monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    entries = [GOOD, {"model": "good", "base_url": f"{URL}/v1", "price": [0, 0]}]
+    error = raised(lambda: agent(*entries))
+    assert explain(error).code == "key-for-local"
+    assert codes(diagnose(entries, error=error))[0] == "key-for-local"
+    entries[1]["api_key"] = "not-needed"
+    assert "Hi" in str(ask(agent(*entries)))
+    assert codes(diagnose(entries)) == []
+
+
+# Errors out of a client of one's own -----------------------------------------------------------------
+
+
+def add(a: int, b: int) -> int:
+    return a + b
+
+
+def posts(path):
+    """Return a create that asks a server with requests, and trusts its answer."""
+
+    def create(self, params):
+        return requests.post(URL + path, json={"model": "good"}, timeout=5).json()["text"]
+
+    return create
+
+
+def raise_for_status(self, params):
+    requests.post(f"{URL}/v1/chat/completions", json={"model": "poor"}, timeout=5).raise_for_status()
+
+
+def with_httpx(self, params):
+    return httpx.post(f"{URL}/page", json={}).json()
+
+
+def template(self, params):
+    def refuse(text):
+        raise TemplateError(text)
+
+    text = "{{ refuse('System role not supported') if messages[0].role == 'system' }}"
+    return Environment().from_string(text).render(refuse=refuse, **params)
+
+
+def tiny_model():
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
+    config = transformers.LlamaConfig(vocab_size=20, max_position_embeddings=64, **sizes)
+    return transformers.LlamaForCausalLM(config)
+
+
+def generates(**options):
+    return lambda self, params: tiny_model().generate(torch.tensor([[1, 2]]), **options)
+
+
+def loads(**options):
+    def create(self, params):
+        tiny_model().save_pretrained("tiny")
+        return transformers.AutoModelForCausalLM.from_pretrained("tiny", **options)
+
+    return create
+
+
+OWN = {
+    "a page where JSON belongs": (posts("/page"), "answer-no-json"),
+    "a page, with httpx": (with_httpx, "answer-no-json"),
+    "the server's reason": (raise_for_status, "no-quota"),
+    "a file that is no JSON": (lambda self, params: json.loads(""), "error"),
+    "a file that is not there": (lambda self, params: open("nowhere"), "error"),
+    "a list of one's own": (lambda self, params: [][0], "error"),
+    "proxies": (lambda self, params: httpx.Client(proxies=None), "proxies"),
+    "another argument of httpx": (lambda self, params: httpx.Client(time_out=3), "unexpected-argument"),
+    "no such argument of one's own": (lambda self, params: add(1, c=2), "unexpected-argument"),
+    "a template without a system role": (template, "roles"),
+    "max_tokens": (generates(max_tokens=8), "generate-argument"),
+    "an option that nobody has": (generates(frequency_penalty=1), "generate-argument"),
+    "a temperature of 0": (generates(do_sample=True, temperature=0.0), "temperature-zero"),
+    "8 bits": (loads(load_in_8bit=True), "quantization-flag"),
+    "a token outside the table": (
+        lambda self, params: tiny_model().generate(torch.tensor([[99]]), max_new_tokens=1),
+        "tokens-outside",
+    ),
+    "a device that is not there": (lambda self, params: torch.ones(1).to("cuda"), "no-device"),
+}
+
+
+@pytest.mark.parametrize(("create", "code"), OWN.values(), ids=OWN)
+def test_what_ones_own_client_runs_into_belongs_to_its_line(create, code):
+    made = agent(MINE, register=[client(create=create)])
+    error = raised(lambda: ask(made))
+    finding = explain(error)
+    assert finding.code == code
+    assert ", line " in finding.message
+    assert codes(diagnose(made, error=error))[0] == code
+    assert "config list" not in finding.message + finding.fix
+
+
+def test_the_near_name_of_an_argument_is_offered():
+    assert "max_new_tokens" in explain(raised(lambda: generates(max_tokens=8)(None, None))).fix
+    assert "timeout" in explain(raised(lambda: httpx.Client(time_out=3))).fix
+    assert "temperature" in explain(raised(lambda: autogen.LLMConfig(DUMMY, temprature=0))).fix
+    unknown = explain(raised(lambda: httpx.Client(colour="blue")))
+    assert "httpx" in unknown.message
+    assert "colour" in unknown.message
+
+
+def test_a_class_that_could_not_be_made_is_not_said_to_be_unregistered():
+    made, cls = agent(MINE), client(__init__=lambda self, config: config["none"])
+    report = diagnose(made, cls, error=raised(lambda: made.register_model_client(cls)))
+    assert codes(report) == ["error"]
+    made.register_model_client(client())
+    assert codes(diagnose(made, type(made.client._clients[0]))) == []
+
+
+class OtherAgent:
+    """Stands for an agent of another AutoGen."""
+
+    def __init__(self, name, model_client): ...
+
+
+OtherAgent.__module__ = "autogen_agentchat.agents"
+
+
+def test_an_agent_of_another_autogen_is_recognised():
+    assert codes(diagnose(OtherAgent("a", None))) == ["other-framework"]
+    pytest.importorskip("autogen_agentchat")
+    from autogen_agentchat.agents import AssistantAgent
+
+    error = raised(lambda: AssistantAgent("a", llm_config={"config_list": [MINE]}))
+    assert codes(diagnose([MINE], error=error)) == ["other-framework"]
+
+
+# A user's side of the chat ------------------------------------------------------------------------------
+
+
+def chat(made, other, message="Hi", **options):
+    return other.initiate_chat(made, message=message, silent=True, **options)
+
+
+def ends(message):
+    return message["content"].rstrip().endswith("TERMINATE")
+
+
+def safely_ends(message):
+    return (message.get("content") or "").rstrip().endswith("TERMINATE")
+
+
+def calling(replies):
+    made, other = agent(DUMMY), user(is_termination_msg=ends)
+    autogen.register_function(add, caller=made, executor=other, description="Add.")
+    made.register_model_client(DummyModelClient, replies=replies)
+    return made, other
+
+
+def test_a_check_that_can_not_take_a_tool_call_is_named():
+    made, other = calling([tool_call("add", a=1, b=2), "3"])
+    report = diagnose([made, other], error=raised(lambda: chat(made, other)))
+    assert codes(report) == ["termination-check"]
+    other._is_termination_msg = safely_ends
+    chat(made, other, max_turns=2)
+    assert codes(diagnose([made, other])) == []
+
+
+def test_who_asks_where_nobody_can_type_is_named(monkeypatch):
+    def nobody(*args):
+        raise EOFError("EOF when reading a line")
+
+    monkeypatch.setattr("builtins.input", nobody)
+    asking = autogen.UserProxyAgent("asking", code_execution_config=False)
+    finding = explain(raised(lambda: chat(ready(), asking)))
+    assert finding.code == "no-keyboard"
+    assert finding.message.startswith("asking ")
+
+
+# After a run in which nothing was raised ------------------------------------------------------------------
+
+
+def says(*replies, entry=DUMMY, **settings):
+    made = agent(entry, **settings)
+    made.register_model_client(DummyModelClient, replies=list(replies))
+    return made
+
+
+def with_add(made, replies, executor=None):
+    made.register_for_llm(description="Add.")(add)
+    if executor:
+        executor.register_for_execution()(add)
+    made.register_model_client(DummyModelClient, replies=replies)
+    return made
+
+
+def unread_tool(fixed):
+    other = user()
+    made = with_add(agent(DUMMY), [tool_call("add", a=1, b=2), "3"], other if fixed else None)
+    chat(made, other, max_turns=2 if fixed else 1)
+    return [made, other]
+
+
+def call_as_text(fixed):
+    other = user()
+    text = '{"name": "add", "arguments": {"a": 1, "b": 2}}'
+    made = with_add(agent(DUMMY), [tool_call("add", a=1, b=2), "3"] if fixed else [text], other)
+    chat(made, other, max_turns=2 if fixed else 1)
+    return [made, other]
+
+
+def talk(*replies, turns=1, **settings):
+    made, other = says(*replies), user(**settings)
+    chat(made, other, max_turns=turns)
+    return [made, other]
+
+
+def goes_on(fixed):
+    made = says("All done, TERMINATE.", "Yes.", "Yes.")
+    other = user(default_auto_reply="Go on.", **({"is_termination_msg": lambda m: "TERMINATE" in m["content"]} if fixed else {}))
+    chat(made, other, max_turns=2)
+    return [made, other]
+
+
+def cached(fixed):
+    config = {"config_list": [MINE], "cache_seed": None if fixed else 7}
+    for _ in range(2):
+        made = autogen.AssistantAgent("a", "Be brief.", llm_config=config)
+        made.register_model_client(client())
+        chat(made, user(), max_turns=1)
+    return made
+
+
+def without_an_id(fixed):
+    def create(self, params):
+        message = SimpleNamespace(content="Hi", tool_calls=None, function_call=None)
+        made = SimpleNamespace(choices=[SimpleNamespace(message=message)], model="m", usage=None)
+        if fixed:
+            made.id = "1"
+        return made
+
+    loud = client(
+        create=create,
+        message_retrieval=lambda self, response: [one.message.content.upper() for one in response.choices],
+        get_usage=staticmethod(lambda response: {}),
+    )
+    made = agent(MINE, register=[loud])
+    chat(made, user(), max_turns=1)
+    return made
+
+
+def unpaid(fixed):
+    cls = client(get_usage=DummyModelClient.get_usage if fixed else staticmethod(lambda response: {}))
+    made = agent({**MINE, "price": [1, 2]}, register=[cls])
+    chat(made, user(), max_turns=1)
+    return made
+
+
+def turns(fixed):
+    """A group whose selector names nobody, so that its members take turns; or one that names them."""
+    members = [says(*["Well."] * 9, name=name) for name in "abc"]
+    manager = group(*members, manager_entry=DUMMY, registered=False, max_round=8)
+    order = iter("acbacba")
+    selector = client("DummyModelClient", create=lambda self, params: DummyModelClient(
+        self.config, replies=[next(order) if fixed else "I can't say."]).create(params))
+    register_model_clients(manager, selector)
+    members[0].initiate_chat(manager, message="Hi", silent=True)
+    return manager
+
+
+RUNS = {
+    "nobody runs the tool": (unread_tool, "unread-tool"),
+    "a tool call as a text": (call_as_text, "call-as-text"),
+    "an empty reply": (lambda fixed: talk("Hello" if fixed else ""), "empty-reply"),
+    "thoughts": (lambda fixed: talk("Hello" if fixed else "<think>\nWho?\n</think>\n\nHello"), "thoughts-in-history"),
+    "TERMINATE with a full stop": (goes_on, "termination-unseen"),
+    "a shared cache": (cached, "from-the-cache"),
+    "message_retrieval is never called": (without_an_id, "retrieval-unused"),
+    "no bill": (unpaid, "no-bill"),
+    "a selector that names nobody": (turns, "in-turn"),
+}
+
+
+@pytest.mark.parametrize(("run", "code"), RUNS.values(), ids=RUNS)
+def test_a_run_without_an_exception_is_read_for_what_went_wrong(run, code):
+    assert codes(diagnose(run(fixed=False))) == [code]
+    assert codes(diagnose(run(fixed=True))) == []
+
+
+def test_what_may_well_be_meant_is_no_finding():
+    """A chat that ends at its limit, an echo, a second chat after TERMINATE, a tool that is run elsewhere."""
+    assert codes(diagnose(talk("One.", "Two.", "Two.", turns=3))) == []
+    assert codes(diagnose(talk("You said: Hi"))) == []
+    made, other = says("Fine. TERMINATE", "And again."), user(is_termination_msg=safely_ends)
+    chat(made, other)
+    chat(made, other, clear_history=False, max_turns=1)
+    assert codes(diagnose([made, other])) == []
+    assert codes(diagnose(talk('JSON looks like {"name": "add", "arguments": {}}'))) == []  # and there is no tool
+
+
+# The class of a client -----------------------------------------------------------------------------------
+
+
+def remembers(self, params):
+    self.seen.extend(message["content"] for message in params["messages"])
+    return DummyModelClient.create(self, params)
+
+
+def only_the_last(self, params):
+    requests.post(URL + "/v1/chat/completions", json={"model": params["messages"][-1]["content"]}, timeout=5)
+    return DummyModelClient(self.config, replies=["Hi", "Hi"]).create({**params, "messages": []})
+
+
+def all_of_them(self, params):
+    requests.post(URL + "/v1/chat/completions", json={"model": "m", "messages": params["messages"]}, timeout=5)
+    return DummyModelClient(self.config, replies=["Hi", "Hi"]).create({**params, "messages": []})
+
+
+def with_seen(self, config):
+    DummyModelClient.__init__(self, config)
+    self.seen = []
+
+
+CLASSES = {
+    "memory of the class": (client(create=remembers, seen=[]), "shared-memory"),
+    "only the last message": (client(create=only_the_last), "last-message-only"),
+    "thoughts in the reply": (
+        client(_answers=lambda self, messages, n: ["<think>\nHm.\n</think>\nHi"] * n),
+        "thoughts",
+    ),
+    "thoughts that the template opened": (
+        client(_answers=lambda self, messages, n: ["Hm.\n</think>\nHi"] * n),
+        "thoughts",
+    ),
+}
+HEALTHY = {
+    "memory of the client": client(create=remembers, __init__=with_seen),
+    "all messages": client(create=all_of_them),
+}
+
+
+@pytest.mark.parametrize(("cls", "code"), CLASSES.values(), ids=CLASSES)
+def test_what_a_class_does_wrong_without_an_exception_is_seen(cls, code):
+    assert code in codes(check_model_client(cls, MINE))
+
+
+@pytest.mark.parametrize("cls", HEALTHY.values(), ids=HEALTHY)
+def test_a_class_that_does_it_right_passes(cls):
+    assert codes(check_model_client(cls, MINE)) == []
+
+
+def test_the_classes_of_clients_that_are_registered_are_looked_at():
+    async def create(self, params): ...
+
+    made = agent(MINE, register=[client(create=create)])
+    assert codes(diagnose(made)) == ["coroutine"]
+    assert codes(diagnose(group(made, ready("b"), select="round_robin"))) == ["coroutine"]
+
+
+def test_the_entries_of_an_agent_are_looked_at_as_a_list_is():
+    assert codes(diagnose(agent({**GOOD, "base_url": URL}))) == ["config-list"]
+    assert codes(diagnose({"config_list": [DUMMY], "temprature": 0})) == ["llm-config-field"]
+    assert codes(diagnose({"config_list": {"one": DUMMY, "two": DUMMY}})) == ["named-entries"]
+    assert codes(diagnose({"config_list": [DUMMY], "temperature": 0})) == []
+
+
+def test_tools_that_were_added_after_registering_empty_the_place():
+    assert codes(diagnose(with_tool(ready()))) == ["not-registered"]
