@@ -139,7 +139,7 @@ class _Checkup:
         self.methods()
         if self.client is None:
             self.client = self.construct()
-        response = self.create("a reply", copy.deepcopy(QUESTION))
+        response = self.create("a reply", QUESTION)
         for row, look in (
             ("the response's shape", self.shape),
             ("message_retrieval", self.retrieval),
@@ -177,11 +177,12 @@ class _Checkup:
         self.report.add(1, row, [])
         return client
 
-    def create(self, checked: str, messages: list[dict[str, Any]], **params: Any) -> Any:
-        """Return the response to some messages, after what every response must be."""
-        row, before = f"create: {checked}", copy.deepcopy(messages)
-        request = {**self.config, "messages": messages, **params}
-        history = list(messages)
+    def create(
+        self, checked: str, messages: list[dict[str, Any]], watched: list[Any] | None = None, **params: Any
+    ) -> Any:
+        """Return the response to some messages, after what every response must be; `watched` are their copies."""
+        row, history = f"create: {checked}", watched or copy.deepcopy(messages)
+        request = {**self.config, "messages": [*history], **params}
         response = self.call(row, lambda: self.client.create(request))
         kind = type(response)
         late = (collections.abc.Iterator, collections.abc.AsyncIterator)
@@ -191,7 +192,7 @@ class _Checkup:
             self.fail(row, found("create-returns-none"))
         elif kind.__module__ == "builtins":
             self.fail(row, found("create-returns-text", kind=kind.__name__))
-        findings = [found("changes-messages")] if history != before or messages != before else []
+        findings = [found("changes-messages")] if history != messages else []
         if place := self.shared():
             findings.append(found("shared-memory", place=place))
         self.report.add(1, row, self.new(findings))
@@ -303,11 +304,11 @@ class _Checkup:
 
     def several_choices(self) -> None:
         with self.as_warnings():
-            messages = [_Watched(message) for message in CONVERSATION]
-            response = self.create("two choices", messages, n=2)
+            watched = [_Watched(message) for message in CONVERSATION]
+            response = self.create("two choices", CONVERSATION, watched, n=2)
             count = len(getattr(response, "choices", (1, 2)) or [])
             findings = [found("n-ignored", count=f"{count} choice{'s' * (count != 1)}")] if count != 2 else []
-            if [message.read for message in messages] == [False, False, False, True] and self.passes_on():
+            if [message.read for message in watched] == [False, False, False, True] and self.passes_on():
                 findings.append(found("last-message-only"))
             if findings:
                 self.report.checks[-1] = (1, "create: two choices", findings)
@@ -319,10 +320,10 @@ class _Checkup:
 
     def extra_messages(self) -> None:
         with self.as_warnings():
-            self.create("streaming asked for", copy.deepcopy(QUESTION), stream=True)
+            self.create("streaming asked for", QUESTION, stream=True)
         row, response = "messages of a tool call", None
         with self.as_warnings():
-            response = self.create(row, copy.deepcopy(AFTER_A_TOOL), tools=TOOLS)
+            response = self.create(row, AFTER_A_TOOL, tools=TOOLS)
         if response is not None:  # what it says may be a tool call now
             with contextlib.suppress(_Failed), self.looking(f"create: {row}"):
                 step, checked, findings = self.report.checks.pop()

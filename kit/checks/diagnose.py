@@ -152,8 +152,8 @@ def _clashes(name: str) -> Iterator[Finding]:
             needed = Requirement(text)
             if needed.marker is None or needed.marker.evaluate({"extra": ""}):
                 there = version_of(needed.name)
-                if not there or not needed.specifier.contains(there, prereleases=True):
-                    facts = {"needed": f"{needed.name}{needed.specifier}", "there": there or "none"}
+                if there and not needed.specifier.contains(there, prereleases=True):
+                    facts = {"needed": f"{needed.name}{needed.specifier}", "there": there}
                     yield found("versions-clash", name=name, version=version_of(name), **facts)
 
 
@@ -247,7 +247,8 @@ def _list(report: Report, entries: list[Any], classes: list[type], owner: str = 
         field = misnamed.get(problem.entry or 0)
         if not (findings and problem.field in ("api_key", field)):  # its own client wants a key: a symptom
             findings.append(_of_problem(problem))
-    report.add(2, f"{owner}: the list" if owner else "AutoGen accepts the list", findings)
+    if findings or not owner:
+        report.add(2, f"{owner}: the list" if owner else "AutoGen accepts the list", findings)
     if classes and not owner:
         report.add(2, "what the entries name", [*_names(objects, classes)])
     _local_models(report, f"{owner}: local models" if owner else "local models", objects)

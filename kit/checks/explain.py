@@ -39,7 +39,7 @@ def _groups(evidence: dict[str, str], facts: dict[str, Any]) -> dict[str, str] |
     groups = {}
     for key, pattern in evidence.items():
         if key == "type":
-            if facts["types"].isdisjoint(pattern.split("|")) and (facts["types"] or "text" not in evidence):
+            if facts["types"].isdisjoint(pattern.split("|")) and (facts["types"] or not evidence.get("text")):
                 return None
             continue
         match = (re.search if key in SEARCHED else re.fullmatch)(pattern, facts.get(key, ""))

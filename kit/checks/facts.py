@@ -13,6 +13,7 @@ import re
 import sys
 import traceback
 from collections.abc import Iterator
+from inspect import ismodule
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -54,14 +55,14 @@ def facts_of(error: Any) -> dict[str, Any]:
         "where": _called(frames),
         "by": _owner(frames),
         "line": _line_of_autogen(frames),
-        "agent": next((str(one.name) for one in _selves(frames) if has(one, "generate_reply")), ""),
+        "agent": next((str(one.name) for one in _selves(frames) if has(one, "generate_reply", "_name")), ""),
         **_answer(error, frames),
     }
     entries = (frame.f_locals.get("openai_config") for frame, _ in frames)
     if entry := next((entry for entry in entries if isinstance(entry, dict)), None):
         facts["base_url"] = str(entry.get("base_url") or "")
     if callee := re.search(r"([\w.<>]+)\(\) got an unexpected keyword argument '(\w+)'", text):
-        facts |= _refusal(callee[1], callee[2])
+        facts |= _refusal(frames, callee[1], callee[2])
     elif unused := re.search(r"are not used by the model: \['(\w+)", text):
         options = getattr(sys.modules.get("transformers"), "GenerationConfig", dict)
         facts["near"] = near(unused[1], [*vars(options())] if options is not dict else [])
@@ -194,8 +195,8 @@ def _answer(error: Any, frames: list[tuple[Any, int]]) -> dict[str, str]:
         if answer is not None and has(answer, "status_code", "url", "text"):
             return _told(str(answer.status_code), str(answer.url), _body(answer))
     for frame, _ in frames:  # in AutoGen's own client: a 200 that is no completion
-        asking, answer = frame.f_locals.get("self"), frame.f_locals.get("response")
-        client = asking._oai_client if has(asking, "_oai_client") else None
+        askers = [one for one in map(frame.f_locals.get, ("self", "client")) if has(one, "_oai_client")]
+        client, answer = askers[0]._oai_client if askers else None, frame.f_locals.get("response")
         if client is not None and (isinstance(answer, str) or hasattr(answer, "choices") and not answer.choices):
             body = answer if isinstance(answer, str) else answer.model_dump_json(exclude_none=True)
             return _told("200", f"{str(client.base_url).rstrip('/')}/chat/completions", body)
@@ -244,22 +245,25 @@ def _reason(body: str) -> str:
 # Whose argument it is not ---------------------------------------------------------------------
 
 
-def _refusal(callee: str, argument: str) -> dict[str, str]:
-    """Return which library a callee is of, if there is only one that refuses the argument, and the near one."""
+def _refusal(frames: list[tuple[Any, int]], callee: str, argument: str) -> dict[str, str]:
+    """Return which library a callee is of, and which of its arguments is near; {} if that can't be told.
+
+    An exception names it without its module; looked for in the code that called it, then everywhere.
+    """
     owner, _, method = callee.rpartition(".")
     name = owner.rpartition(".")[2] or method
-    known = {}
-    for module in [*sys.modules.values()]:
-        value = getattr(module, "__dict__", {}).get(name)
-        if getattr(value, "__qualname__", None) == name and callable(value):
-            known[id(value)] = value
-    refusing = {value.__module__.partition(".")[0]: value for value in known.values() if not takes(value, argument)}
-    if len(refusing) != 1:
-        return {}
-    package, value = refusing.popitem()
-    distributions = importlib.metadata.packages_distributions().get(package, [package])
-    of = f" of {package} {version_of(distributions[0])}".rstrip()
-    return {"library": package, "of": of, "near": near(argument, parameters_of(value))}
+    here = [{**frame.f_globals, **frame.f_locals} for frame, _ in frames[:1]]
+    near_by = [space for names in here for space in (names, *(vars(m) for m in names.values() if ismodule(m)))]
+    for spaces in (near_by, [vars(module) for module in [*sys.modules.values()] if ismodule(module)]):
+        values = [space.get(name) for space in spaces]
+        known = {id(one): one for one in values if getattr(one, "__qualname__", None) == name and callable(one)}
+        refusing = [one for one in known.values() if not takes(one, argument)]
+        if len({one.__module__.partition(".")[0] for one in refusing}) == 1:
+            package = refusing[0].__module__.partition(".")[0]
+            version = version_of(importlib.metadata.packages_distributions().get(package, [package])[0])
+            of = f" of {package} {version}" if version else ""
+            return {"library": package, "of": of, "near": near(argument, parameters_of(refusing[0]))}
+    return {}
 
 
 def takes(function: Any, argument: str) -> bool:

@@ -88,9 +88,8 @@ def _clients(agent: Any) -> Iterator[Finding]:
     """Yield what AutoGen did not ask of an agent's clients, though it has replies of them."""
     wrapper, entries = getattr(agent, "client", None), entries_of(agent)
     total, actual = (getattr(wrapper, f"{kind}_usage_summary", None) for kind in ("total", "actual"))
-    seed = agent.llm_config.get("cache_seed")
-    if total and not actual and seed is not None:
-        yield found("from-the-cache", agent=agent.name, seed=seed)
+    if total and not actual:
+        yield found("from-the-cache", agent=agent.name)
     for index, (client, entry) in enumerate(zip(clients_of(agent), entries, strict=False)):
         if "model_client_cls" not in entry or index:  # which of several has answered is not known
             continue

@@ -16,6 +16,7 @@ from autogen.code_utils import content_str
 from autogen.io.base import IOStream
 
 from kit.agents.inside import clients_of, entries_of
+from kit.checks.catalogue import found
 from kit.checks.diagnose import diagnose
 from kit.checks.report import Finding
 from kit.config_list.secrets import hide_secrets
@@ -375,10 +376,8 @@ class Conversation:
 
     def _silence(self) -> Finding:
         if not any(map(clients_of, self._agents)):
-            message = f"{self.agent.name} has no model to answer with."
-            return Finding("no-model", message, "Make it with llm_config=LLMConfig(entry).", 2)
-        fix = "Look at its is_termination_msg and max_consecutive_auto_reply; a group also has max_round."
-        return Finding("no-reply", f"{self.agent.name} gave no reply.", fix, 4)
+            return found("no-llm-config", agent=self.agent.name)
+        return found("no-reply", agent=self.agent.name)
 
 
 class _Stream:

@@ -185,7 +185,7 @@ WRONG = {
         client(create=lambda self, params: Mapping(choices=[1], model="m", id="1")),
         "error",
     ),
-    "tokens that nobody decodes": (says_raw([1, 2]), "retrieval-items"),
+    "tokens that nobody decodes": (says_raw([1, 2]), "retrieval-items-of-create"),
     "a model's dict in place of its text": (says_raw({"generated_text": "Hello"}), "message-empty"),
     "retrieval returns choices": (client(message_retrieval=lambda self, r: r.choices), "message-empty"),
     "retrieval returns objects": (client(message_retrieval=lambda self, r: [MESSAGE]), "retrieval-items"),
@@ -311,7 +311,7 @@ def test_a_client_that_was_made_is_taken_as_it_is():
 
 def test_what_the_constructor_gets_is_passed_on():
     assert check_model_client(DummyModelClient, replies=["1", "2", "3", "4"]).findings == []
-    assert check_model_client(DummyModelClient, colour="blue").findings[0].code == "unexpected-argument"
+    assert check_model_client(DummyModelClient, colour="blue").findings[0].code == "error"
 
 
 def test_a_failing_line_is_named(tmp_path):

@@ -5,7 +5,7 @@ import json
 import sys
 import types
 from functools import partial
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from unittest.mock import MagicMock
 
 import pytest
@@ -45,7 +45,7 @@ def endless():
 
 
 LISTS = {
-    "a file that is not there": (lambda: "OAI_CONFIG_LIST", "config-list"),
+    "a file that is not there": (lambda: "OAI_CONFIG_LIST", "no-config-list"),
     "Python instead of JSON": (lambda: write("[{'model': 'a'}]"), "config-list"),
     "a text that is cut off": (lambda: '[{"model": "a"', "config-list"),
     "texts instead of entries": (lambda: ["a"], "config-list"),
@@ -57,7 +57,7 @@ LISTS = {
     "an llm_config": (lambda: {"config_list": [{**DUMMY, "temperature": 3}]}, "config-list"),
     "one entry in Python": (lambda: dict(DUMMY), "single-entry"),
     "model_client_class": (lambda: [{"model": "a", "model_client_class": "C"}], "misnamed-class"),
-    "a class for its name": (lambda: [{"model": "a", "model_client_cls": SimpleNamespace}], "misnamed-class"),
+    "a class for its name": (lambda: [{"model": "a", "model_client_cls": SimpleNamespace}], "class-itself"),
     "a list that holds itself": (endless, "unreadable"),
 }
 
@@ -93,7 +93,8 @@ NO_SET_UPS = [3, print, b"[]", {1}, Odd(), MagicMock(), GroupChat([], [])]
 
 @pytest.mark.parametrize("subject", NO_SET_UPS, ids=lambda subject: type(subject).__name__)
 def test_something_that_is_not_a_set_up(subject):
-    assert codes(diagnose(subject)) == ["unknown-subject"]
+    code = "group-without-manager" if isinstance(subject, GroupChat) else "unknown-subject"
+    assert codes(diagnose(subject)) == [code]
 
 
 # Classes, and the names of them --------------------------------------------------------------------
@@ -146,12 +147,15 @@ def test_names_that_do_not_meet(entry, classes, code, fix):
 
 NO_TOKENIZER = {"tokenizer.json": None, "tokenizer_config.json": None}
 MODELS = {
-    "a folder that is not there": (lambda: {"model": "./models/none"}, "no-folder"),
+    "a folder that is not there": (lambda: {"model": "./models/none"}, "no-model-folder"),
     "a file": (lambda: {"model": write("", "model.gguf")}, "file-not-folder"),
     "no config.json": (lambda: {"model": model_folder(**{"config.json": None})}, "no-config"),
     "pickled weights": (lambda: {"model": model_folder(**{"model.safetensors": None})}, "no-safetensors"),
     "no tokenizer": (lambda: {"model": model_folder(**NO_TOKENIZER)}, "no-tokenizer"),
-    "no template": (lambda: {"model": model_folder(**{"tokenizer_config.json": "{}"})}, "no-chat-template"),
+    "no template": (
+        lambda: {"model": model_folder(**{"tokenizer_config.json": "{}"})},
+        "no-template-in-folder",
+    ),
 }
 
 
@@ -199,10 +203,10 @@ AGENTS = {
     ),
     "a group in a group": (lambda: group(ready("b"), wrong_agent(), select="random"), "wrong-agent"),
     "another list than its clients are of": (with_another_list, "list-changed"),
-    "an agent without a model": (lambda: AssistantAgent("helper", llm_config=False), "no-model"),
+    "an agent without a model": (lambda: AssistantAgent("helper", llm_config=False), "no-llm-config"),
     "one of one's own without a model": (
         lambda: type("Tutor", (AssistantAgent,), {})("helper", llm_config=False),
-        "no-model",
+        "no-llm-config",
     ),
     "the selector has no client": (lambda: group(manager_entry=DUMMY, registered=False), "selector"),
     "a class for the selector, without a list": (without_a_list, "selector"),
@@ -287,7 +291,7 @@ def test_a_class_name_that_is_wrong_is_told_once_and_not_as_missing_registration
 def install(monkeypatch):
     """Pretend that these packages are installed, and that those of them own the module `autogen`."""
 
-    def install(owners=(), **versions):
+    def install(owners=(), needs=MappingProxyType({}), **versions):
         def version(name):
             if name.replace("-", "_") not in versions:
                 raise importlib.metadata.PackageNotFoundError(name)
@@ -295,6 +299,7 @@ def install(monkeypatch):
 
         monkeypatch.setattr(importlib.metadata, "packages_distributions", lambda: {"autogen": [*owners]})
         monkeypatch.setattr(importlib.metadata, "version", version)
+        monkeypatch.setattr(importlib.metadata, "requires", lambda name: needs.get(name))
 
     return install
 
@@ -311,6 +316,18 @@ def test_no_package_that_owns_autogen(install):
     [finding] = diagnose().findings
     assert finding.code == "no-autogen"
     assert "autogen-agentchat 0.7.5" in finding.message
+
+
+def test_a_version_that_another_package_can_not_take(install):
+    needs = {"transformers": ["tokenizers<=0.22", "tokenizers>=9; extra == 'new'", "missing>1"]}
+    install(["autogen"], needs, autogen="0.14.1", openai="2", transformers="5.23", tokenizers="0.23")
+    [finding] = diagnose().findings
+    assert (finding.code, finding.fix) == (
+        "versions-clash",
+        "pip install 'tokenizers<=0.22', and restart the kernel.",
+    )
+    install(["autogen"], needs, autogen="0.14.1", openai="2", transformers="5.23", tokenizers="0.22")
+    assert diagnose().findings == []
 
 
 def test_no_openai(install):
@@ -533,7 +550,7 @@ SESSIONS = {
     "a class that the list does not name": (
         "class Mine(DummyModelClient): pass",
         "helper = AssistantAgent('helper', llm_config=LLMConfig(entry))\nhelper.register_model_client(Mine)",
-        ["name-differs", "not-registered"],
+        ["name-differs"],
     ),
     "a cell that is not Python": ("", "class Mine(:", ["error"]),
     "a cell that was not run": ("", "helper.register_model_client(Mine)", ["error"]),

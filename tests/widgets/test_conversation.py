@@ -324,7 +324,7 @@ def test_a_class_that_is_not_registered_is_shown_with_its_agent_and_entry():
 
 def test_an_agent_without_a_model_is_an_error():
     reply = Conversation(ConversableAgent("helper", llm_config=False)).send("Hello")
-    assert reply.finding.code == "no-model"
+    assert reply.finding.code == "no-llm-config"
     assert reply.text.startswith("✖ helper") and "\nFix: " in reply.text
 
 
