@@ -6,6 +6,8 @@ const STATES = { ok: "no problem", warning: "a warning", error: "to fix" };
 const TABS = ["Python", "JSON", "Filter", "Agent"];
 const PATIENCE = 3000;  // milliseconds until the form says that no answer comes
 const mark = (state) => h("span", { class: `kit-mark kit-${state}`, "aria-hidden": "true" }, MARKS[state] ?? "");
+// A long name may break before a capital letter and after a slash, before it has to break anywhere.
+const breakable = (text) => text.split(/(?<=[a-z])(?=[A-Z])|(?<=\/)/).flatMap((part, at) => (at ? [h("wbr"), part] : part));
 
 function render({ model, el }) {
   const id = `kit-builder-${crypto.getRandomValues(new Uint32Array(1))[0]}`;
@@ -119,8 +121,8 @@ function render({ model, el }) {
           "aria-label": `Entry ${index}: ${entry.title}, ${entry.where}, ${STATES[entry.state]}`,
           onclick: () => send("select", { index }), onkeydown: keys },
         mark(entry.state),
-        h("span", { class: "kit-title" }, entry.title),
-        h("span", { class: "kit-where" }, entry.where)),
+        h("span", { class: "kit-title" }, breakable(entry.title)),
+        h("span", { class: "kit-where" }, breakable(entry.where))),
       h("button", { type: "button", class: "kit-dots", id: `${id}-dots-${index}`, key: "dots", "aria-haspopup": "menu",
         "aria-label": `What to do with entry ${index}`, "aria-expanded": own.menu === `card ${index}`,
         onclick: () => toggle(`card ${index}`) }, "⋮"));
@@ -211,7 +213,7 @@ function render({ model, el }) {
 
   function modelChoice(view) {
     const press = view.servers ? () => { own.listing = "model"; send("models"); } : () => toggle("model");
-    const text = view.servers ? "List the server's models" : view.models.length ? "Choose a folder" : "";
+    const text = view.servers ? "List models" : view.models.length ? "Choose a folder" : "";
     return { list: view.models, press, text };
   }
 

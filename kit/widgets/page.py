@@ -13,8 +13,11 @@ def page(name: str) -> str:
 
     As a text: of a path, anywidget would watch the file, and keep every widget alive for that.
     """
-    shared = HERE / f"page{Path(name).suffix}"
-    return f"{shared.read_text(encoding='utf-8')}\n{(HERE / name).read_text(encoding='utf-8')}"
+    stem, suffix = Path(name).stem, Path(name).suffix
+    shared, own = ((HERE / file).read_text(encoding="utf-8") for file in (f"page{suffix}", name))
+    if suffix == ".css":  # its own rules count more, wherever another widget's style repeats what is shared
+        own = own.replace(f".kit-{stem} ", f".kit-page.kit-{stem} ")
+    return f"{shared}\n{own}"
 
 
 def with_fallback(bundle: Any, text: str, html: str) -> Any:

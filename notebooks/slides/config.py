@@ -109,6 +109,8 @@ def text_height(source):
                 pixels += 60
             elif line.startswith("|"):
                 pixels += 42 * (len(line) // 110 + 1)
+            elif line.startswith("!["):
+                pixels += 420
             else:
                 pixels += 34 * (len(line) // 100 + 1)
         pixels += 24

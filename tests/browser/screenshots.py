@@ -1,11 +1,13 @@
 """Run lessons and widgets in a real JupyterLab and take pictures of them.
 
 Needs tests/requirements.txt and a Chromium on the PATH. Pictures go to the folder given, one for each
-place in the light theme, in the dark theme, and for widgets in a page of 480 pixels. A place is `widgets`
-(each widget of the kit), the name of a lesson, or `LESSON:TEXT` to scroll to the heading TEXT.
+place in the light theme, in the dark theme, and for widgets in a page of 480 pixels and in high contrast. A
+place is `widgets` (each widget of the kit), the name of a lesson, or `LESSON:TEXT` to scroll to the heading
+TEXT. `builder.png` is the picture of the form alone that the documentation shows, in the light theme.
 
     python tests/browser/screenshots.py /tmp/pictures widgets
     python tests/browser/screenshots.py /tmp/pictures "02_add_the_config:The form" 04_hugging_face_model
+    python tests/browser/screenshots.py notebooks/images builder.png
 """
 
 import re
@@ -18,6 +20,7 @@ from lab import DARK, LIGHT, Lab, browser, expect, jupyterlab
 
 ROOT = Path(__file__).resolve().parents[2]
 WIDE, NARROW = {"width": 1280, "height": 1500}, {"width": 480, "height": 1500}
+PICTURE = {"width": 1580, "height": 1500}  # in which a widget is about 1400 pixels wide
 ENTRY = '{"model": "dummy", "model_client_cls": "DummyModelClient", "params": {"replies": "Hello, Ada!"}}'
 MARKDOWN = """\
 # Greeting Ada
@@ -98,6 +101,19 @@ from kit import diagnose
 diagnose([{ENTRY}, {{**{ENTRY}, "temperature": 7, "temprature": 1, "api_key": "sk-secret"}}])
 """,
 }
+PICTURES = {
+    "builder.png": """
+from kit import ConfigListBuilder
+builder = ConfigListBuilder()
+builder.editor.add("Local Hugging Face model")
+builder.editor.set(model="HuggingFaceTB/SmolLM2-1.7B-Instruct")
+builder.editor.add("Dummy (no model)")
+builder.editor.set(model="parrot", temperature=1.5)
+builder.editor.add("Ollama")
+builder.editor.select(1)
+builder
+""",
+}
 
 
 def main(target, places):
@@ -114,6 +130,9 @@ def main(target, places):
                 for place in places:
                     if place == "widgets":
                         take_widgets(lab, target, name)
+                    elif place in PICTURES:
+                        if theme == LIGHT:
+                            take_alone(lab, target, place)
                     else:
                         take_lesson(lab, target, name, place)
                 lab.close()
@@ -147,6 +166,20 @@ def take_widgets(lab, target, theme):
         lab.output(0).evaluate("output => output.scrollIntoView({block: 'start'})")
         take(lab, target, f"{name} {theme} 480")
         lab.page.set_viewport_size(WIDE)
+        lab.page.evaluate("window.jupyterapp.shell.expandLeft()")
+        lab.page.emulate_media(forced_colors="active")
+        take(lab, target, f"{name} {theme} contrast")
+        lab.page.emulate_media(forced_colors="none")
+
+
+def take_alone(lab, target, name):
+    """Take a picture of a widget and of nothing else."""
+    lab.open([PICTURES[name]])
+    lab.page.evaluate("window.jupyterapp.shell.collapseLeft()")
+    lab.page.set_viewport_size(PICTURE)
+    lab.settle()
+    lab.output(0).locator(".kit-page").screenshot(path=f"{target}/{name}")
+    print(f"{target}/{name}", flush=True)
 
 
 def take(lab, target, name):

@@ -374,7 +374,7 @@ def test_a_key_is_kept_nowhere_wherever_it_is_typed_and_whatever_is_pressed(lab)
         "Save",
         "Look again",
         "Ask",
-        "List the server's models",
+        "List models",
         "Go to it",
     ]
     for name in names:
@@ -405,7 +405,7 @@ def test_a_key_is_kept_nowhere_when_something_goes_wrong(lab):
     expect(form.status).to_contain_text("can't be written")
     form.click("Ask")
     expect(form.reply).to_contain_text("✖")
-    form.click("List the server's models")
+    form.click("List models")
     expect(form.input("Model")).to_have_accessible_description(re.compile("✖ No server answers"))
     for text in (f'{{"my_key": "{plain}"', f'{{"my_key": "{plain}",}}', f"{{'x': '{key}'"):
         form.enter("Other fields (JSON)", text)
@@ -477,7 +477,7 @@ def test_hostile_text_is_shown_and_never_run(lab):
     form.click("Ask")
     expect(form.reply).to_contain_text(HOSTILE)
     form.cards.nth(1).click()
-    form.click("List the server's models")
+    form.click("List models")
     form.item(HOSTILE).click()
     expect(form.input("Model")).to_have_value(HOSTILE)
     harmless()
@@ -607,14 +607,15 @@ def test_axe_finds_nothing_at_all_and_480_pixels_or_double_size_are_enough(lab):
         assert form.box.evaluate(AXE) == []
 
     (lab.folder / "broken.json").write_text('[{"model": "a", "model_client_cls": "DummyModelClient",}]')
-    form = open_form(lab)
+    form = open_form(lab, "from kit import TemplatePicker\nTemplatePicker()")
+    lab.run(1)  # another widget, whose style comes after the form's
     lab.page.evaluate(AXE_SCRIPT)
     check()  # empty
     form.add(DUMMY)
     form.add(SERVER)
     form.enter("Temperature", "7")
     form.unfold()
-    form.click("Ask", "Type a key…", "Paste or import a list…", "List the server's models")
+    form.click("Ask", "Type a key…", "Paste or import a list…", "List models")
     for theme in (DARK, LIGHT):  # the last one stays, for the tests to come
         lab.page.evaluate(
             f"window.jupyterapp.commands.execute('apputils:change-theme', {{theme: '{theme}'}})"
@@ -642,6 +643,9 @@ def test_axe_finds_nothing_at_all_and_480_pixels_or_double_size_are_enough(lab):
         for name in TABS:
             form.open_tab(name)
             assert form.box.evaluate(CUT) == []
+        form.open_tab("Python")
+        wraps = "code => getComputedStyle(code).whiteSpace"
+        assert form.region("Python").evaluate(wraps) == "pre-wrap"  # and not "pre", as in other widgets
         for name in ("+ Add entry", "What to do with entry 1"):
             form.click(name)
             assert form.box.evaluate(CUT) == []
@@ -652,3 +656,7 @@ def test_axe_finds_nothing_at_all_and_480_pixels_or_double_size_are_enough(lab):
     assert (
         form.box.locator(".kit-selected").evaluate("card => getComputedStyle(card).outlineStyle") == "solid"
     )
+    underlines = form.box.get_by_role("tab").evaluate_all(
+        "tabs => tabs.map(tab => getComputedStyle(tab).borderBottomColor)"
+    )
+    assert underlines[0] not in underlines[1:]  # of the chosen tab

@@ -21,7 +21,8 @@ def config():
 
 
 def slides_of(notebook):
-    html, _ = SlidesExporter(config=config()).from_notebook_node(notebook)
+    resources = {"metadata": {"path": str(ROOT / "notebooks")}}  # where its images are
+    html, _ = SlidesExporter(config=config()).from_notebook_node(notebook, resources)
     return BeautifulSoup(html, "html.parser")
 
 
