@@ -28,7 +28,8 @@ def explain(error: BaseException | str) -> Finding:
             for evidence in entry.get("when", ()):
                 if (groups := _groups(evidence, facts)) is not None:
                     text = " ".join(facts["text"].split())
-                    texts = {"reason": text, **facts, "text": text or facts["type"]}
+                    on = f" on {facts['agent']}" if facts.get("agent") else ""
+                    texts = {"reason": text, "on": on, **facts, "text": text or facts["type"]}
                     finding = filled(entry, {**texts, **groups})
                     return replace(finding, message=place + finding.message)
     raise AssertionError("the last finding of the catalogue takes every exception")

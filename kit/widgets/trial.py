@@ -13,10 +13,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import kit
+from kit.checks.catalogue import found as named
 from kit.checks.diagnose import diagnose
 from kit.checks.explain import explain
 from kit.checks.protocol import model_clients
-from kit.checks.report import Finding, Report
+from kit.checks.report import Report
 from kit.config_list.secrets import NO_KEY, REFERENCE, hide_secrets, resolved
 from kit.widgets.classes import kit_clients
 
@@ -66,8 +67,7 @@ def try_entry(
         getattr(kit, name) if name in kit_clients() else None
     )
     if name and found is None:
-        message = f"there is no model client class {name!r} in this notebook."
-        report.add(1, "the class", [Finding("no-class", message, "Run the cell that defines it.", 1)])
+        report.add(1, "the class", [named("class-not-here", name=name)])
         return Trial(report=report)
     try:
         agent = AssistantAgent(

@@ -305,7 +305,7 @@ def test_an_error_is_shown_and_the_same_message_can_be_sent_again(agent):
     failed = conversation.send("two")
     assert failed.kind == "error"
     assert failed.finding.code == "error"
-    assert failed.text.startswith("✖ OSError: the cable is out\nFix: ")
+    assert "OSError: the cable is out\nFix: " in failed.text
     assert conversation.send("two").text == "fine"
     assert seen[2] == seen[1] == ["Be brief.", "one", "fine", "two"]
 
@@ -456,7 +456,8 @@ def test_a_group_that_fails_keeps_its_messages_and_names_who_failed(group):
     conversation = Conversation(group(writer="a draft", critic=refuse))
     failed = conversation.send("Write")
     assert lines(conversation)[:2] == [("You", "Write"), ("writer", "a draft")]
-    assert (failed.speaker, failed.text.splitlines()[0]) == ("critic", "✖ ValueError: no critique today")
+    assert failed.speaker == "critic"
+    assert failed.text.splitlines()[0].endswith(": ValueError: no critique today")
 
 
 def test_a_human_in_the_group_is_not_waited_for(group, monkeypatch):
