@@ -33,7 +33,7 @@ from kit.agents.inside import (
 )
 from kit.checks.catalogue import found
 from kit.checks.explain import explain
-from kit.checks.facts import agent_of, chain, frames_of, near, parameters_of, text_of, version_of
+from kit.checks.facts import agent_of, chain, frames_of, given, near, parameters_of, text_of, version_of
 from kit.checks.history import histories, said
 from kit.checks.protocol import constructor_of, methods_of, model_clients, needed_by
 from kit.checks.report import Finding, Report
@@ -44,7 +44,7 @@ from kit.models import look_into
 OTHERS = ("autogen_agentchat", "autogen_core", "agent_framework", "ag2")  # frameworks with an adapter
 MORE = {  # what looking finds, and what says more than the error does
     "not-registered": {"selector", "wrong-agent", "registered-once"},
-    "config-list": {"named-entries", "class-itself", "misnamed-class", "single-entry"},
+    "config-list": {"named-entries", "nested-list", "class-itself", "misnamed-class", "single-entry"},
 }
 SYMPTOMS = {"not-registered", "name-first"}  # of whatever kept a class from being registered
 
@@ -85,6 +85,9 @@ def diagnose(subject: Any = None, *classes: Any, error: BaseException | str | No
             _config(looked, subject, known)
         elif agents:
             _agents(looked, agents, places, known)
+    if isinstance(error, BaseException) and looked.ok and (config := given(error, "llm_config", "config_list")):
+        with _looking(looked, 2):  # what AutoGen got may be something else than what was passed here
+            _config(looked, config, known)
     return looked if error is None else _with_error(looked, error)
 
 
@@ -94,9 +97,10 @@ def _with_error(looked: Report, error: BaseException | str) -> Report:
     Where looking has found the same thing, that says more; it takes the error's place.
     """
     explained, report = explain(error), Report()
-    codes = {finding.code for finding in looked.findings}
+    codes = {finding.code for finding in looked.findings if not finding.warning}
     same = (MORE.get(explained.code, set()) | {explained.code} - {"error"}) & codes
-    if not same:
+    unknown = explained.code == "error" and explained.step != 1  # nobody's line: what was found may be why
+    if not same and not (unknown and codes):
         report.add(explained.step, "the error", [explained])
     registering = any(
         frame.f_code.co_name.startswith("register_model_client")
@@ -109,6 +113,8 @@ def _with_error(looked: Report, error: BaseException | str) -> Report:
             shown = [f for f in findings if f.code not in symptoms]
             if bool(same & {f.code for f in shown}) is first and (shown or not findings):
                 report.add(step, checked, shown)
+    if unknown and codes:
+        report.add(explained.step, "the error", [explained])
     return report
 
 
@@ -217,7 +223,8 @@ def _settings_of(config: dict[str, Any]) -> Iterator[Finding]:
 
     known = {*parameters_of(LLMConfig), "config_list"} - {"configs"}
     for name in config.keys() - known:
-        yield found("llm-config-field", argument=name, near=near(str(name), [*known]) or "an entry")
+        close = near(str(name), [*known])
+        yield found("llm-config-field" if close else "llm-config-unknown", argument=name, near=close)
 
 
 def _source(report: Report, name: str) -> list[dict[str, Any]] | None:
@@ -241,6 +248,10 @@ def _list(report: Report, entries: list[Any], classes: list[type], owner: str = 
     """Report on entries with all that is known of lists; `owner` is the agent that has them, if one does."""
     objects = {index: entry for index, entry in enumerate(entries) if isinstance(entry, dict)}
     misnamed = {index: field for index, entry in objects.items() if (field := _misnamed(entry))}
+    findings = [found("nested-list", entry=index) for index, entry in objects.items() if "config_list" in entry]
+    if findings:
+        report.add(2, "AutoGen accepts the list", findings)
+        return
     findings = [_wrong_class(index, field, objects[index][field]) for index, field in misnamed.items()]
     findings += [] if misnamed else _unnamed(objects.values(), classes)
     for problem in check_config_list([ConfigEntry(e) if isinstance(e, dict) else e for e in entries]):

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from kit.agents.inside import PROTOCOL, has, is_agent
-from kit.config_list.secrets import fit
+from kit.config_list.secrets import fit, masked
 
 KIT = Path(__file__).parents[1]
 LINE_OF_TEXT = re.compile(r"(?m)^(?:[\w.]*\.)?(\w*(?:Error|Exception|Exit|Interrupt|NotFound|Timeout)): (.*)")
@@ -58,9 +58,10 @@ def facts_of(error: Any) -> dict[str, Any]:
         "agent": next((str(one.name) for one in _selves(frames) if has(one, "generate_reply", "_name")), ""),
         **_answer(error, frames),
     }
-    entries = (frame.f_locals.get("openai_config") for frame, _ in frames)
-    if entry := next((entry for entry in entries if isinstance(entry, dict)), None):
+    if entry := given(error, "openai_config"):
         facts["base_url"] = str(entry.get("base_url") or "")
+    if wanted := given(error, "filter_dict", "kwargs"):
+        facts["filter"] = fit(str(masked(wanted)), 100)
     if callee := re.search(r"([\w.<>]+)\(\) got an unexpected keyword argument '(\w+)'", text):
         facts |= _refusal(frames, callee[1], callee[2])
     elif unused := re.search(r"are not used by the model: \['(\w+)", text):
@@ -96,6 +97,13 @@ def frames_of(error: Any) -> list[tuple[Any, int]]:
     """Return the frames that an exception came through with their lines, the innermost first."""
     trace = getattr(error, "__traceback__", None)
     return [*traceback.walk_tb(trace if isinstance(trace, TracebackType) else None)][::-1]
+
+
+def given(error: BaseException, *names: str) -> Any:
+    """Return what AutoGen had been given under one of these names, None if it was at work on none."""
+    frames = [frame for frame, _ in frames_of(error) if _package(frame) == "autogen"]
+    values = (frame.f_locals.get(name) for frame in frames[::-1] for name in names)
+    return next((value for value in values if value and isinstance(value, (dict, list, tuple))), None)
 
 
 def agent_of(error: BaseException) -> Any:
@@ -283,7 +291,8 @@ def parameters_of(function: Any) -> list[str]:
 
 def near(argument: str, names: list[str]) -> str:
     """Return the one of some names that is probably meant, "" if none is near."""
-    same = [name for name in names if sorted(name.split("_")) == sorted(argument.split("_"))]
+    parts = set(argument.split("_"))  # request_timeout: timeout
+    same = [name for name in names if name and (set(name.split("_")) == parts or {name} < parts)]
     return next(iter(same or difflib.get_close_matches(argument, names, 1, 0.75)), "")
 
 
