@@ -60,7 +60,7 @@ PLACEHOLDER = re.compile(
     name-of-the-[a-z-]+ | (?<![\w-])any-name(?![\w-])
     | <[^<>]+> | ^\s*(?:\.\.\.+|…)\s*$ | (?<![\w-])(?:sk-)?(?:x{4,}|\.{3,}|…)
     | (?<![a-z])your[-_ ](?:[a-z0-9]+[-_ ])*(?:key|token|model|name|deployment|resource|endpoint|url)\b
-    | (?<![a-z])(?:change|replace|fill)[-_ ]?(?:me|this|in)(?![a-z])
+    | (?<![a-z])(?:change|replace)[-_ ]?(?:me|this)(?![a-z])
     | (?<![a-z])(?:insert|paste|enter|put)[-_ ](?:[a-z0-9]+[-_ ])*(?:here|key)(?![a-z])
     | ^(?:todo|tbd|fixme|placeholder|secret[-_ ]key|api[-_ ]?key)$"""
 )
@@ -228,7 +228,8 @@ def _key(value: str, entry: dict[str, Any]) -> tuple[Any, ...] | None:
         return f'a placeholder, not a key. Name the variable that holds yours: "{own}".', own
     if (found := VARIABLE.fullmatch(value)) and not REFERENCE.fullmatch(value):
         variable = next(group for group in found.groups() if group)
-        if is_secret_name(variable):
+        made_up = variable == value and variable not in os.environ and is_local(entry)  # for a server nearby
+        if is_secret_name(variable) and not made_up:
             return f'a variable is written in another way here: "${{{variable}}}".', f"${{{variable}}}"
     bare = re.sub(r"(?i)^bearer\s+", "", value.strip().strip("\"'").strip())
     if bare != value and bare:

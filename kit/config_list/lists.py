@@ -267,7 +267,12 @@ def _no_client(index: int, entry: dict[str, Any], error: Exception) -> list[Prob
     api_type = entry.get("api_type", "openai")
     if api_type == "azure" and (missing := [name for name in AZURE_NEEDS if _lacks(entry, name)]):
         return [
-            Problem(f"missing. Azure needs it: {AZURE_NEEDS[name][0]}", index, name, only_here=name == KEY)
+            Problem(
+                f"missing. {what_was_meant(name, entry) or f'Azure needs it: {AZURE_NEEDS[name][0]}'}",
+                index,
+                name,
+                only_here=name == KEY,
+            )
             for name in missing
         ]
     reason = " ".join(str(error).split())
@@ -278,9 +283,9 @@ def _no_client(index: int, entry: dict[str, Any], error: Exception) -> list[Prob
         what, key = key_for(entry)
         message = f"missing. OpenAI's library sends nothing without one. {what}"
         return [Problem(message, index, KEY, only_here=True, fix=(KEY, key))]
-    if field == "api_version" and api_type == "openai":
+    if unknown := re.search(r"unexpected keyword argument '(api_version|azure_\w+)'", reason):
         message = 'only Azure has this field. Add "api_type": "azure", or delete it.'
-        return [Problem(message, index, field)]
+        return [Problem(message, index, unknown[1])]
     only_here = field == KEY or isinstance(error, ImportError)
     message = f"AutoGen can't make a client from it: {hide_secrets(reason, entry)}"
     return [Problem(message, index, field, only_here=only_here)]

@@ -36,23 +36,31 @@ def repair(text: str) -> ConfigList | None:
     them, and the field names of older versions.
     """
     text = SET.sub("", text.strip().removeprefix("\ufeff"))
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        text = WINDOWS_PATH.sub(_with_slashes, text)
-    for read in (_from_python, _from_broken_json):
+    with_slashes = WINDOWS_PATH.sub(_with_slashes, text)
+    if "\\" in _why_not(text):  # JSON, but for a backslash
+        text = with_slashes
+    for read, form in ((_from_python, text), (_from_python, with_slashes), (_from_broken_json, text)):
         with (
             contextlib.suppress(ValueError, SyntaxError, TypeError, LookupError, MemoryError, RecursionError),
             warnings.catch_warnings(action="ignore"),  # of a backslash in a path
         ):
-            value = read(text)
-            if isinstance(value, str) and value != text and value.lstrip()[:1] in ("[", "{"):
+            value = read(form)
+            if isinstance(value, str) and value != form and value.lstrip()[:1] in ("[", "{"):
                 return repair(value)  # JSON in JSON, or the value of a variable
             entries = _entries(value)
             if entries and all(item and isinstance(item, dict) for item in entries):
                 renamed = [{OLD_NAMES.get(name, name): item[name] for name in item} for item in entries]
                 return parse_config_list(json.dumps(renamed))
     return None
+
+
+def _why_not(text: str) -> str:
+    """Return what JSON's parser says of a text, "" if it takes it."""
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError) as error:
+        return getattr(error, "msg", "")
+    return ""
 
 
 def _with_slashes(path: re.Match[str]) -> str:
@@ -63,8 +71,6 @@ def _with_slashes(path: re.Match[str]) -> str:
 
 def _entries(value: Any) -> list[Any] | tuple[Any, ...]:
     """Return the entries of a list or an object that holds some; none where there is no telling."""
-    if isinstance(value, (list, tuple)) and len(value) == 1:
-        value = value[0] if isinstance(value[0], dict) else value
     if isinstance(value, dict):
         lists = [item for item in value.values() if is_list_of_entries(item)]
         known = any(words_of(name) in {*MEANT, *OLD_NAMES, *FIELDS_OF_ENTRIES} for name in map(str, value))
@@ -161,15 +167,20 @@ def _from_broken_json(text: str) -> Any:
         return None
     if re.match(r"""["']\w+["']\s*:""", text):
         text = f"{{{text}}}"
+    if not text.startswith("{"):
+        return json_repair.loads(text)
     # Of several objects in a row it would keep the last, unless there is a list around them.
-    return json_repair.loads(f"[{text}]" if text.startswith("{") else text)
+    value: Any = json_repair.loads(f"[{text}]")
+    return value[0] if len(value) == 1 else value
 
 
-def _one_after_the_other(text: str) -> list[Any]:
-    """Return the items of all lists in a text, and its objects, in one list."""
-    found: list[Any] = []
+def _one_after_the_other(text: str) -> Any:
+    """Return the value that a text holds; of several the objects, and the items of lists, in one list."""
+    values: list[Any] = []
     decoder, between, at = json.JSONDecoder(), re.compile(r"[\s,;]*"), 0
     while (start := between.match(text, at)) and start.end() < len(text):
         value, at = decoder.raw_decode(text, start.end())
-        found += value if isinstance(value, list) else [value]
-    return found
+        values.append(value)
+    if len(values) == 1:
+        return values[0]
+    return [item for value in values for item in (value if isinstance(value, list) else [value])]
