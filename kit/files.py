@@ -7,6 +7,19 @@ import uuid
 from pathlib import Path
 
 TOO_LARGE = 1_000_000  # bytes from which on a file is none that a person wrote
+BEGINNINGS = {  # of files that are no text
+    b"GGUF": "a model's weights (GGUF)",
+    b"PK\3\4": "a zip archive, as those of PyTorch and Word are",
+    b"\x1f\x8b": "a gzip archive",
+    b"\x80\2": "a pickle of Python's",
+    b"\x80\4": "a pickle of Python's",
+    b"%PDF": "a PDF",
+    b"\x89PNG": "an image",
+    b"\xff\xd8\xff": "an image",
+    b"SQLite": "a database",
+    b"\x7fELF": "a program",
+    b"MZ": "a program",
+}
 
 
 class Unreadable(ValueError):
@@ -23,8 +36,14 @@ def read_text(path: Path) -> str:
     try:
         if not path.is_file() and path.exists():  # a device or a pipe may never end
             raise Unreadable(f"can't be read: {str(path)!r} is a folder or a device. Name the file itself.")
+        with path.open("rb") as file:
+            content = file.read(TOO_LARGE + 1)
+        if what := _no_text(content):
+            raise Unreadable(f"{str(path)!r} is {what}, not a text. Name the right file.")
         if (size := path.stat().st_size) > TOO_LARGE:
             raise Unreadable(f"{str(path)!r} is {size / 1e6:.0f} MB: too large. Name the right file.")
+        if content.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in content:
+            raise Unreadable("UTF-16, not UTF-8 text. Save it again with the encoding UTF-8.")
         return path.read_text(encoding="utf-8")
     except (FileNotFoundError, Unreadable):
         raise
@@ -32,6 +51,13 @@ def read_text(path: Path) -> str:
         raise Unreadable("not UTF-8 text. Save it again with the encoding UTF-8.") from None
     except (OSError, ValueError) as error:  # a name with a zero byte is a ValueError
         raise Unreadable(f"can't be read: {getattr(error, 'strerror', error)}.") from None
+
+
+def _no_text(content: bytes) -> str:
+    """Return what a file's content is if it begins as no text does, else ""."""
+    if content[5:10] == b'\0\0\0{"':  # behind its length, in eight bytes
+        return "a model's weights (safetensors)"
+    return next((what for start, what in BEGINNINGS.items() if content.startswith(start)), "")
 
 
 def write_atomically(path: Path, content: str | bytes, *, private: bool = True) -> None:

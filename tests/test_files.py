@@ -87,6 +87,11 @@ def test_a_text_is_read_as_utf_8(folder):
         pytest.param("/dev/zero", "is a folder or a device", marks=POSIX),
         ("large", "is 2 MB: too large"),
         ("latin", "not UTF-8 text"),
+        ("utf-16", "UTF-16, not UTF-8 text"),
+        ("utf-16-le", "UTF-16, not UTF-8 text"),
+        ("weights", r"is a model's weights \(GGUF\), not a text"),
+        ("safetensors", "is a model's weights"),
+        ("zip", "is a zip archive"),
         ("zero\0byte", "can't be read"),
         ("n" * 5000, "can't be read"),
     ],
@@ -94,6 +99,11 @@ def test_a_text_is_read_as_utf_8(folder):
 def test_what_is_no_text_is_refused_and_says_why(folder, name, why):
     (folder / "large").write_text("x" * 2_000_000)
     (folder / "latin").write_bytes("Grüße".encode("latin-1"))
+    for encoding in ("utf-16", "utf-16-le"):
+        (folder / encoding).write_bytes("Grüße".encode(encoding))
+    (folder / "weights").write_bytes(b"GGUF\3\0\0\0" + b"\0" * 2_000_000)
+    (folder / "safetensors").write_bytes(b'\x10\0\0\0\0\0\0\0{"a": 1}')
+    (folder / "zip").write_bytes(b"PK\3\4")
     with pytest.raises(Unreadable, match=why):
         read_text(folder / name)
 

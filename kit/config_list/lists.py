@@ -6,11 +6,8 @@ people really get wrong before AutoGen even looks, into words that say where and
 
 from __future__ import annotations
 
-import ast
-import contextlib
 import dataclasses
 import difflib
-import functools
 import hashlib
 import json
 import keyword
@@ -18,62 +15,25 @@ import logging
 import os
 import re
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kit.config_list.hints import address_problem, hints, key_for, what_was_meant
+from kit.config_list.looks import kind_of, why_not_a_list, why_not_json
+from kit.config_list.problems import ConfigListConflict, ConfigListError, Problem
 from kit.config_list.secrets import (
     KEY,
-    MASK,
     ConfigEntry,
-    belongs_elsewhere,
     hide_secrets,
     masked,
     referring,
     resolved,
+    secret_variables,
     server_of,
-    variable_for,
     variables_in,
 )
-from kit.files import Unreadable, read_text, write_atomically
-
-# Fields of the kit's own model clients; those of AutoGen and OpenAI are read off their packages.
-CLIENT_FIELDS = {"device", "device_map", "dtype", "revision", "params", "max_new_tokens", "do_sample"}
-CLIENT_FIELDS |= {"quantization", "prefix_cache", "top_k", "min_p", "repetition_penalty"}
-CLIENT_FIELDS |= {"chat_template_kwargs", "merge_system", "merge_neighbours", "image_folder", "fetch_images"}
-PLACEHOLDER = re.compile(r"name-of-the-[a-z-]+|any-name")  # in what a form starts with
-OLD_NAMES = {"engine": "model", "api_base": "base_url", "request_timeout": "timeout"}
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One thing wrong with a config list: where (`entry` index, `field`), what, and how to fix it."""
-
-    message: str
-    entry: int | None = None
-    field: str | None = None
-    warning: bool = False  # AutoGen takes it, but it is probably a mistake
-    only_here: bool = False  # a variable or a package that this machine lacks: the list itself may be right
-    # Name and value that would take the field's place; not for the eye: it may be a key.
-    fix: tuple[str, Any] | None = dataclasses.field(default=None, repr=False)
-
-    def __str__(self) -> str:
-        if self.entry is None:
-            return self.message
-        field = f", {masked(self.field)!r}" if self.field else ""
-        return f"entry {self.entry}{field}: {self.message}"
-
-
-class ConfigListError(ValueError):
-    """A config list can't be used; `problems` says where, what, and how to fix it."""
-
-    def __init__(self, source: str, problems: list[Problem]) -> None:
-        self.problems = problems
-        super().__init__(f"{source}: " + "\n".join(map(str, problems)))
-
-
-class ConfigListConflict(ConfigListError):
-    """The file holds something that this list was not loaded from."""
+from kit.config_list.sources import read_source
+from kit.files import write_atomically
 
 
 class ConfigList(list):
@@ -102,18 +62,14 @@ def parse_config_list(text: str, source: str = "config list") -> ConfigList:
         value = json.loads(text, object_pairs_hook=entry)
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()  # refuses what could not be saved
     except json.JSONDecodeError as error:
-        raise ConfigListError(source, [Problem(_why_no_json(text, error))]) from None
+        raise ConfigListError(source, [Problem(why_not_json(text, error))]) from None
     except ConfigListError:
         raise
     except (ValueError, RecursionError) as error:  # NaN, half a surrogate pair, thousands of brackets
         reason = f"it can't be read as JSON and written again: {str(error).splitlines()[0]}."
         raise ConfigListError(source, [Problem(reason)]) from None
-    if isinstance(value, dict):
-        wrapped = 'only the list belongs here: drop the outer {"config_list": ...}.'
-        single = "one object instead of a list: put [ before it, ] after it."
-        raise ConfigListError(source, [Problem(wrapped if "config_list" in value else single)])
     if not isinstance(value, list):
-        raise ConfigListError(source, [Problem(f"a {type(value).__name__} instead of a list of objects.")])
+        raise ConfigListError(source, [Problem(why_not_a_list(value))])
     if problems := _no_objects(value):
         raise ConfigListError(source, problems)
     return ConfigList(value)
@@ -132,8 +88,9 @@ def check_config_list(entries: list[dict[str, Any]], places: list[int] | None = 
         return problems
     numbered = list(zip(places or range(len(entries)), entries, strict=True))
     errors = [problem for index, entry in numbered for problem in _check_entry(index, entry)]
-    hints = [problem for index, entry in numbered for problem in _hints(index, entry)]
-    return errors + hints
+    wrong = {(problem.entry, problem.field) for problem in errors}
+    mistakes = [problem for index, entry in numbered for problem in hints(index, entry)]
+    return errors + [problem for problem in mistakes if (problem.entry, problem.field) not in wrong]
 
 
 def load_config_list(
@@ -244,75 +201,20 @@ def to_json(entries: list[dict[str, Any]]) -> str:
     return json.dumps(referring(entries), indent=2, ensure_ascii=False)
 
 
-def read_source(env_or_file: str | Path) -> tuple[str, str, Path | None]:
-    """Return the text, a name for it in messages, and its path if it came from a file.
-
-    Raises:
-        ConfigListError: there is no such text, or what is there can't be a config list.
-    """
-    name = str(env_or_file)
-    if not name.strip():
-        message = "can't be read: the name is empty. Write that of the file, or of the variable."
-        raise ConfigListError("config list", [Problem(message)])
-    value = os.environ.get(name)
-    if value and not os.path.exists(value):
-        if value.lstrip()[:1] not in tuple("[{("):
-            message = "holds neither a JSON list nor the path of a file that exists."
-            raise ConfigListError(f"environment variable {name}", [Problem(message)])
-        return value, f"environment variable {name}", None
-    path = Path(value or name)
-    try:
-        return read_text(path), str(path), path
-    except FileNotFoundError:
-        message = f"neither an environment variable nor a file of this name (looked in {Path.cwd().name!r})."
-        if near := difflib.get_close_matches(name, {*os.listdir()} - {name}, 1, 0.7):
-            message += f" Is {near[0]!r} meant?"
-    except Unreadable as error:
-        message = str(error)
-    raise ConfigListError(str(path), [Problem(message)])
-
-
 def _unset(value: Any, name: str = "") -> list[str]:
     """Return the variables that an entry refers to and that are not set."""
     return [variable for variable in variables_in(value, name) if not os.environ.get(variable)]
 
 
-# What a text that isn't JSON looks like, and how to fix it; the first pattern that fits counts. It is
-# searched in the parser's own message, a line break, and the text with \0 where the parser stopped.
-BROKEN_JSON = [
-    (r"\A[^\n]*\n\s*\0\s*\Z", "empty. Write a list: [{...}]."),
-    (r"\n\0\ufeff", "starts with a byte order mark. Save it as UTF-8 without BOM."),
-    (r"\0,\s*[\]}]|,\s*\0\s*[\]}]", "a comma before the closing bracket. JSON allows none there: delete it."),
-    (r"\AExtra data", "the text goes on after its end. Put one [ ] around all entries, commas between them."),
-    (r"\0([-+]?\.\d|\+\d)", "a number begins with a digit, or a minus: 0.5, not .5."),
-    (r":\s*-?\d+,\s*\0\d", "a decimal comma. JSON writes a point: 0.5."),
-    (r"\0\s*\Z", "the text ends too early. Every bracket needs its partner: a ] or } is missing."),
-]
-
-
-def _why_no_json(text: str, error: json.JSONDecodeError) -> str:
-    """Return what a text that isn't JSON looks like, where it goes wrong, and how to fix it."""
-    where = f"line {error.lineno}, column {error.colno}"
-    marked = f"{error.msg}\n{text[: error.pos]}\0{text[error.pos :]}"
-    for looks, why in BROKEN_JSON:
-        if re.search(looks, marked, re.DOTALL):
-            return f"{where}: {why}"
-    with (
-        contextlib.suppress(ValueError, SyntaxError, TypeError, MemoryError, RecursionError),
-        warnings.catch_warnings(action="ignore"),  # of a backslash in a path
-    ):
-        ast.literal_eval(text.strip())
-        return (
-            f"{where}: this is Python, not JSON. JSON has double quotes, true, false and null; in Python, "
-            "json.dumps(config_list) writes it."
-        )
-    return f"{where}: not JSON ({error.msg}). Every bracket needs its partner, every text double quotes."
-
-
 def _no_objects(entries: list[Any]) -> list[Problem]:
     """Return a problem for each item that isn't an object; it may be a key, so it isn't shown."""
     return [
-        Problem(f'a {type(item).__name__} instead of an object: write {{"model": ...}}.', index)
+        Problem(
+            "a list instead of an object: delete its [ ]."
+            if isinstance(item, (list, tuple))
+            else f'{kind_of(item)} instead of an object: write {{"model": ...}}.',
+            index,
+        )
         for index, item in enumerate(entries)
         if not isinstance(item, dict)
     ]
@@ -337,6 +239,9 @@ def _check_entry(index: int, entry: dict[str, Any]) -> list[Problem]:
         message = (
             f"the environment variable {unset[0]} is not set. Set it before you start Jupyter or Python."
         )
+        plain = unset[0].replace("_", "").lower()
+        if same := [name for name in secret_variables() if name.replace("_", "").lower() == plain]:
+            message += f" Is {same[0]} meant?"
         field = next((str(name) for name, value in entry.items() if _unset(value, str(name))), None)
         missing = [Problem(message, index, field, only_here=True)]
     else:
@@ -351,14 +256,57 @@ def _check_entry(index: int, entry: dict[str, Any]) -> list[Problem]:
         try:  # what making an agent does with it: no network, but a key and the right package are needed
             OpenAIWrapper(**config)
         except Exception as error:
-            reason = " ".join(str(error).split())
-            field = next((name for name in ("api_key", "api_version", "base_url") if name in reason), None)
-            only_here = field == "api_key" or isinstance(error, ImportError)
-            message = f"AutoGen can't make a client from it: {hide_secrets(reason, entry)}"
-            return [Problem(message, index, field, only_here=only_here)]
+            return _no_client(index, entry, error)
         finally:
             log.disabled = quiet
     return missing
+
+
+def _no_client(index: int, entry: dict[str, Any], error: Exception) -> list[Problem]:
+    """Return why AutoGen's own client can't be made from an entry."""
+    api_type = entry.get("api_type", "openai")
+    if api_type == "azure" and (missing := [name for name in AZURE_NEEDS if _lacks(entry, name)]):
+        return [
+            Problem(
+                f"missing. {what_was_meant(name, entry) or f'Azure needs it: {AZURE_NEEDS[name][0]}'}",
+                index,
+                name,
+                only_here=name == KEY,
+            )
+            for name in missing
+        ]
+    reason = " ".join(str(error).split())
+    field = next((name for name in ("api_key", "api_version", "base_url") if name in reason), None)
+    if field == KEY and (meant := what_was_meant(KEY, entry)):
+        return [Problem(f"missing. {meant}", index, KEY)]
+    if field == KEY and api_type == "openai" and server_of(entry) and not entry.get(KEY):
+        what, key = key_for(entry)
+        message = f"missing. OpenAI's library sends nothing without one. {what}"
+        return [Problem(message, index, KEY, only_here=True, fix=(KEY, key))]
+    if unknown := re.search(r"unexpected keyword argument '(api_version|azure_\w+)'", reason):
+        message = 'only Azure has this field. Add "api_type": "azure", or delete it.'
+        return [Problem(message, index, unknown[1])]
+    only_here = field == KEY or isinstance(error, ImportError)
+    message = f"AutoGen can't make a client from it: {hide_secrets(reason, entry)}"
+    return [Problem(message, index, field, only_here=only_here)]
+
+
+# What AutoGen's client for Azure needs: how to write it, and the fields and variables that do as well.
+AZURE_NEEDS = {
+    KEY: (
+        '"${AZURE_OPENAI_API_KEY}", with that variable set.',
+        {KEY, "azure_ad_token", "azure_ad_token_provider", "AZURE_OPENAI_API_KEY", "AZURE_OPENAI_AD_TOKEN"},
+    ),
+    "base_url": (
+        '"https://name-of-the-resource.openai.azure.com", with the name of yours.',
+        {"base_url", "azure_endpoint", "AZURE_OPENAI_ENDPOINT"},
+    ),
+    "api_version": ('a date, such as "2024-10-21".', {"api_version", "OPENAI_API_VERSION"}),
+}
+
+
+def _lacks(entry: dict[str, Any], name: str) -> bool:
+    return not any(entry.get(other) or os.environ.get(other) for other in AZURE_NEEDS[name][1])
 
 
 def _translate(index: int, entry: dict[str, Any], detail: Any) -> Problem:
@@ -374,78 +322,15 @@ def _translate(index: int, entry: dict[str, Any], detail: Any) -> Problem:
             f"AutoGen knows no {masked(entry.get(field))!r}: {what_to_do}", index, field, fix=better
         )
     if detail["type"] == "missing":
+        if meant := what_was_meant(str(field), entry):
+            return Problem(f"missing. {meant}", index, field)
         return Problem(f"missing. Add {field!r}: AutoGen needs it.", index, field)
     if field == "model" and entry.get("model") == "":
         return Problem("empty. Name a model; for a custom client any name will do.", index, field)
+    if field == "base_url" and (slip := address_problem(index, entry)):
+        return dataclasses.replace(slip, warning=False)
     value = masked(entry.get(field or ""), field or "")
     return Problem(f"{value!r} is not allowed. {hide_secrets(detail['msg'], entry)}.", index, field)
-
-
-def _hints(index: int, entry: dict[str, Any]) -> list[Problem]:
-    """Return a warning for each name that is old or close to a known one, placeholders, half an address."""
-    known = _known_fields()
-    problems = []
-    for name in entry:
-        if not isinstance(name, str):
-            problems.append(Problem(f"the name {name!r} isn't a text: write it in quotes.", index))
-        elif name in OLD_NAMES:
-            message, guess = f"the name in older versions. Write {OLD_NAMES[name]!r}.", OLD_NAMES[name]
-            problems.append(Problem(message, index, name, warning=True, fix=(guess, entry[name])))
-        elif name not in known and (close := difflib.get_close_matches(name, known, 3, 0.8)):
-            guess = next((other for other in close if sorted(other) == sorted(name)), close[0])  # "modle"
-            message = f"unknown field. Did you mean {guess!r}? It is passed on as it is."
-            problems.append(Problem(message, index, name, warning=True, fix=(guess, entry[name])))
-    for name in ("model", "base_url", "azure_deployment"):
-        found = PLACEHOLDER.search(str(entry.get(name)))
-        if found and not (name == "model" and "model_client_cls" in entry):  # whose class may take any
-            message = f"{found[0]!r} is a placeholder: put the real name there."
-            problems.append(Problem(message, index, name, warning=True))
-    url, openai = entry.get("base_url"), entry.get("api_type", "openai") == "openai"
-    if openai and "model_client_cls" not in entry and re.fullmatch(r"https?://[^/?#]+/?", str(url)):
-        better = f"{str(url).rstrip('/')}/v1"
-        message = f"no path in it. Most servers answer under /v1: {masked(better)}"
-        problems.append(Problem(message, index, "base_url", warning=True, fix=("base_url", better)))
-    return problems + _misplaced_keys(index, entry)
-
-
-def _misplaced_keys(index: int, entry: dict[str, Any]) -> list[Problem]:
-    """Return a warning for each key that would go to a server that it is not for, and for stars."""
-    problems, server = [], server_of(entry)
-    for name, value in entry.items():
-        own = variable_for(entry, str(name))
-        for variable in variables_in(value, str(name)):
-            if belongs_elsewhere(variable, entry):
-                message = (
-                    f"the key in {variable} would be sent to {server}. Give that server one of its own: "
-                )
-                problems.append(Problem(f"{message}${{{own}}}", index, str(name), warning=True))
-        if MASK in json.dumps(value, default=repr):
-            message = "these stars stand for a key that is not here: write the name of its variable."
-            problems.append(Problem(message, index, str(name), warning=True))
-    url, default = entry.get("base_url"), variable_for({})
-    takes_default = url and entry.get("api_type", "openai") == "openai" and "model_client_cls" not in entry
-    if takes_default and not entry.get(KEY) and os.environ.get(default) and belongs_elsewhere(default, entry):
-        message = (
-            f"none, so OpenAI's client would send the key in {default} to {server}. Give that server one: "
-        )
-        problems.append(Problem(f"{message}${{{variable_for(entry)}}}", index, KEY, warning=True))
-    return problems
-
-
-@functools.cache
-def _known_fields() -> frozenset[str]:
-    """Return the fields that AutoGen's entries, OpenAI's client and calls, or our clients have."""
-    import inspect
-    from typing import get_args
-
-    from autogen.llm_config.types import ConfigEntries
-    from openai import AzureOpenAI, OpenAI
-    from openai.types.chat.completion_create_params import CompletionCreateParamsBase
-
-    names = {name for entry in get_args(ConfigEntries) for name in entry.model_fields}
-    for client in (OpenAI, AzureOpenAI):
-        names |= set(inspect.signature(client).parameters)
-    return frozenset(names | set(CompletionCreateParamsBase.__annotations__) | CLIENT_FIELDS)
 
 
 def digest(text: str) -> str:

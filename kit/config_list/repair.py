@@ -6,38 +6,77 @@ import ast
 import contextlib
 import difflib
 import json
+import re
 import warnings
 from typing import Any
 
 import json_repair
 
-from kit.config_list.lists import OLD_NAMES, ConfigList, ConfigListError, parse_config_list, to_json
-from kit.config_list.secrets import hide_secrets
+from kit.config_list.hints import MEANT, OLD_NAMES
+from kit.config_list.lists import ConfigList, ConfigListError, parse_config_list, to_json
+from kit.config_list.looks import FIELDS_OF_ENTRIES, entries_by_name, is_list_of_entries, kind_of_text
+from kit.config_list.secrets import hide_secrets, words_of
+
+SET = re.compile(r"\A(?:export\s+|set\s+|\$env:)(?=\w+\s*=)", re.IGNORECASE)  # a variable, in a shell
+JSON_WORDS: dict[str, Any] = {"true": True, "false": False, "null": None}
+ENVIRONMENT = ("os.environ", "environ")
+GETTERS = ("os.getenv", "getenv", "os.environ.get", "environ.get")
+TO_TEXT = ("Path", "pathlib.Path", "str", "os.path.join")
+READ_FROM_VARIABLE = re.compile(
+    r"""(?:os\.)?(?:getenv|environ(?:\.get)?)\s*[(\[]\s*["'](\w+)["'](?:\s*,[^()\[\]{}]*)?\s*[)\]]"""
+)
+WINDOWS_PATH = re.compile(r"""(["'])(?:[A-Za-z]:|\\{1,2}\w+|\.{1,2})\\[^"'\n]*\1""")
 
 
 def repair(text: str) -> ConfigList | None:
     """Return the entries that a text was probably meant to hold, None if that can't be told.
 
-    Python literals and assignments, missing or surplus commas and brackets, comments, curly quotes,
-    entries without a list around them, and the field names of older versions.
+    Python with its assignments and environment variables, missing or surplus commas and brackets,
+    comments, curly quotes, paths with single backslashes, entries with names or without a list around
+    them, and the field names of older versions.
     """
-    text = text.strip().removeprefix("\ufeff")
-    for read in (_from_python, _from_broken_json):
+    text = SET.sub("", text.strip().removeprefix("\ufeff"))
+    with_slashes = WINDOWS_PATH.sub(_with_slashes, text)
+    if "\\" in _why_not(text):  # JSON, but for a backslash
+        text = with_slashes
+    for read, form in ((_from_python, text), (_from_python, with_slashes), (_from_broken_json, text)):
         with (
             contextlib.suppress(ValueError, SyntaxError, TypeError, LookupError, MemoryError, RecursionError),
             warnings.catch_warnings(action="ignore"),  # of a backslash in a path
         ):
-            value = read(text)
-            if isinstance(value, dict):
-                value = value.get("config_list", [value])
-            if (
-                isinstance(value, (list, tuple))
-                and value
-                and all(item and isinstance(item, dict) for item in value)
-            ):
-                renamed = [{OLD_NAMES.get(name, name): item[name] for name in item} for item in value]
+            value = read(form)
+            if isinstance(value, str) and value != form and value.lstrip()[:1] in ("[", "{"):
+                return repair(value)  # JSON in JSON, or the value of a variable
+            entries = _entries(value)
+            if entries and all(item and isinstance(item, dict) for item in entries):
+                renamed = [{OLD_NAMES.get(name, name): item[name] for name in item} for item in entries]
                 return parse_config_list(json.dumps(renamed))
     return None
+
+
+def _why_not(text: str) -> str:
+    """Return what JSON's parser says of a text, "" if it takes it."""
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError) as error:
+        return getattr(error, "msg", "")
+    return ""
+
+
+def _with_slashes(path: re.Match[str]) -> str:
+    """Return a path in quotes with / for each backslash, if one of them is single."""
+    single = re.search(r"(?<!\\)\\(?!\\)", path[0])
+    return re.sub(r"\\+", "/", path[0]) if single else path[0]
+
+
+def _entries(value: Any) -> list[Any] | tuple[Any, ...]:
+    """Return the entries of a list or an object that holds some; none where there is no telling."""
+    if isinstance(value, dict):
+        lists = [item for item in value.values() if is_list_of_entries(item)]
+        known = any(words_of(name) in {*MEANT, *OLD_NAMES, *FIELDS_OF_ENTRIES} for name in map(str, value))
+        value = lists[0] if lists and not known else [value] if known else [*entries_by_name(value).values()]
+    entries = value if isinstance(value, (list, tuple)) else []
+    return [] if any(isinstance(item, dict) and "litellm_params" in item for item in entries) else entries
 
 
 def diff(before: str, entries: list[dict[str, Any]]) -> str:
@@ -51,13 +90,97 @@ def diff(before: str, entries: list[dict[str, Any]]) -> str:
 
 
 def _from_python(text: str) -> Any:
-    """Return the value of a Python literal, or of the last assignment of one."""
+    """Return the value of a Python literal, or of the last assignment of entries; nothing is run."""
     *others, last = ast.parse(text).body
-    if others and isinstance(last, ast.Expr):
-        return None  # several objects, one below the other
-    return ast.literal_eval(last.value) if isinstance(last, (ast.Assign, ast.Expr)) else None
+    if isinstance(last, ast.Expr) and not others:
+        return ast.literal_eval(_Plain(JSON_WORDS).visit(last.value))
+    values, found = dict(JSON_WORDS), None
+    for statement in [*others, last]:
+        if not isinstance(statement, (ast.Assign, ast.AnnAssign)) or statement.value is None:
+            continue
+        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+        names = [target.id for target in targets if isinstance(target, ast.Name)]
+        try:
+            value = ast.literal_eval(_Plain(values).visit(statement.value))
+        except (ValueError, TypeError):
+            found = None if "config_list" in names else found
+            continue
+        if len(repr(value)) < 100_000:  # else lists of lists of lists might never end
+            values |= dict.fromkeys(names, value)
+        if isinstance(value, str) or _entries(value):
+            found = value
+    return found
+
+
+class _Plain(ast.NodeTransformer):
+    """Replaces what Python would work out by what it comes to: an environment variable is "${NAME}"."""
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        self.values = values  # of the names that were assigned before
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        known = node.id in self.values
+        return ast.parse(repr(self.values[node.id]), mode="eval").body if known else node
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
+        self.generic_visit(node)
+        name = _text_of(node.slice)
+        return ast.Constant(f"${{{name}}}") if name and ast.unparse(node.value) in ENVIRONMENT else node
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        function, texts = ast.unparse(node.func), [*map(_text_of, node.args)]
+        if function in GETTERS and texts and texts[0]:
+            return ast.Constant(f"${{{texts[0]}}}")
+        if function in TO_TEXT and texts and None not in texts:
+            return ast.Constant("/".join(map(str, texts)))
+        if function == "dict" and not texts and all(word.arg for word in node.keywords):
+            words = node.keywords
+            return ast.Dict([ast.Constant(word.arg) for word in words], [word.value for word in words])
+        return node
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:
+        self.generic_visit(node)
+        texts = [*map(_text_of, node.values)]
+        return node if None in texts else ast.Constant("".join(map(str, texts)))
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        self.generic_visit(node)
+        left, right, between = _text_of(node.left), _text_of(node.right), {ast.Add: "", ast.Div: "/"}
+        if left is None or right is None or type(node.op) not in between:
+            return node
+        return ast.Constant(f"{left}{between[type(node.op)]}{right}")
+
+
+def _text_of(node: ast.AST) -> str | None:
+    """Return the text that a literal is, or a {value} of an f-string; None for all others."""
+    if isinstance(node, ast.FormattedValue) and node.conversion == -1 and node.format_spec is None:
+        node = node.value
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
 
 
 def _from_broken_json(text: str) -> Any:
+    with contextlib.suppress(ValueError):  # several lists, one after the other
+        return _one_after_the_other(text)
+    text = READ_FROM_VARIABLE.sub(r'"${\1}"', text)
+    if kind_of_text(text) == "program":
+        return None
+    if re.match(r"""["']\w+["']\s*:""", text):
+        text = f"{{{text}}}"
+    if not text.startswith("{"):
+        return json_repair.loads(text)
     # Of several objects in a row it would keep the last, unless there is a list around them.
-    return json_repair.loads(f"[{text}]" if text.startswith("{") else text)
+    value: Any = json_repair.loads(f"[{text}]")
+    return value[0] if len(value) == 1 else value
+
+
+def _one_after_the_other(text: str) -> Any:
+    """Return the value that a text holds; of several the objects, and the items of lists, in one list."""
+    values: list[Any] = []
+    decoder, between, at = json.JSONDecoder(), re.compile(r"[\s,;]*"), 0
+    while (start := between.match(text, at)) and start.end() < len(text):
+        value, at = decoder.raw_decode(text, start.end())
+        values.append(value)
+    if len(values) == 1:
+        return values[0]
+    return [item for value in values for item in (value if isinstance(value, list) else [value])]

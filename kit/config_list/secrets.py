@@ -128,7 +128,7 @@ class _Resolved(str):
 @functools.lru_cache(10_000)
 def is_secret_name(name: str) -> bool:
     """Return whether a field or a variable of this name holds a secret, such as `apiKey` or `MY_TOKEN_2`."""
-    words = re.sub(r"_?\d+$", "", _words(name))
+    words = re.sub(r"_?\d+$", "", words_of(name))
     return bool(NAMES.search(words)) and not NO_SECRETS.search(words)
 
 
@@ -174,7 +174,7 @@ def _places(text: str, name: str) -> list[tuple[int, int, str]]:
     return apart
 
 
-def _words(name: str) -> str:
+def words_of(name: str) -> str:
     """Return a name in lower case with _ between its words: `X-ApiKey` is `x_api_key`."""
     return (
         re.sub(r"(?<=[a-z\d])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[\W_]+", "_", name, flags=re.A)
@@ -326,7 +326,7 @@ def variable_for(entry: dict[str, Any], name: str = KEY) -> str:
     usual = usual or ("MODEL_API_KEY" if somewhere else "OPENAI_API_KEY")
     if name == KEY:
         return usual
-    own_name = _words(name).upper()[-60:].strip("_") or "SECRET"
+    own_name = words_of(name).upper()[-60:].strip("_") or "SECRET"
     suffix = own_name if is_secret_name(own_name) else f"{own_name}_KEY"
     return f"{re.sub('_(API_KEY|TOKEN)$', '', usual)}_{suffix}"
 

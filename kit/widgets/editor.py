@@ -397,6 +397,7 @@ class ConfigListEditor:
             new = problem.fix
             with self._edit():
                 pairs = [new if old == problem.field else (old, value) for old, value in self.entry.items()]
+                pairs += [] if problem.field in self.entry else [new]
                 self.entries[self.selected] = ConfigEntry(pairs)
 
     def _fixable(self, name: str, problems: list[Problem] | None = None) -> Problem | None:

@@ -40,6 +40,24 @@ JSON_A, JSON_B = json.dumps(A), json.dumps(B)
         (f"```json\n[{JSON_A}]\n```", [A]),
         ("[{'engine': 'a', 'api_base': 'http://x/v1', 'request_timeout': 5}]",
          [{"model": "a", "base_url": "http://x/v1", "timeout": 5}]),
+        ('[{"model": "a", "api_key": os.getenv("X_KEY")}]', [{"model": "a", "api_key": "${X_KEY}"}]),
+        ("[{'model': 'a', 'api_key': os.environ['X_KEY']}]", [{"model": "a", "api_key": "${X_KEY}"}]),
+        ('[{"model": "a", "api_key": os.environ.get("X_KEY", ""), "stream": true}]',
+         [{"model": "a", "api_key": "${X_KEY}", "stream": True}]),
+        ('[{"model": "a", "api_key": getenv("X_KEY")} // mine', [{"model": "a", "api_key": "${X_KEY}"}]),
+        ("KEY = os.environ['X_KEY']\nAUTH = f'Bearer {KEY}'\n"
+         "config_list = [dict(model='a', api_key=KEY, h=AUTH)]\n"
+         "llm_config = {'config_list': config_list}\nagent = AssistantAgent('a', llm_config=llm_config)",
+         [{"model": "a", "api_key": "${X_KEY}", "h": "Bearer ${X_KEY}"}]),
+        ("[{'model': str(Path('models') / 'tiny'), 'h': 'Bearer ' + os.environ['X_KEY']}]",
+         [{"model": "models/tiny", "h": "Bearer ${X_KEY}"}]),
+        (r'[{"model": "C:\Users\new", "model_client_cls": "C"}]', [{**A, "model": "C:/Users/new"}]),
+        (r"[{'model': 'C:\Users\new', 'model_client_cls': 'C'}]", [{**A, "model": "C:/Users/new"}]),
+        (json.dumps(f"[{JSON_A}]"), [A]),
+        (f"export OAI_CONFIG_LIST='[{JSON_A}]'", [A]),
+        (f"[{JSON_A}]\n[{JSON_B}]", [A, B]),
+        (f'{{"small": {JSON_A}, "big": {JSON_B}}}', [A, B]),
+        (f'{{"models": [{JSON_A}]}}', [A]),
     ],
 )  # fmt: skip
 def test_a_text_that_is_nearly_a_list_becomes_the_list_that_was_meant(text, entries):
@@ -50,7 +68,10 @@ def test_a_text_that_is_nearly_a_list_becomes_the_list_that_was_meant(text, entr
     "text",
     [
         "", " \n", "my models: a, b", "5", "null", '"a"', "[]", "[1, 2]", '["a", "b"]', "{", "\0", "\ud800",
-        "[" * 100_000, "f()", "config_list = load()", '[[{"model": "a"}]]', '["a", {"model": "a"}]',
+        "[" * 100_000, "f()", "config_list = load()",
+        f"old = [{JSON_A}]\nconfig_list = load()", '[{"model": "a", "base_url": f"http://{HOST}/v1"}]',
+        "- model: a\n- model: b", "X_KEY=abc", '{"architectures": ["L"]}', '{"nbformat": 4, "cells": [{}]}',
+        '[[{"model": "a"}]]', '["a", {"model": "a"}]',
     ],
 )  # fmt: skip
 def test_where_there_is_no_telling_nothing_is_made_up(text):

@@ -55,7 +55,7 @@ ANSWERS = [
     ("2b", "[{'model': 'parrot'}]", "Python, not JSON"),
     ("2b", BOTH.replace("owl", "crow"), "parrot, then owl"),
     ("2b", BOTH.replace("DummyModelClient", "gpt", 1), "DummyModelClient"),
-    ("2b", "{{}}, {{}}", "not JSON"),
+    ("2b", "{{}}, {{}}", "an object right inside another"),
     ("2b", '[{"model": "parrot"}], [{"model": "owl"}]', "one [ ] around all entries"),
     ("2b", json.loads(BOTH), "keep it a text"),
     ("2b", STUB, "not started"),

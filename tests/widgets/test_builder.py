@@ -246,7 +246,7 @@ def test_a_broken_file_is_offered_fixed_and_left_alone_until_it_is_saved(folder)
 def test_a_file_that_can_not_be_fixed_is_reported_and_left_alone(folder):
     (folder / "OAI_CONFIG_LIST").write_text("my models: a, b")
     builder = ConfigListBuilder()
-    assert "✖ OAI_CONFIG_LIST: line 1, column 1: not JSON" in status(builder)
+    assert "✖ OAI_CONFIG_LIST: line 1, column 1: this is not JSON" in status(builder)
     do(builder, "add", PRESET)
     for yes, text in [(False, "my models: a, b"), (True, '[\n  {\n    "model": "dummy"')]:
         do(builder, "save")

@@ -357,6 +357,14 @@ def test_a_list_with_faulty_fields_loads_so_that_they_can_be_fixed_here(folder):
     ]
 
 
+def test_pasted_python_that_reads_variables_becomes_references_once_agreed_to(editor, monkeypatch):
+    monkeypatch.setenv("X_API_KEY", "recognisable")
+    editor.paste('import os\nconfig_list = [{"model": "p", "api_key": os.getenv("X_API_KEY")}]')
+    assert "JSON can't call anything" in editor.question.text
+    editor.answer(True)
+    assert editor.entries == [{"model": "p", "api_key": "${X_API_KEY}"}]
+
+
 def test_what_can_not_be_loaded_leaves_the_entries_as_they_are(editor):
     with pytest.raises(ConfigListError, match="neither an environment variable nor a file"):
         editor.load()
