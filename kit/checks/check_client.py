@@ -29,6 +29,8 @@ ASKED_FOR = ("choices", "model", "id", "message_retrieval_function", "config_id"
 SPECIAL_TOKEN = re.compile(
     r"<\|[^|<>]{1,40}\|>|^\s*<s>(?!.*</s>\s*\S)|</s>\s*$|\[/?INST\]|<(?:start|end)_of_turn>|<eos>", re.DOTALL
 )
+# How a turn begins, where a model had to write that itself.
+HEADER = re.compile(r"\s*(?:<\|?(?:im_start|start_header_id|start_of_turn|start_of_role)\|?>\s*(?:assistant|model)|assistant\s*[\n:])")
 QUESTION = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "What is 1 + 1?"}]
 CONVERSATION = [*QUESTION, {"role": "assistant", "content": "2"}, {"role": "user", "content": "And 1 + 2?"}]
 # What a client calls that hands its messages to a server or a model.
@@ -247,7 +249,9 @@ class _Checkup:
         text = reply if isinstance(reply, str) else "a message"
         if not text:
             findings.append(found("empty-reply", agent="the client", count="a question"))
-        if tokens := SPECIAL_TOKEN.findall(text):
+        if header := HEADER.match(text):
+            findings.append(found("no-generation-prompt", shown=_shown(header[0])))
+        elif tokens := SPECIAL_TOKEN.findall(text):
             shown = " ".join(sorted({token.strip() for token in tokens}))
             findings.append(found("special-tokens", tokens=shown))
         elif thoughts := THOUGHTS.search(text):

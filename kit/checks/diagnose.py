@@ -401,8 +401,8 @@ def _unregistered(
             yield found("not-registered", **facts, lost=lost)
     for place in hidden:
         if place.client is None:
-            where = f", for entry {place.entry} ({place.model}),"
-            yield found("selector", where=where, name=place.class_name)
+            entry = f", for entry {place.entry} ({place.model}),"
+            yield found("selector", entry=entry, name=place.class_name)
 
 
 def _changed(agents: list[Any]) -> Iterator[Finding]:

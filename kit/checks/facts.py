@@ -207,7 +207,8 @@ def _answer(error: Any, frames: list[tuple[Any, int]]) -> dict[str, str]:
         client, answer = askers[0]._oai_client if askers else None, frame.f_locals.get("response")
         if client is not None and (isinstance(answer, str) or hasattr(answer, "choices") and not answer.choices):
             body = answer if isinstance(answer, str) else answer.model_dump_json(exclude_none=True)
-            return _told("200", f"{str(client.base_url).rstrip('/')}/chat/completions", body)
+            refused = re.search(r'"code":\s*"?([45]\d\d)\b', body)  # a refusal, passed on as if it were none
+            return _told(refused[1] if refused else "200", f"{str(client.base_url).rstrip('/')}/chat/completions", body)
     url = getattr(asked, "url", None)
     return {} if url is None else {"url": str(url), **_way(str(url))}
 
