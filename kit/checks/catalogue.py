@@ -77,8 +77,15 @@ def page() -> str:
     for step, name in STEPS.items():
         parts.append(f"## {name[0].upper()}{name[1:]}\n")
         for entry in catalogue():
-            if entry["step"] == step and "see" in entry and "{text}" != entry["what"] and entry["code"] != "error":
-                parts.append(f"### {_heading(entry['see'])}\n\n{_told(entry['what'])}\n\n**Fix:** {_told(entry['fix'])}\n")
+            if (
+                entry["step"] == step
+                and "see" in entry
+                and "{text}" != entry["what"]
+                and entry["code"] != "error"
+            ):
+                parts.append(
+                    f"### {_heading(entry['see'])}\n\n{_told(entry['what'])}\n\n**Fix:** {_told(entry['fix'])}\n"
+                )
     return "\n".join(parts)
 
 

@@ -30,11 +30,23 @@ SPECIAL_TOKEN = re.compile(
     r"<\|[^|<>]{1,40}\|>|^\s*<s>(?!.*</s>\s*\S)|</s>\s*$|\[/?INST\]|<(?:start|end)_of_turn>|<eos>", re.DOTALL
 )
 # How a turn begins, where a model had to write that itself.
-HEADER = re.compile(r"\s*(?:<\|?(?:im_start|start_header_id|start_of_turn|start_of_role)\|?>\s*(?:assistant|model)|assistant\s*[\n:])")
+HEADER = re.compile(
+    r"\s*(?:<\|?(?:im_start|start_header_id|start_of_turn|start_of_role)\|?>\s*(?:assistant|model)|assistant\s*[\n:])"
+)
 QUESTION = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "What is 1 + 1?"}]
 CONVERSATION = [*QUESTION, {"role": "assistant", "content": "2"}, {"role": "user", "content": "And 1 + 2?"}]
 # What a client calls that hands its messages to a server or a model.
-PASSED_ON = {"post", "request", "urlopen", "generate", "generate_content", "invoke", "completions", "chat", "predict"}
+PASSED_ON = {
+    "post",
+    "request",
+    "urlopen",
+    "generate",
+    "generate_content",
+    "invoke",
+    "completions",
+    "chat",
+    "predict",
+}
 ADD = {"id": "call_1", "type": "function", "function": {"name": "add", "arguments": '{"a": 1, "b": 1}'}}
 AFTER_A_TOOL: list[dict[str, Any]] = [
     {"role": "user", "content": "Add 1 and 1."},
@@ -167,7 +179,9 @@ class _Checkup:
             self.fail(row, finding)
         if needed := [name for name in needed_by(self.cls) if name not in self.kwargs]:
             call = ", ".join(f"{name}=..." for name in needed)
-            self.fail(row, found("check-needs-arguments", name=self.name, needed=", ".join(needed), call=call))
+            self.fail(
+                row, found("check-needs-arguments", name=self.name, needed=", ".join(needed), call=call)
+            )
         client = self.call(row, lambda: self.cls(dict(self.config), **self.kwargs))
 
         def missing() -> list[str]:

@@ -42,6 +42,16 @@ from kit.config_list.secrets import ConfigEntry
 from kit.models import look_into
 
 OTHERS = ("autogen_agentchat", "autogen_core", "agent_framework", "ag2")  # frameworks with an adapter
+USED = {"autogen", "openai", "transformers", "torch", "kit"}
+NOBODYS = {
+    "test",
+    "tests",
+    "docs",
+    "examples",
+    "scripts",
+    "tools",
+    "utils",
+}  # some packages install these, too
 MORE = {  # what looking finds, and what says more than the error does
     "not-registered": {"selector", "wrong-agent", "registered-once"},
     "config-list": {"named-entries", "nested-list", "class-itself", "misnamed-class", "single-entry"},
@@ -85,7 +95,11 @@ def diagnose(subject: Any = None, *classes: Any, error: BaseException | str | No
             _config(looked, subject, known)
         elif agents:
             _agents(looked, agents, places, known)
-    if isinstance(error, BaseException) and looked.ok and (config := given(error, "llm_config", "config_list")):
+    if (
+        isinstance(error, BaseException)
+        and looked.ok
+        and (config := given(error, "llm_config", "config_list"))
+    ):
         with _looking(looked, 2):  # what AutoGen got may be something else than what was passed here
             _config(looked, config, known)
     return looked if error is None else _with_error(looked, error)
@@ -124,7 +138,11 @@ def _looking(report: Report, step: int) -> Iterator[None]:
     try:
         yield
     except (Exception, SystemExit) as error:
-        report.add(step, "all of it", [found("unreadable", text=f"{type(error).__name__}: {text_of(error)}", step=step)])
+        report.add(
+            step,
+            "all of it",
+            [found("unreadable", text=f"{type(error).__name__}: {text_of(error)}", step=step)],
+        )
 
 
 # The packages ---------------------------------------------------------------------------------
@@ -132,11 +150,13 @@ def _looking(report: Report, step: int) -> Iterator[None]:
 
 def _packages() -> Iterator[Finding]:
     """Yield what keeps the packages from working together."""
-    for name in ("autogen", "openai", "transformers", "torch", "kit"):
-        for file in (Path(f"{name}.py"), Path(name, "__init__.py")):
-            if file.is_file() and Path(__file__).resolve().parents[1] != file.resolve().parent:
-                yield found("shadowed", file=f"{file} in this folder", name=name)
-    owners = sorted(set(importlib.metadata.packages_distributions().get("autogen", [])))
+    modules = importlib.metadata.packages_distributions()
+    for file in [*Path().glob("*.py"), *Path().glob("*/__init__.py")]:
+        name = file.stem if file.parent == Path() else file.parent.name
+        ours = Path(__file__).resolve().parents[1] == file.resolve().parent
+        if name in {*modules, *USED} - NOBODYS and not ours:
+            yield found("shadowed", file=f"{file} in this folder", name=name)
+    owners = sorted(set(modules.get("autogen", [])))
     if len(owners) > 1:
         named = " and ".join(f"{name} {importlib.metadata.version(name)}" for name in owners)
         yield found("two-autogens", owners=named, names=" ".join(owners))
@@ -203,7 +223,9 @@ def _config(report: Report, subject: Any, classes: list[type]) -> None:
         subject = subject["config_list"]
     elif type(subject).__name__ == "LLMConfig":
         subject = subject.config_list
-    if isinstance(subject, dict) and not (subject and all(isinstance(value, dict) for value in subject.values())):
+    if isinstance(subject, dict) and not (
+        subject and all(isinstance(value, dict) for value in subject.values())
+    ):
         report.add(2, "it is a list", [found("single-entry")])
         subject = [subject]
     elif isinstance(subject, dict):
@@ -244,11 +266,15 @@ def _source(report: Report, name: str) -> list[dict[str, Any]] | None:
     return entries
 
 
-def _list(report: Report, entries: list[Any], classes: list[type], owner: str = "") -> None:
+def _list(
+    report: Report, entries: list[Any], classes: list[type], owner: str = "", answers: bool = False
+) -> None:
     """Report on entries with all that is known of lists; `owner` is the agent that has them, if one does."""
     objects = {index: entry for index, entry in enumerate(entries) if isinstance(entry, dict)}
     misnamed = {index: field for index, entry in objects.items() if (field := _misnamed(entry))}
-    findings = [found("nested-list", entry=index) for index, entry in objects.items() if "config_list" in entry]
+    findings = [
+        found("nested-list", entry=index) for index, entry in objects.items() if "config_list" in entry
+    ]
     if findings:
         report.add(2, "AutoGen accepts the list", findings)
         return
@@ -256,6 +282,8 @@ def _list(report: Report, entries: list[Any], classes: list[type], owner: str = 
     findings += [] if misnamed else _unnamed(objects.values(), classes)
     for problem in check_config_list([ConfigEntry(e) if isinstance(e, dict) else e for e in entries]):
         field = misnamed.get(problem.entry or 0)
+        if answers and problem.warning:  # what works is not questioned
+            continue
         if not (findings and problem.field in ("api_key", field)):  # its own client wants a key: a symptom
             findings.append(_of_problem(problem))
     if findings or not owner:
@@ -353,7 +381,7 @@ def _agents(report: Report, agents: list[Any], places: list[Registration], class
             open_ones = {index: entry for index, entry in entries.items() if index not in filled}
             report.add(2, f"{agent.name}: names", [*unnamed, *_names(open_ones, classes)])
         if entries:
-            _list(report, [*entries.values()], [], agent.name)
+            _list(report, [*entries.values()], [], agent.name, bool(histories([agent])))
     managers = [agent for agent in agents if group_of(agent)]
     hidden = [place for manager in managers for place in selector_places(manager)]
     findings = [*_unregistered(places, hidden, agents, classes), *_changed(agents)]

@@ -10,7 +10,16 @@ from kit.checks.catalogue import catalogue, filled
 from kit.checks.facts import chain, facts_of, place_of
 from kit.checks.report import Finding
 
-SEARCHED = {"text", "url", "body", "line", "base_url", "near", "place", "filter"}  # other patterns are for the whole
+SEARCHED = {
+    "text",
+    "url",
+    "body",
+    "line",
+    "base_url",
+    "near",
+    "place",
+    "filter",
+}  # other patterns are for the whole
 
 
 def explain(error: BaseException | str) -> Finding:

@@ -205,10 +205,14 @@ def _answer(error: Any, frames: list[tuple[Any, int]]) -> dict[str, str]:
     for frame, _ in frames:  # in AutoGen's own client: a 200 that is no completion
         askers = [one for one in map(frame.f_locals.get, ("self", "client")) if has(one, "_oai_client")]
         client, answer = askers[0]._oai_client if askers else None, frame.f_locals.get("response")
-        if client is not None and (isinstance(answer, str) or hasattr(answer, "choices") and not answer.choices):
+        if client is not None and (
+            isinstance(answer, str) or hasattr(answer, "choices") and not answer.choices
+        ):
             body = answer if isinstance(answer, str) else answer.model_dump_json(exclude_none=True)
             refused = re.search(r'"code":\s*"?([45]\d\d)\b', body)  # a refusal, passed on as if it were none
-            return _told(refused[1] if refused else "200", f"{str(client.base_url).rstrip('/')}/chat/completions", body)
+            return _told(
+                refused[1] if refused else "200", f"{str(client.base_url).rstrip('/')}/chat/completions", body
+            )
     url = getattr(asked, "url", None)
     return {} if url is None else {"url": str(url), **_way(str(url))}
 
@@ -246,7 +250,9 @@ def _reason(body: str) -> str:
         if isinstance(value, list):
             value = value[0] if value else ""
         if isinstance(value, dict):
-            named = [value.get(name) for name in ("error", "message", "detail", "msg", "title") if value.get(name)]
+            named = [
+                value.get(name) for name in ("error", "message", "detail", "msg", "title") if value.get(name)
+            ]
             value = named[0] if named else json.dumps(value)
     return fit(" ".join(re.sub(r"(?s)<(script|style).*?</\1>|<[^>]*>", " ", str(value)).split()), 200)
 
@@ -262,10 +268,14 @@ def _refusal(frames: list[tuple[Any, int]], callee: str, argument: str) -> dict[
     owner, _, method = callee.rpartition(".")
     name = owner.rpartition(".")[2] or method
     here = [{**frame.f_globals, **frame.f_locals} for frame, _ in frames[:1]]
-    near_by = [space for names in here for space in (names, *(vars(m) for m in names.values() if ismodule(m)))]
+    near_by = [
+        space for names in here for space in (names, *(vars(m) for m in names.values() if ismodule(m)))
+    ]
     for spaces in (near_by, [vars(module) for module in [*sys.modules.values()] if ismodule(module)]):
         values = [space.get(name) for space in spaces]
-        known = {id(one): one for one in values if getattr(one, "__qualname__", None) == name and callable(one)}
+        known = {
+            id(one): one for one in values if getattr(one, "__qualname__", None) == name and callable(one)
+        }
         refusing = [one for one in known.values() if not takes(one, argument)]
         if len({one.__module__.partition(".")[0] for one in refusing}) == 1:
             package = refusing[0].__module__.partition(".")[0]

@@ -11,10 +11,13 @@ from kit.checks.catalogue import found
 from kit.checks.report import Finding
 from kit.config_list.secrets import fit
 
-THOUGHTS = re.compile(r"(?s)^.{0,40}?<(think|thinking|thought|reasoning)>.*|^.*</think>|<\|channel\|>analysis.*")
+THOUGHTS = re.compile(
+    r"(?s)^.{0,40}?<(think|thinking|thought|reasoning)>.*|^.*</think>|<\|channel\|>analysis.*"
+)
 CALL = re.compile(
     r'<tool_call>|\[TOOL_CALLS\]|<\|python_tag\|>|<\|?tool_?calls?|<function=|"(?:arguments|parameters)"\s*:'
 )
+NOT_FOUND = re.compile(r"Error: Function .* not found")  # what AutoGen answers for a tool that an agent lacks
 USAGE_KEYS = ("prompt_tokens", "completion_tokens", "total_tokens", "cost", "model")  # AutoGen's
 Message = dict[str, Any]
 
@@ -38,13 +41,23 @@ def said(agents: list[Any]) -> Iterator[Finding]:
         if thoughts := next(filter(None, map(THOUGHTS.search, texts)), None):
             yield found("thoughts-in-history", agent=agent.name, shown=fit(repr(thoughts[0]), 60))
         own = [message for message in messages if _is_own(agent, message)]
-        empty = sum(not _text(one).strip() and not _calls(one) and not one.get("function_call") for one in own)
+        empty = sum(
+            not _text(one).strip() and not _calls(one) and not one.get("function_call") for one in own
+        )
         if empty:
             yield found("empty-reply", agent=agent.name, count=f"{empty} time{'s' * (empty > 1)}")
+        silent = sum(message.get("role") == "user" and message.get("content") == "" for message in messages)
+        if silent > 1:
+            yield found("nothing-to-say", agent=agent.name, partner=partner.name, count=silent)
         yield from _tools(agent, partner, messages)
         for message, after in zip(messages, messages[1:], strict=False):
             ends = _is_own(agent, message) and re.search(r"\bTERMINATE\b\W*$", _text(message))
-            if ends and not _is_own(agent, after) and not group_of(partner) and ends_at(partner, message) is False:
+            if (
+                ends
+                and not _is_own(agent, after)
+                and not group_of(partner)
+                and ends_at(partner, message) is False
+            ):
                 yield found("termination-unseen", agent=agent.name, shown=fit(repr(_text(message)[-40:]), 60))
                 break
     for agent in dict.fromkeys(agent for agent, _, _ in chats):
@@ -68,8 +81,8 @@ def _calls(message: Message) -> list[Message]:
 
 def _tools(agent: Any, partner: Any, messages: list[Message]) -> Iterator[Finding]:
     """Yield the tools that nobody ran, and the calls that are texts."""
-    results = {message.get("tool_call_id") for message in messages}
-    results |= {one.get("tool_call_id") for message in messages for one in message.get("tool_responses") or []}
+    ran = [one for message in messages for one in message.get("tool_responses") or [message]]
+    results = {one.get("tool_call_id") for one in ran if not NOT_FOUND.match(_text(one))}
     others = [one for one in (group_of(partner).agents if group_of(partner) else [partner])]
     can_run = {name for other in others for name in getattr(other, "function_map", None) or {}}
     for call in [call for message in messages if _is_own(agent, message) for call in _calls(message)]:
@@ -88,8 +101,10 @@ def _clients(agent: Any) -> Iterator[Finding]:
     """Yield what AutoGen did not ask of an agent's clients, though it has replies of them."""
     wrapper, entries = getattr(agent, "client", None), entries_of(agent)
     total, actual = (getattr(wrapper, f"{kind}_usage_summary", None) for kind in ("total", "actual"))
-    if total and not actual:
-        yield found("from-the-cache", agent=agent.name)
+    if (all_tokens := _tokens(total)) > (asked := _tokens(actual)):
+        yield found(
+            "from-the-cache", agent=agent.name, how_many="some" if asked else "all", tokens=all_tokens
+        )
     for index, (client, entry) in enumerate(zip(clients_of(agent), entries, strict=False)):
         if "model_client_cls" not in entry or index:  # which of several has answered is not known
             continue
@@ -97,6 +112,10 @@ def _clients(agent: Any) -> Iterator[Finding]:
             yield found("retrieval-unused", agent=agent.name, name=type(client).__name__)
         if entry.get("price") and not total:
             yield found("no-bill", agent=agent.name, entry=index, keys=", ".join(USAGE_KEYS))
+
+
+def _tokens(summary: dict[str, Any] | None) -> int:
+    return sum(used["total_tokens"] for used in (summary or {}).values() if isinstance(used, dict))
 
 
 def _does_more(client: Any) -> bool:

@@ -239,9 +239,7 @@ class LlamaCpp(Reference):
     ) -> tuple[int, int, list[str]]:
         ids = self.encode(messages)["input_ids"][0].tolist()
         wish = {"prompt": ids, "n_predict": tokens, "ignore_eos": True, "temperature": temperature or 0.0}
-        replies = [
-            self.model.handle_completions({**wish, "seed": random.getrandbits(32)}) for _ in range(n)
-        ]
+        replies = [self.model.handle_completions({**wish, "seed": random.getrandbits(32)}) for _ in range(n)]
         made = sum(reply["usage"]["completion_tokens"] for reply in replies)
         return len(ids), made, [reply["choices"][0]["text"] for reply in replies]
 

@@ -249,9 +249,14 @@ def test_a_text_alone_is_taken_for_what_it_says_and_no_more():
     """Where an index was out of range, a text does not tell; of its kind and words, all that counts is there."""
     assert explain(IndexError("list index out of range")).code == "error"
     assert explain("IndexError: list index out of range").code == "error"
-    pasted = "Traceback (most recent call last):\n  ...\nRuntimeError: Model client(s) ['Mine'] are not activated."
+    pasted = (
+        "Traceback (most recent call last):\n  ...\nRuntimeError: Model client(s) ['Mine'] are not activated."
+    )
     assert explain(pasted).code == "not-registered"
-    assert explain("openai.NotFoundError: Error code: 404 - {'error': {'message': 'model x not found'}}").code == "unknown-model"
+    assert (
+        explain("openai.NotFoundError: Error code: 404 - {'error': {'message': 'model x not found'}}").code
+        == "unknown-model"
+    )
     assert explain("no rule knows this").message == "no rule knows this"
 
 

@@ -18,7 +18,20 @@ import torch
 import transformers
 from autogen.cache import AbstractCache
 from jinja2 import Environment, TemplateError
-from set_ups import ALL_FOUR, DUMMY, MINE, QUESTION, agent, client, codes, group, raised, ready, user, with_tool
+from set_ups import (
+    ALL_FOUR,
+    DUMMY,
+    MINE,
+    QUESTION,
+    agent,
+    client,
+    codes,
+    group,
+    raised,
+    ready,
+    user,
+    with_tool,
+)
 
 from kit import DummyModelClient, check_model_client, diagnose, register_model_clients, tool_call
 from kit.checks.explain import explain
@@ -377,7 +390,10 @@ def talk(*replies, turns=1, **settings):
 
 def goes_on(fixed):
     made = says("All done, TERMINATE.", "Yes.", "Yes.")
-    other = user(default_auto_reply="Go on.", **({"is_termination_msg": lambda m: "TERMINATE" in m["content"]} if fixed else {}))
+    other = user(
+        default_auto_reply="Go on.",
+        **({"is_termination_msg": lambda m: "TERMINATE" in m["content"]} if fixed else {}),
+    )
     chat(made, other, max_turns=2)
     return [made, other]
 
@@ -440,8 +456,12 @@ def turns(fixed):
     members = [says(*["Well."] * 9, name=name) for name in "abc"]
     manager = group(*members, manager_entry=DUMMY, registered=False, max_round=8)
     order = itertools.cycle("acbcab")
-    selector = client("DummyModelClient", create=lambda self, params: DummyModelClient(
-        self.config, replies=[next(order) if fixed else "I can't say."]).create(params))
+    selector = client(
+        "DummyModelClient",
+        create=lambda self, params: DummyModelClient(
+            self.config, replies=[next(order) if fixed else "I can't say."]
+        ).create(params),
+    )
     register_model_clients(manager, selector)
     members[0].initiate_chat(manager, message="Hi", silent=True)
     return manager
@@ -451,7 +471,10 @@ RUNS = {
     "nobody runs the tool": (unread_tool, "unread-tool"),
     "a tool call as a text": (call_as_text, "call-as-text"),
     "an empty reply": (lambda fixed: talk("Hello" if fixed else ""), "empty-reply"),
-    "thoughts": (lambda fixed: talk("Hello" if fixed else "<think>\nWho?\n</think>\n\nHello"), "thoughts-in-history"),
+    "thoughts": (
+        lambda fixed: talk("Hello" if fixed else "<think>\nWho?\n</think>\n\nHello"),
+        "thoughts-in-history",
+    ),
     "TERMINATE with a full stop": (goes_on, "termination-unseen"),
     "a shared cache": (cached, "from-the-cache"),
     "message_retrieval is never called": (without_an_id, "retrieval-unused"),
@@ -474,7 +497,9 @@ def test_what_may_well_be_meant_is_no_finding():
     chat(made, other)
     chat(made, other, clear_history=False, max_turns=1)
     assert codes(diagnose([made, other])) == []
-    assert codes(diagnose(talk('JSON looks like {"name": "add", "arguments": {}}'))) == []  # and there is no tool
+    assert (
+        codes(diagnose(talk('JSON looks like {"name": "add", "arguments": {}}'))) == []
+    )  # and there is no tool
 
 
 # The class of a client -----------------------------------------------------------------------------------
@@ -491,7 +516,9 @@ def only_the_last(self, params):
 
 
 def all_of_them(self, params):
-    requests.post(URL + "/v1/chat/completions", json={"model": "m", "messages": params["messages"]}, timeout=5)
+    requests.post(
+        URL + "/v1/chat/completions", json={"model": "m", "messages": params["messages"]}, timeout=5
+    )
     return DummyModelClient(self.config, replies=["Hi", "Hi"]).create({**params, "messages": []})
 
 
