@@ -170,14 +170,15 @@ def selector_places(manager: Any) -> list[Registration]:
 
 
 def answered(agent: Any) -> bool:
-    """Return whether AutoGen has called `message_retrieval` of an agent's client: only for a response with an id."""
+    """Return whether AutoGen has called `message_retrieval` of an agent's client: it wants an id for it."""
     return bool(getattr(getattr(agent, "client", None), "_response_metadata", True))
 
 
 def ends_at(agent: Any, message: dict[str, Any]) -> bool | None:
     """Return whether an agent's check ends a chat at a message; None if the check is one of people's own."""
     check = getattr(agent, "_is_termination_msg", None)
-    return bool(check(message)) if getattr(check, "__module__", "").startswith("autogen.") else None
+    is_autogens = check is not None and str(getattr(check, "__module__", "")).startswith("autogen.")
+    return bool(check(message)) if check is not None and is_autogens else None
 
 
 def has_own_reply(agent: Any) -> bool:

@@ -1,4 +1,4 @@
-"""The catalogue: everything that can be found, written once in findings.toml, and the page that is made of it.
+"""The catalogue: everything that can be found, written once in findings.toml, and the page made of it.
 
     python -m kit.checks.catalogue
 
@@ -18,9 +18,10 @@ from kit.checks.report import STEPS, Finding
 PAGE = Path(__file__).parents[2] / "notebooks" / "TROUBLESHOOTING.md"
 HEAD = """# Troubleshooting
 
-What people see, why, and what to do; by the steps of the lessons. Search this page for a few words of the error.
-With your agent, list or class at hand, `kit.diagnose(agent, MyClient)` looks for all of these at once, and
-`%diagnose` after a cell that failed; `kit.check_model_client(MyClient)` runs a class.
+What people see, why, and what to do; by the steps of the lessons. Search this page for a few words of the
+error. With your agent, list or class at hand, `kit.diagnose(agent, MyClient)` looks for all of these at once,
+and `%diagnose` after a cell that failed; `kit.check_model_client(MyClient)` runs a class. A word *in this
+type* stands for what is there in your case.
 """
 
 
@@ -31,8 +32,10 @@ def catalogue() -> list[dict[str, Any]]:
     return tomllib.loads(text)["finding"]
 
 
-def found(code: str, *, warning: bool | None = None, **facts: Any) -> Finding:
+def found(code: str, **facts: Any) -> Finding:
     """Return the finding of a code, filled in with facts: the one without evidence, if there are several.
+
+    Of the facts, `step` and `warning` take the place of the catalogue's.
 
     Raises:
         KeyError: the catalogue has no such code.
@@ -40,15 +43,15 @@ def found(code: str, *, warning: bool | None = None, **facts: Any) -> Finding:
     named = [entry for entry in catalogue() if entry["code"] == code]
     if not named:
         raise KeyError(code)
-    return filled(next((entry for entry in named if "when" not in entry), named[0]), facts, warning)
+    return filled(next((entry for entry in named if "when" not in entry), named[0]), facts)
 
 
-def filled(entry: dict[str, Any], facts: dict[str, Any], warning: bool | None = None) -> Finding:
+def filled(entry: dict[str, Any], facts: dict[str, Any]) -> Finding:
     """Return an entry of the catalogue as a finding; a fact that nobody knows is an empty text."""
     known = _Known(facts)
     what, fix = (entry[part].format_map(known) for part in ("what", "fix"))
-    is_warning = entry.get("warning", False) if warning is None else warning
-    return Finding(entry["code"], what, fix, facts.get("step", entry["step"]), is_warning)
+    step = facts.get("step", entry["step"])
+    return Finding(entry["code"], what, fix, step, facts.get("warning", entry.get("warning", False)))
 
 
 class _Known(dict[str, Any]):
@@ -77,15 +80,9 @@ def page() -> str:
     for step, name in STEPS.items():
         parts.append(f"## {name[0].upper()}{name[1:]}\n")
         for entry in catalogue():
-            if (
-                entry["step"] == step
-                and "see" in entry
-                and "{text}" != entry["what"]
-                and entry["code"] != "error"
-            ):
-                parts.append(
-                    f"### {_heading(entry['see'])}\n\n{_told(entry['what'])}\n\n**Fix:** {_told(entry['fix'])}\n"
-                )
+            if entry["step"] == step and "see" in entry:
+                what, fix = _told(entry["what"]), _told(entry["fix"])
+                parts.append(f"### {_heading(entry['see'])}\n\n{what}\n\n**Fix:** {fix}\n")
     return "\n".join(parts)
 
 
@@ -97,7 +94,7 @@ def _heading(see: str) -> str:
 
 
 def _told(text: str) -> str:
-    """Return a text of the catalogue as Markdown: nothing in it is markup but `code` and the names of facts."""
+    """Return a text of the catalogue as Markdown: markup are only `code` and the names of facts."""
     pieces = re.split(r"(`[^`]*`)", OPTIONAL.sub("", text))
     safe = [piece if piece[:1] == "`" else re.sub(r"([*_<>|\[\]])", r"\\\1", piece) for piece in pieces]
     told = re.sub(r"\{([^{}]*)\}", lambda match: "{" + match[1].replace("\\", "") + "}", "".join(safe))

@@ -196,7 +196,7 @@ class _Checkup:
     def create(
         self, checked: str, messages: list[dict[str, Any]], watched: list[Any] | None = None, **params: Any
     ) -> Any:
-        """Return the response to some messages, after what every response must be; `watched` are their copies."""
+        """Return the response to some messages, or to copies that are watched, after what it must be."""
         row, history = f"create: {checked}", watched or copy.deepcopy(messages)
         request = {**self.config, "messages": [*history], **params}
         response = self.call(row, lambda: self.client.create(request))
@@ -290,9 +290,9 @@ class _Checkup:
             if not isinstance(item, (str, dict)) and not hasattr(item, "model_dump"):
                 put = "-of-create" if any(item is content for content in contents) else ""
                 return texts, [found(f"retrieval-items{put}", kind=type(item).__name__)]
-            if not isinstance(item, str):
-                if wrong := _wrong_message(item if isinstance(item, dict) else item.model_dump()):
-                    return texts, [wrong]
+            message = None if isinstance(item, str) else item if isinstance(item, dict) else item.model_dump()
+            if message is not None and (wrong := _wrong_message(message)):
+                return texts, [wrong]
         return texts, []
 
     def cost(self, row: str, response: Any) -> None:
@@ -398,15 +398,25 @@ class _Watched(dict[str, Any]):
 
     read = False
 
-    def _mark(name: str) -> Any:  # noqa: N805: makes the methods below
-        def method(self: Any, *args: Any) -> Any:
-            self.read = True
-            return getattr(dict, name)(self, *args)
+    def __getitem__(self, name: str) -> Any:
+        self.read = True
+        return super().__getitem__(name)
 
-        return method
+    def get(self, name: str, default: Any = None) -> Any:
+        self.read = True
+        return super().get(name, default)
 
-    __getitem__, __iter__, get, keys = map(_mark, ("__getitem__", "__iter__", "get", "keys"))
-    items, values, copy = map(_mark, ("items", "values", "copy"))
+    def keys(self) -> Any:
+        self.read = True
+        return super().keys()
+
+    def items(self) -> Any:
+        self.read = True
+        return super().items()
+
+    def __iter__(self) -> Any:  # which dict(message) and {**message} ask for, too
+        self.read = True
+        return super().__iter__()
 
 
 def _wrong_message(message: dict[str, Any]) -> Finding | None:

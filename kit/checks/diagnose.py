@@ -25,7 +25,6 @@ from kit.agents.inside import (
     group_of,
     has,
     has_own_reply,
-    is_agent,
     places_of,
     plain,
     runs_code,

@@ -46,7 +46,7 @@ def explain(error: BaseException | str) -> Finding:
 
 def _groups(evidence: dict[str, str], facts: dict[str, Any]) -> dict[str, str] | None:
     """Return the named groups of some evidence, None if it is not all there; `name2` is another `name`."""
-    groups = {}
+    groups: dict[str, str] = {}
     for key, pattern in evidence.items():
         if key == "type":
             if facts["types"].isdisjoint(pattern.split("|")) and (facts["types"] or not evidence.get("text")):

@@ -125,7 +125,7 @@ def _selves(frames: list[tuple[Any, int]]) -> Iterator[Any]:
 
 
 def _package(frame: Any) -> str:
-    """Return the package whose code a frame runs: "own" if it isn't installed, "" for Python's own library."""
+    """Return the package whose code a frame runs: "own" if it isn't installed, "" for Python's library."""
     path = Path(frame.f_code.co_filename)
     for folder in ("site-packages", "dist-packages"):
         if folder in path.parts:

@@ -1,4 +1,4 @@
-"""What a chat has left behind in its agents: read for what went wrong without an exception. Nothing is run."""
+"""What a chat has left in its agents: read for what went wrong without an exception; nothing is run."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def said(agents: list[Any]) -> Iterator[Finding]:
         if empty:
             yield found("empty-reply", agent=agent.name, count=f"{empty} time{'s' * (empty > 1)}")
         silent = sum(message.get("role") == "user" and message.get("content") == "" for message in messages)
-        if silent > 1:
+        if silent and silent >= partner.max_consecutive_auto_reply(agent):
             yield found("nothing-to-say", agent=agent.name, partner=partner.name, count=silent)
         yield from _tools(agent, partner, messages)
         for message, after in zip(messages, messages[1:], strict=False):
@@ -83,7 +83,7 @@ def _tools(agent: Any, partner: Any, messages: list[Message]) -> Iterator[Findin
     """Yield the tools that nobody ran, and the calls that are texts."""
     ran = [one for message in messages for one in message.get("tool_responses") or [message]]
     results = {one.get("tool_call_id") for one in ran if not NOT_FOUND.match(_text(one))}
-    others = [one for one in (group_of(partner).agents if group_of(partner) else [partner])]
+    others = group_of(partner).agents if group_of(partner) else [partner]
     can_run = {name for other in others for name in getattr(other, "function_map", None) or {}}
     for call in [call for message in messages if _is_own(agent, message) for call in _calls(message)]:
         name = (call.get("function") or {}).get("name")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 import importlib.util
-import itertools
 import os
 import random
 import sys

@@ -246,7 +246,7 @@ def test_what_ones_own_code_raises_is_not_put_down_to_what_autogen_got(thought):
 
 
 def test_a_text_alone_is_taken_for_what_it_says_and_no_more():
-    """Where an index was out of range, a text does not tell; of its kind and words, all that counts is there."""
+    """Where an index was out of range, it does not tell; not so what was not registered."""
     assert explain(IndexError("list index out of range")).code == "error"
     assert explain("IndexError: list index out of range").code == "error"
     pasted = (

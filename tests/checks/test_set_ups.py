@@ -8,6 +8,7 @@ import itertools
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import SimpleNamespace
 
 import autogen
@@ -79,7 +80,7 @@ class Handler(BaseHTTPRequestHandler):
             return 200, "<html><title>Welcome</title><script>1</script></html>"
         if self.path.startswith("/studio") and not self.path.startswith("/studio/v1/"):
             return 200, {"error": f"Unexpected endpoint or method. (POST {self.path})"}
-        if not self.path.removeprefix("/studio") == "/v1/chat/completions":
+        if self.path.removeprefix("/studio") != "/v1/chat/completions":
             return 404, "404 page not found"
         if self.headers["Authorization"] == "Bearer wrong":
             return 401, {"error": {"message": "Incorrect API key provided"}}
@@ -247,7 +248,7 @@ OWN = {
     "no scheme": (lambda self, params: requests.post("localhost:1/v1", json={}), "no-scheme"),
     "the server's reason": (raise_for_status, "no-quota"),
     "a file that is no JSON": (lambda self, params: json.loads(""), "error"),
-    "a file that is not there": (lambda self, params: open("nowhere"), "error"),
+    "a file that is not there": (lambda self, params: Path("nowhere").read_text(), "error"),
     "a list of one's own": (lambda self, params: [][0], "error"),
     "proxies": (lambda self, params: httpx.Client(proxies=None), "proxies"),
     "another argument of httpx": (lambda self, params: httpx.Client(time_out=3), "unexpected-argument"),

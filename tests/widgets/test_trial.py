@@ -159,7 +159,7 @@ def test_an_argument_that_is_neither_is_refused_and_nothing_of_it_runs(text):
     ("entry", "arguments", "code", "part"),
     [
         ({}, {}, "config-list", "an empty entry"),
-        ({"model": "a", "model_client_cls": "Nobody"}, {}, "no-class", "no model client class 'Nobody'"),
+        ({"model": "a", "model_client_cls": "Nobody"}, {}, "class-not-here", "client class 'Nobody'"),
         ({"model": "a", "model_client_cls": ["C"]}, {}, "config-list", "['C'] is not allowed"),
         ({"model": "a", "model_client_cls": "my class"}, {}, "config-list", "'my class'"),
         ({**DUMMY, "temperature": 9}, {}, "config-list", "'temperature': 9 is not allowed"),
@@ -169,8 +169,8 @@ def test_an_argument_that_is_neither_is_refused_and_nothing_of_it_runs(text):
         ({**DUMMY, "n": 0}, {}, "error", "ValueError: n must"),
         (DUMMY, {"colour": "'blue'"}, "error", "TypeError: DummyModelClient takes"),
         (DUMMY, {"replies": "gone"}, "error", "ValueError: this must be"),
-        ({"model": "a", "model_client_cls": "Report"}, {}, "no-class", "no model client class 'Report'"),
-        ({"model": "a", "model_client_cls": "diagnose"}, {}, "no-class", "no model client class 'diagnose'"),
+        ({"model": "a", "model_client_cls": "Report"}, {}, "class-not-here", "client class 'Report'"),
+        ({"model": "a", "model_client_cls": "diagnose"}, {}, "class-not-here", "client class 'diagnose'"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_becomes_a_report_instead_of_an_exception(entry, arguments, code, part):
