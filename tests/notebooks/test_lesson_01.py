@@ -175,7 +175,7 @@ ANSWERS = [
     ("1d", counts(adds_to(answer(id="1"))), SAME_1D),
     ("1d", counts(adds_to(openai_answer("Hello!"))), SAME_1D),
     ("1d", client(lambda p: answer(words(p), id="1")), "has no method message_retrieval, cost"),
-    ("1d", NoConstructor, "has no __init__ that takes the config entry"),
+    ("1d", NoConstructor, "does not take the config entry"),
     ("1d", counts(lambda p: answer(words(p))), "give the response an `id`"),
     ("1d", counts(lambda p: answer(int(words(p)), id="1")), "is an int: AutoGen wants text"),
     ("1d", counts(lambda p: answer(str(len(last(p))), id="1")), "counts letters"),
@@ -185,7 +185,7 @@ ANSWERS = [
     ("1d", counts(get_usage=staticmethod(lambda r: {})), "mistake three"),
     ("1d", counts(get_usage=lambda r: USAGE), "@staticmethod above"),
     ("1d", counts(lambda p: None), "create returned nothing. Fix: End it with: return response"),
-    ("1d", counts(lambda p: answer()), "`choices` is empty"),
+    ("1d", counts(lambda p: answer()), "the response has no choices"),
     ("1d", counts(lambda p: SimpleNamespace(id="1", choices=[words(p)], model="m")), TWO_SHELLS),
     (
         "1d",
