@@ -38,7 +38,8 @@ def explain(error: BaseException | str) -> Finding:
                 if (groups := _groups(evidence, facts)) is not None:
                     text = " ".join(facts["text"].split())
                     on = f" on {facts['agent']}" if facts.get("agent") else ""
-                    texts = {"reason": text, "on": on, **facts, "text": text or facts["type"]}
+                    at = f" at {facts['host']}" if facts.get("host") else ""
+                    texts = {"reason": text, "on": on, "at": at, **facts, "text": text or facts["type"]}
                     finding = filled(entry, {**texts, **groups})
                     return replace(finding, message=place + finding.message)
     raise AssertionError("the last finding of the catalogue takes every exception")
