@@ -64,6 +64,12 @@ def plain(entry: Any) -> dict[str, Any]:
     return entry.model_dump(exclude_unset=True) if hasattr(entry, "model_dump") else dict(entry)
 
 
+def names_in(wrapper: Any) -> set[str]:
+    """Return the classes that the entries of an agent's OpenAIWrapper name; none if it is something else."""
+    configs = getattr(wrapper, "_config_list", None) if has(wrapper, "_config_list") else None
+    return {str(config["model_client_cls"]) for config in configs or [] if config.get("model_client_cls")}
+
+
 def places_of(agent: Any) -> list[Registration]:
     """Return the entries of an agent that name a class, each with the client in its place, if any."""
     entries = entries_of(agent)

@@ -19,7 +19,7 @@ from typing import Any
 from kit.agents.inside import PROTOCOL
 from kit.checks.catalogue import found
 from kit.checks.explain import explain
-from kit.checks.history import THOUGHTS, USAGE_KEYS
+from kit.checks.history import THOUGHTS, USAGE_KEYS, does_more
 from kit.checks.protocol import constructor_of, methods_of, needed_by
 from kit.checks.report import Finding, Report
 from kit.config_list.secrets import fit
@@ -246,7 +246,7 @@ class _Checkup:
             response.cost = getattr(response, "cost", 0)
         except (AttributeError, TypeError, ValueError):
             findings.append(found("frozen-response", kind=kind))
-        if not findings and "id" not in parts:
+        if not findings and "id" not in parts and does_more(self.client):
             findings.append(found("no-id"))
         self.report.add(1, row, findings)
         if any(not finding.warning for finding in findings):

@@ -53,6 +53,7 @@ NOBODYS = {
 }  # some packages install these, too
 MORE = {  # what looking finds, and what says more than the error does
     "not-registered": {"selector", "wrong-agent", "registered-once"},
+    "place-taken": {"stale-class"},
     "config-list": {"named-entries", "nested-list", "class-itself", "misnamed-class", "single-entry"},
 }
 SYMPTOMS = {"not-registered", "name-first"}  # of whatever kept a class from being registered
@@ -220,6 +221,8 @@ def _config(report: Report, subject: Any, classes: list[type]) -> None:
     if isinstance(subject, dict) and "config_list" in subject:  # what an agent takes as its llm_config
         report.add(2, "the fields of llm_config", [*_settings_of(subject)])
         subject = subject["config_list"]
+        if isinstance(subject, dict) and "config_list" in subject:
+            subject = [subject]
     elif type(subject).__name__ == "LLMConfig":
         subject = subject.config_list
     if isinstance(subject, dict) and not (
@@ -387,8 +390,10 @@ def _agents(report: Report, agents: list[Any], places: list[Registration], class
     report.add(3, "every entry has its client", findings)
     if classes:
         report.add(3, "the clients are of today's classes", [*_stale(places, classes)])
-    if with_tools := [agent for agent in agents if _has_tools(agent)]:
-        report.add(3, "tools", [finding for agent in with_tools for finding in _tools(agent)])
+    if tools := [finding for agent in agents if _has_tools(agent) for finding in _tools(agent)]:
+        report.add(3, "tools", tools)
+    if any(getattr(agent, "function_map", None) for agent in agents):
+        report.add(3, "who knows which tool", [*_untold(agents)])
     for manager in managers:
         report.add(4, "the group", [*_group(group_of(manager), manager)])
     report.add(4, "the chat ends", [finding for agent in agents for finding in _settings(agent)])
@@ -458,6 +463,16 @@ def _tools(agent: Any) -> Iterator[Finding]:
         template = getattr(getattr(client, "tokenizer", None), "chat_template", None)
         if isinstance(template, str) and "tools" not in template:
             yield found("tools-unseen", agent=agent.name)
+
+
+def _untold(agents: list[Any]) -> Iterator[Finding]:
+    """Yield the tools that somebody can run and no model knows, if there is a model among the agents."""
+    configs = [agent.llm_config for agent in agents if entries_of(agent)]
+    known = {(tool.get("function") or {}).get("name") for one in configs for tool in one.get("tools") or []}
+    known |= {function.get("name") for one in configs for function in one.get("functions") or []}
+    for agent in agents if configs else []:
+        for name in (getattr(agent, "function_map", None) or {}).keys() - known:
+            yield found("untold-tool", agent=agent.name, tool=name)
 
 
 def _group(group: Any, manager: Any) -> Iterator[Finding]:

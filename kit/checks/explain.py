@@ -10,16 +10,8 @@ from kit.checks.catalogue import catalogue, filled
 from kit.checks.facts import chain, facts_of, place_of
 from kit.checks.report import Finding
 
-SEARCHED = {
-    "text",
-    "url",
-    "body",
-    "line",
-    "base_url",
-    "near",
-    "place",
-    "filter",
-}  # other patterns are for the whole
+# What evidence is a pattern to be searched in; any other is for the whole.
+SEARCHED = frozenset(["text", "url", "body", "line", "base_url", "near", "place", "filter"])
 
 
 def explain(error: BaseException | str) -> Finding:

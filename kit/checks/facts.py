@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from kit.agents.inside import PROTOCOL, has, is_agent
+from kit.agents.inside import PROTOCOL, has, is_agent, names_in
 from kit.config_list.secrets import fit, masked
 
 KIT = Path(__file__).parents[1]
@@ -60,6 +60,9 @@ def facts_of(error: Any) -> dict[str, Any]:
     }
     if entry := given(error, "openai_config"):
         facts["base_url"] = str(entry.get("base_url") or "")
+    if registering := next((frame for frame, _ in frames if "model_client_cls" in frame.f_locals), None):
+        name = getattr(registering.f_locals["model_client_cls"], "__name__", "")
+        facts["named"] = "yes" if name in names_in(registering.f_locals.get("self")) else "no"
     if wanted := given(error, "filter_dict", "kwargs"):
         facts["filter"] = fit(str(masked(wanted)), 100)
     if callee := re.search(r"([\w.<>]+)\(\) got an unexpected keyword argument '(\w+)'", text):

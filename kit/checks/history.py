@@ -108,7 +108,7 @@ def _clients(agent: Any) -> Iterator[Finding]:
     for index, (client, entry) in enumerate(zip(clients_of(agent), entries, strict=False)):
         if "model_client_cls" not in entry or index:  # which of several has answered is not known
             continue
-        if not answered(agent) and _does_more(client):
+        if not answered(agent) and does_more(client):
             yield found("retrieval-unused", agent=agent.name, name=type(client).__name__)
         if entry.get("price") and not total:
             yield found("no-bill", agent=agent.name, entry=index, keys=", ".join(USAGE_KEYS))
@@ -118,7 +118,7 @@ def _tokens(summary: dict[str, Any] | None) -> int:
     return sum(used["total_tokens"] for used in (summary or {}).values() if isinstance(used, dict))
 
 
-def _does_more(client: Any) -> bool:
+def does_more(client: Any) -> bool:
     """Return whether message_retrieval does more than to collect the texts of the choices."""
     code = getattr(getattr(type(client), "message_retrieval", None), "__code__", None)
     names: set[str] = set()

@@ -206,7 +206,10 @@ WRONG = {
     "cost can't be written out": (client(cost=lambda self, r: Sealed()), "cost-no-number"),
 }
 DOUBTFUL = {
-    "no id": (response(id=None), "no-id"),
+    "no id": (
+        response(id=None, message_retrieval=lambda self, r: [str(one.message.content) for one in r.choices]),
+        "no-id",
+    ),
     "special tokens": (says("Hello<|im_end|>"), "special-tokens"),
     "special tokens of Llama": (says("<s>[INST] Hello</s>"), "special-tokens"),
     "the prompt comes back": (says("What is 1 + 1? It is 2."), "repeats-prompt"),

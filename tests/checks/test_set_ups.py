@@ -54,6 +54,8 @@ REFUSALS = {  # by the model's name: what servers say
     "small": (400, {"error": {"message": "This model's maximum context length is 8 tokens."}}),
     "strict": (400, {"error": {"message": "Conversation roles must alternate user/assistant/..."}}),
     "picky": (400, {"error": {"message": "Invalid 'messages[0].name': string does not match pattern."}}),
+    "bare": (400, {"error": {"message": "messages[0]: property 'name' is unexpected: extra fields"}}),
+    "limited": (200, {"error": {"message": "Provider returned error", "code": 429}}),
     "wants-text": (400, {"error": {"message": "messages.1.content: Field required"}}),
     "new": (400, {"error": {"message": "Unsupported parameter: 'max_tokens' is not supported with it."}}),
     "closed": (403, {"error": {"message": "Your region is not supported"}}),
@@ -120,6 +122,8 @@ REQUESTS = {
     "too long": ({"model": "small"}, "context-window"),
     "roles": ({"model": "strict"}, "roles"),
     "a name with a space": ({"model": "picky"}, "message-name"),
+    "a field that it does not take": ({"model": "bare"}, "message-field"),
+    "a 200 that holds a 429": ({"model": "limited"}, "too-often"),
     "a message without a content": ({"model": "wants-text"}, "message-refused"),
     "a parameter that is gone": ({"model": "new"}, "parameter-refused"),
     "not in this region": ({"model": "closed"}, "forbidden"),
@@ -170,6 +174,63 @@ def test_a_proxy_that_takes_requests_for_this_machine_is_named(monkeypatch):
     assert "secret" not in finding.message
     monkeypatch.setenv("NO_PROXY", "localhost,127.0.0.1")  # what the fix says
     assert "Hi" in str(ask(agent(GOOD)))
+
+
+def config_of(*entries, **settings):
+    return {"config_list": [dict(entry) for entry in entries], **settings}
+
+
+class Uncopyable:
+    def __deepcopy__(self, memo):
+        raise TypeError("a lock can't be copied")
+
+
+CONFIGS = {  # what AutoGen refuses as an llm_config, and the same made right
+    "a comma behind the brace": ((config_of(DUMMY),), "nested-list", config_of(DUMMY)),
+    "an llm_config in its place of a list": (
+        {"config_list": config_of(DUMMY)},
+        "nested-list",
+        config_of(DUMMY),
+    ),
+    "named entries": ({"config_list": {"a": dict(DUMMY)}}, "named-entries", config_of(DUMMY)),
+    "a name of older versions": (
+        config_of(DUMMY, request_timeout=9),
+        "llm-config-field",
+        config_of(DUMMY, timeout=9),
+    ),
+    "a field that is nobody's": (config_of(DUMMY, colour="blue"), "llm-config-unknown", config_of(DUMMY)),
+    "half of Azure": (
+        config_of({"model": "a", "api_type": "azure", "api_key": "k", "api_version": "1"}),
+        "azure-by-halves",
+        config_of(
+            {"model": "a", "api_type": "azure", "api_key": "k", "api_version": "1", "base_url": "https://a.b"}
+        ),
+    ),
+    "an object that can't be copied": (
+        config_of({**GOOD, "http_client": Uncopyable()}),
+        "not-copyable",
+        config_of(GOOD),
+    ),
+}
+
+
+@pytest.mark.parametrize(("config", "code", "right"), CONFIGS.values(), ids=CONFIGS)
+def test_an_llm_config_that_is_refused(config, code, right):
+    error = raised(lambda: autogen.AssistantAgent("a", llm_config=config))
+    assert codes(diagnose(error=error))[0] == code  # AutoGen's own frames hold what it was given
+    autogen.AssistantAgent("a", llm_config=right)
+    assert not [one for one in diagnose(right).findings if not one.warning]
+
+
+@pytest.mark.parametrize("wanted", [["no-such-model"], {"dummy"}], ids=["nothing", "a set"])
+def test_a_filter_that_keeps_nothing(wanted):
+    Path("OAI_CONFIG_LIST").write_text(json.dumps([DUMMY]))
+
+    def load(values):
+        return autogen.LLMConfig.from_json(path="OAI_CONFIG_LIST", filter_dict={"model": values})
+
+    assert codes(diagnose("OAI_CONFIG_LIST", error=raised(lambda: load(wanted)))) == ["empty-filter"]
+    load(["dummy"])
 
 
 def test_a_model_without_tools_is_named_and_answers_without_them():
@@ -286,6 +347,49 @@ def test_the_near_name_of_an_argument_is_offered():
     assert "colour" in unknown.message
 
 
+def test_what_autogen_says_in_its_own_words_comes_first():
+    twins = [ready("a"), ready("a")]
+    error = raised(lambda: group(*twins, select="round_robin"))
+    finding = diagnose(twins, error=error).findings[0]
+    assert finding.code == "says-itself"
+    assert "unique names" in finding.message
+
+
+def test_a_class_whose_cell_was_run_again_is_not_said_to_be_unnamed():
+    made, again = agent(MINE, register=[client()]), client()
+    error = raised(lambda: made.register_model_client(again))
+    assert explain(error).code == "place-taken"
+    assert codes(diagnose(made, again, error=error)) == ["stale-class"]
+    register_model_clients(made, again)
+    assert codes(diagnose(made, again)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        (
+            "ImportError: cannot import name 'AssistantAgent' from partially initialized module 'autogen' "
+            "(most likely due to a circular import) (/home/me/autogen.py)",
+            "shadowed",
+        ),
+        (
+            "ImportError: cannot import name 'AssistantAgent' from 'autogen' (/x/__init__.py)",
+            "not-this-autogen",
+        ),
+        ("ImportError: Please install `ollama` to use the Ollama API.", "missing-package"),
+        ("TypeError: unsupported operand type(s) for +: 'int' and 'NoneType'", "error"),
+    ],
+)
+def test_what_a_text_alone_tells(text, code):
+    assert explain(text).code == code
+
+
+def test_a_file_named_as_a_package_is_seen():
+    Path("openai.py").write_text("")
+    Path("mine.py").write_text("")
+    assert codes(diagnose()) == ["shadowed"]
+
+
 def test_a_class_that_could_not_be_made_is_not_said_to_be_unregistered():
     made, cls = agent(MINE), client(__init__=lambda self, config: config["none"])
     report = diagnose(made, cls, error=raised(lambda: made.register_model_client(cls)))
@@ -372,6 +476,22 @@ def unread_tool(fixed):
     other = user()
     made = with_add(agent(DUMMY), [tool_call("add", a=1, b=2), "3"], other if fixed else None)
     chat(made, other, max_turns=2 if fixed else 1)
+    return [made, other]
+
+
+def untold_tool(fixed):
+    made, other = agent(DUMMY), user()
+    if fixed:
+        made.register_for_llm(description="Add.")(add)
+    other.register_for_execution()(add)
+    made.register_model_client(DummyModelClient)
+    return [made, other]
+
+
+def silence(fixed):
+    made = says(*["Can I do more for you?"] * 4)
+    other = user(max_consecutive_auto_reply=2)
+    chat(made, other, max_turns=1 if fixed else None)
     return [made, other]
 
 
@@ -470,6 +590,8 @@ def turns(fixed):
 
 RUNS = {
     "nobody runs the tool": (unread_tool, "unread-tool"),
+    "no model knows the tool": (untold_tool, "untold-tool"),
+    "empty messages up to the limit": (silence, "nothing-to-say"),
     "a tool call as a text": (call_as_text, "call-as-text"),
     "an empty reply": (lambda fixed: talk("Hello" if fixed else ""), "empty-reply"),
     "thoughts": (
@@ -534,6 +656,10 @@ CLASSES = {
     "thoughts in the reply": (
         client(_answers=lambda self, messages, n: ["<think>\nHm.\n</think>\nHi"] * n),
         "thoughts",
+    ),
+    "a header in the reply": (
+        client(_answers=lambda self, messages, n: ["<|im_start|>assistant\nHi"] * n),
+        "no-generation-prompt",
     ),
     "thoughts that the template opened": (
         client(_answers=lambda self, messages, n: ["Hm.\n</think>\nHi"] * n),
