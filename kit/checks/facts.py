@@ -55,6 +55,7 @@ def facts_of(error: Any) -> dict[str, Any]:
         "where": _called(frames),
         "by": _owner(frames),
         "line": _line_of_autogen(frames),
+        "says": "yes" if any(_line(*frame).startswith("raise ") for frame in frames[:1]) else "no",
         "agent": next((str(one.name) for one in _selves(frames) if has(one, "generate_reply", "_name")), ""),
         **_answer(error, frames),
     }
@@ -145,8 +146,11 @@ def _owner(frames: list[tuple[Any, int]]) -> str:
 
 
 def _line_of_autogen(frames: list[tuple[Any, int]]) -> str:
-    places = ((frame.f_code.co_filename, line) for frame, line in frames if _package(frame) == "autogen")
-    return next((linecache.getline(file, line).strip() for file, line in places), "")
+    return next((_line(frame, line) for frame, line in frames if _package(frame) == "autogen"), "")
+
+
+def _line(frame: Any, line: int) -> str:
+    return linecache.getline(frame.f_code.co_filename, line).strip()
 
 
 def _method_of(frame: Any) -> tuple[str, str]:
@@ -188,7 +192,7 @@ def place_of(error: Any) -> str:
             continue
         owner, name = _method_of(frame)[0], frame.f_code.co_name
         if owner or ("autogen" in packages[index + 1 :] and packages[index] == "own" and name != "<module>"):
-            code = fit(linecache.getline(frame.f_code.co_filename, line).strip(), 100)
+            code = fit(_line(frame, line), 100)
             places.append((not owner, f"{owner}.{name}".lstrip(".") + f", line {line}, `{code}`: "))
     return min(places, key=lambda place: place[0], default=(True, ""))[1]
 

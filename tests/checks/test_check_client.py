@@ -314,7 +314,7 @@ def test_a_client_that_was_made_is_taken_as_it_is():
 
 def test_what_the_constructor_gets_is_passed_on():
     assert check_model_client(DummyModelClient, replies=["1", "2", "3", "4"]).findings == []
-    assert check_model_client(DummyModelClient, colour="blue").findings[0].code == "error"
+    assert check_model_client(DummyModelClient, colour="blue").findings[0].code == "says-itself"
 
 
 def test_a_failing_line_is_named(tmp_path):
@@ -409,4 +409,4 @@ def test_the_local_model_passes(local_model_folder):
     entry = {"model": local_model_folder, "max_tokens": 4, "temperature": 0.5}
     report = check_model_client(HuggingFaceModelClient, entry)
     assert report.ok, report
-    assert {finding.code for finding in report.findings} <= {"error"}
+    assert {finding.code for finding in report.findings} <= {"says-itself"}
