@@ -50,10 +50,12 @@ def program(
     for name in names:
         extra = "".join(f", {key}={_argument(key, value)}" for key, value in arguments.get(name, {}).items())
         registrations += f"agent.register_model_client({name}{extra})\n"
-    ways = "\n\n\n".join(dict.fromkeys(how_to_get(name, namespace) for name in names)) or NO_CLASS
+    ways = dict.fromkeys(how_to_get(name, namespace) for name in names)
+    imports = "\n".join(way for way in ways if "\n" not in way)  # the others are whole classes
+    written = "\n\n\n".join([imports, *(way for way in ways if "\n" in way)]).strip() or NO_CLASS
     return STEPS.format(
         imports="import os\n\n" if "os.environ[" in literal + registrations else "",
-        classes=hide_secrets(ways, *entries),
+        classes=hide_secrets(written, *entries),
         literal=literal,
         registrations=registrations,
     )
