@@ -390,10 +390,10 @@ def _agents(report: Report, agents: list[Any], places: list[Registration], class
     report.add(3, "every entry has its client", findings)
     if classes:
         report.add(3, "the clients are of today's classes", [*_stale(places, classes)])
-    if tools := [finding for agent in agents if _has_tools(agent) for finding in _tools(agent)]:
-        report.add(3, "tools", tools)
-    if any(getattr(agent, "function_map", None) for agent in agents):
-        report.add(3, "who knows which tool", [*_untold(agents)])
+    with_tools = [agent for agent in agents if _has_tools(agent)]
+    if with_tools or any(getattr(agent, "function_map", None) for agent in agents):
+        findings = [finding for agent in with_tools for finding in _tools(agent)]
+        report.add(3, "tools", [*findings, *_untold(agents)])
     for manager in managers:
         report.add(4, "the group", [*_group(group_of(manager), manager)])
     report.add(4, "the chat ends", [finding for agent in agents for finding in _settings(agent)])
