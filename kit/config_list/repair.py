@@ -11,6 +11,7 @@ import warnings
 from typing import Any
 
 import json_repair
+import yaml
 
 from kit.config_list.hints import MEANT, OLD_NAMES
 from kit.config_list.lists import ConfigList, ConfigListError, parse_config_list, to_json
@@ -25,21 +26,31 @@ TO_TEXT = ("Path", "pathlib.Path", "str", "os.path.join")
 READ_FROM_VARIABLE = re.compile(
     r"""(?:os\.)?(?:getenv|environ(?:\.get)?)\s*[(\[]\s*["'](\w+)["'](?:\s*,[^()\[\]{}]*)?\s*[)\]]"""
 )
+# LiteLLM's providers that speak OpenAI's protocol: the first two at OpenAI's own address.
+OPENAI_LIKE = ("", "openai", "hosted_vllm", "lm_studio", "text-completion-openai", "custom_openai")
+ADDRESSES_OF = {"ollama": "http://localhost:11434/v1", "ollama_chat": "http://localhost:11434/v1"}
+LINE_OF_ENV = re.compile(r"(?im)^\s*(?:export\s+|set\s+|\$env:)?([A-Z_]\w*)\s*=[ \t]*(.*?)\s*$")
 WINDOWS_PATH = re.compile(r"""(["'])(?:[A-Za-z]:|\\{1,2}\w+|\.{1,2})\\[^"'\n]*\1""")
 
 
 def repair(text: str) -> ConfigList | None:
     """Return the entries that a text was probably meant to hold, None if that can't be told.
 
-    Python with its assignments and environment variables, missing or surplus commas and brackets,
-    comments, curly quotes, paths with single backslashes, entries with names or without a list around
-    them, and the field names of older versions.
+    Python with its assignments and environment variables, YAML, LiteLLM's model list, the lines of a .env
+    file, missing or surplus commas and brackets, comments, curly quotes, paths with single backslashes,
+    entries with names or without a list around them, and the field names of older versions.
     """
     text = SET.sub("", text.strip().removeprefix("\ufeff"))
     with_slashes = WINDOWS_PATH.sub(_with_slashes, text)
     if "\\" in _why_not(text):  # JSON, but for a backslash
         text = with_slashes
-    for read, form in ((_from_python, text), (_from_python, with_slashes), (_from_broken_json, text)):
+    ways = [(_from_python, text), (_from_python, with_slashes), (_from_broken_json, text)]
+    kind = kind_of_text(text)
+    if kind == "YAML":
+        ways = [(_from_yaml, text)]
+    elif kind == "NAME=value":  # one of which may be the list itself
+        ways = [(_from_broken_json, text), (_from_variables, text)]
+    for read, form in ways:
         with (
             contextlib.suppress(ValueError, SyntaxError, TypeError, LookupError, MemoryError, RecursionError),
             warnings.catch_warnings(action="ignore"),  # of a backslash in a path
@@ -76,7 +87,64 @@ def _entries(value: Any) -> list[Any] | tuple[Any, ...]:
         known = any(words_of(name) in {*MEANT, *OLD_NAMES, *FIELDS_OF_ENTRIES} for name in map(str, value))
         value = lists[0] if lists and not known else [value] if known else [*entries_by_name(value).values()]
     entries = value if isinstance(value, (list, tuple)) else []
-    return [] if any(isinstance(item, dict) and "litellm_params" in item for item in entries) else entries
+    return [_of_litellm(one) if isinstance(one, dict) and "litellm_params" in one else one for one in entries]
+
+
+def _of_litellm(listed: dict[str, Any]) -> dict[str, Any]:
+    """Return one of LiteLLM's models as an entry that asks the model's own server.
+
+    Raises:
+        ValueError: its server speaks another protocol than OpenAI's, or its address is not there.
+    """
+    given = dict(listed["litellm_params"])
+    provider, _, model = str(given.pop("model")).rpartition("/")
+    asked = (given.pop("api_base", None), given.pop("base_url", None), ADDRESSES_OF.get(provider))
+    base = next((str(address) for address in asked if address), "")
+    if provider not in (*OPENAI_LIKE, *ADDRESSES_OF, "azure") or (provider in OPENAI_LIKE[2:] and not base):
+        raise ValueError(f"{provider} is asked in another way")
+    if provider.startswith("ollama") and not base.rstrip("/").endswith("/v1"):  # LiteLLM asks its own API
+        base = f"{base.rstrip('/')}/v1"
+    entry = {"model": model, **({"api_type": "azure"} if provider == "azure" else {})}
+    return entry | ({"base_url": base} if base else {}) | given
+
+
+def _from_yaml(text: str) -> Any:
+    """Return the value of a YAML text, LiteLLM's `os.environ/NAME` as a reference."""
+
+    def referring(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {str(name): referring(item) for name, item in value.items()}
+        if isinstance(value, list):
+            return [referring(item) for item in value]
+        named = re.fullmatch(r"os\.environ/(\w+)", value) if isinstance(value, str) else None
+        return f"${{{named[1]}}}" if named else value
+
+    try:
+        return referring(yaml.safe_load(text))
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from None
+
+
+def _from_variables(text: str) -> Any:
+    """Return an entry for each server whose key, model or address the lines of a .env file hold.
+
+    A key that is written there becomes part of the entry: who takes the entries lifts it out.
+    """
+    servers: dict[str, dict[str, Any]] = {}
+    for name, value in re.findall(LINE_OF_ENV, text):
+        if found := re.fullmatch(
+            r"(?:(\w+?)_)?(API_KEY|MODEL(?:_NAME)?|DEPLOYMENT\w*|BASE_URL|API_BASE|ENDPOINT|API_VERSION)",
+            name,
+        ):
+            field = {"API_KEY": "api_key", "API_VERSION": "api_version"}.get(found[2])
+            field = field or ("model" if found[2][0] in "MD" else "base_url")
+            if bare := value.strip().strip("\"'"):
+                servers.setdefault(found[1] or "", {})[field] = bare
+    entries = []
+    for prefix, fields in servers.items():
+        azure = {"api_type": "azure"} if prefix.startswith("AZURE") else {}
+        entries.append({"model": "name-of-the-model", **azure, **fields})
+    return entries
 
 
 def diff(before: str, entries: list[dict[str, Any]]) -> str:

@@ -70,7 +70,7 @@ def test_a_text_that_is_nearly_a_list_becomes_the_list_that_was_meant(text, entr
         "", " \n", "my models: a, b", "5", "null", '"a"', "[]", "[1, 2]", '["a", "b"]', "{", "\0", "\ud800",
         "[" * 100_000, "f()", "config_list = load()",
         f"old = [{JSON_A}]\nconfig_list = load()", '[{"model": "a", "base_url": f"http://{HOST}/v1"}]',
-        "- model: a\n- model: b", "X_KEY=abc", '{"architectures": ["L"]}', '{"nbformat": 4, "cells": [{}]}',
+        "X_KEY=abc", '{"architectures": ["L"]}', '{"nbformat": 4, "cells": [{}]}',
         '[[{"model": "a"}]]', '["a", {"model": "a"}]',
     ],
 )  # fmt: skip
@@ -154,3 +154,39 @@ def test_no_diff_shows_a_secret_of_the_file_that_would_be_replaced(there):
     shown = diff(there, parse_config_list(json.dumps([A])))
     assert "**********" in shown
     assert "recognisable" not in shown
+
+
+LITELLM = """\
+model_list:
+  - model_name: big
+    litellm_params: {model: openai/gpt-4o, api_key: os.environ/OPENAI_API_KEY, temperature: 0.5}
+  - model_name: small
+    litellm_params: {model: ollama/llama3, api_base: "http://localhost:11434"}
+  - model_name: ours
+    litellm_params: {model: azure/chat, api_base: "https://a.openai.azure.com", api_version: "1"}
+"""
+
+
+def test_litellms_models_become_entries_for_their_servers():
+    big, small, ours = repair(LITELLM)
+    assert big == {"model": "gpt-4o", "api_key": "${OPENAI_API_KEY}", "temperature": 0.5}
+    assert small == {"model": "llama3", "base_url": "http://localhost:11434/v1"}
+    assert ours["api_type"] == "azure"
+    assert repair(LITELLM.replace("openai/gpt-4o", "bedrock/claude")) is None  # asked in another way
+    assert repair(LITELLM.replace("temperature: 0.5", "temperature: [")) is None  # no YAML
+
+
+def test_the_lines_of_a_dot_env_become_an_entry_for_each_server():
+    text = """\
+        # mine
+        export OPENAI_API_KEY="abc"
+        OPENAI_MODEL=gpt-4o
+        GROQ_API_KEY=
+        GROQ_MODEL_NAME=llama3
+        GROQ_BASE_URL=https://api.groq.com/openai/v1
+        DEBUG=1
+        """
+    openai, groq = repair(text)
+    assert dict(openai) == {"model": "gpt-4o", "api_key": "abc"}
+    assert groq == {"model": "llama3", "base_url": "https://api.groq.com/openai/v1"}
+    assert repair("DEBUG=1\nNAME=x") is None
