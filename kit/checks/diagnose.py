@@ -154,7 +154,9 @@ def _packages() -> Iterator[Finding]:
     for file in [*Path().glob("*.py"), *Path().glob("*/__init__.py")]:
         name = file.stem if file.parent == Path() else file.parent.name
         ours = Path(__file__).resolve().parents[1] == file.resolve().parent
-        if name in {*modules, *USED} - NOBODYS and not ours:
+        if not ours and (
+            name in USED or name not in NOBODYS and _elsewhere(name, modules.get(name, []), file)
+        ):
             yield found("shadowed", file=f"{file} in this folder", name=name)
     owners = sorted(set(modules.get("autogen", [])))
     if len(owners) > 1:
@@ -167,6 +169,13 @@ def _packages() -> Iterator[Finding]:
         yield found("no-openai")
     for name in ("autogen", "openai", "transformers"):
         yield from _clashes(name)
+
+
+def _elsewhere(name: str, owners: list[str], file: Path) -> bool:
+    """Return whether one of some distributions has a module of a name that is another file than this."""
+    roots = [Path(str(importlib.metadata.distribution(owner).locate_file(""))) for owner in owners]
+    there = [root / part for root in roots for part in (f"{name}.py", f"{name}/__init__.py")]
+    return any(one.is_file() and not one.samefile(file) for one in there)
 
 
 def _clashes(name: str) -> Iterator[Finding]:
