@@ -233,7 +233,7 @@ def _key(value: str, entry: dict[str, Any]) -> tuple[Any, ...] | None:
             return f'a variable is written in another way here: "${{{variable}}}".', f"${{{variable}}}"
     bare = re.sub(r"(?i)^bearer\s+", "", value.strip().strip("\"'").strip())
     if bare != value and bare:
-        what = "a space, a line break, quotes or Bearer around it: no server knows that key."
+        what = 'quotes, a space, a line break or "Bearer" around it: no server knows that key.'
         return (f"{what} {again}",) if reference else (f"{what} Delete that.", bare)
     if not (value.isascii() and value.isprintable()) or " " in value:
         return (f"a character that no key has, such as a space, a line break or an é. {again}",)

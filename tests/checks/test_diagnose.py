@@ -45,7 +45,7 @@ def endless():
 
 
 LISTS = {
-    "a file that is not there": (lambda: "OAI_CONFIG_LIST", "no-config-list"),
+    "a file that is not there": (lambda: "a_list_that_is_nowhere", "no-config-list"),
     "Python instead of JSON": (lambda: write("[{'model': 'a'}]"), "config-list"),
     "a text that is cut off": (lambda: '[{"model": "a"', "config-list"),
     "texts instead of entries": (lambda: ["a"], "config-list"),
