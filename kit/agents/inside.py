@@ -183,8 +183,9 @@ def answered(agent: Any) -> bool:
 def ends_at(agent: Any, message: dict[str, Any]) -> bool | None:
     """Return whether an agent's check ends a chat at a message; None if the check is one of people's own."""
     check = getattr(agent, "_is_termination_msg", None)
-    is_autogens = check is not None and str(getattr(check, "__module__", "")).startswith("autogen.")
-    return bool(check(message)) if check is not None and is_autogens else None
+    if check is None or not str(getattr(check, "__module__", "")).startswith("autogen."):
+        return None
+    return bool(check(message))
 
 
 def has_own_reply(agent: Any) -> bool:

@@ -36,17 +36,8 @@ HEADER = re.compile(
 QUESTION = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "What is 1 + 1?"}]
 CONVERSATION = [*QUESTION, {"role": "assistant", "content": "2"}, {"role": "user", "content": "And 1 + 2?"}]
 # What a client calls that hands its messages to a server or a model.
-PASSED_ON = {
-    "post",
-    "request",
-    "urlopen",
-    "generate",
-    "generate_content",
-    "invoke",
-    "completions",
-    "chat",
-    "predict",
-}
+PASSED_ON = {"post", "request", "urlopen", "generate", "generate_content", "invoke"}
+PASSED_ON |= {"completions", "chat", "predict"}
 ADD = {"id": "call_1", "type": "function", "function": {"name": "add", "arguments": '{"a": 1, "b": 1}'}}
 AFTER_A_TOOL: list[dict[str, Any]] = [
     {"role": "user", "content": "Add 1 and 1."},

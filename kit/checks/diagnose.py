@@ -32,25 +32,17 @@ from kit.agents.inside import (
 )
 from kit.checks.catalogue import found
 from kit.checks.explain import explain
-from kit.checks.facts import agent_of, chain, frames_of, given, near, parameters_of, text_of, version_of
+from kit.checks.facts import agent_of, chain, frames_of, given, names_of, near, text_of, version_of
 from kit.checks.history import histories, said
 from kit.checks.protocol import constructor_of, methods_of, model_clients, needed_by
 from kit.checks.report import Finding, Report
 from kit.config_list.lists import ConfigListError, Problem, check_config_list, parse_config_list, read_source
-from kit.config_list.secrets import ConfigEntry
 from kit.models import look_into
 
 OTHERS = ("autogen_agentchat", "autogen_core", "agent_framework", "ag2")  # frameworks with an adapter
 USED = {"autogen", "openai", "transformers", "torch", "kit"}
-NOBODYS = {
-    "test",
-    "tests",
-    "docs",
-    "examples",
-    "scripts",
-    "tools",
-    "utils",
-}  # some packages install these, too
+# Names of modules that some packages install, too, by mistake.
+NOBODYS = {"test", "tests", "docs", "examples", "scripts", "tools", "utils"}
 MORE = {  # what looking finds, and what says more than the error does
     "not-registered": {"selector", "wrong-agent", "registered-once"},
     "place-taken": {"stale-class"},
@@ -95,14 +87,13 @@ def diagnose(subject: Any = None, *classes: Any, error: BaseException | str | No
             _config(looked, subject, known)
         elif agents:
             _agents(looked, agents, places, known)
-    if (
-        isinstance(error, BaseException)
-        and looked.ok
-        and (config := given(error, "llm_config", "config_list"))
-    ):
-        with _looking(looked, 2):  # what AutoGen got may be something else than what was passed here
+    if error is None:
+        return looked
+    config = given(error, "llm_config", "config_list")
+    if looked.ok and config:  # what AutoGen got may be something else than what was passed here
+        with _looking(looked, 2):
             _config(looked, config, known)
-    return looked if error is None else _with_error(looked, error)
+    return _with_error(looked, error)
 
 
 def _with_error(looked: Report, error: BaseException | str) -> Report:
@@ -138,11 +129,8 @@ def _looking(report: Report, step: int) -> Iterator[None]:
     try:
         yield
     except (Exception, SystemExit) as error:
-        report.add(
-            step,
-            "all of it",
-            [found("unreadable", text=f"{type(error).__name__}: {text_of(error)}", step=step)],
-        )
+        what = f"{type(error).__name__}: {text_of(error)}"
+        report.add(step, "all of it", [found("unreadable", text=what, step=step)])
 
 
 # The packages ---------------------------------------------------------------------------------
@@ -234,14 +222,12 @@ def _config(report: Report, subject: Any, classes: list[type]) -> None:
             subject = [subject]
     elif type(subject).__name__ == "LLMConfig":
         subject = subject.config_list
-    if isinstance(subject, dict) and not (
-        subject and all(isinstance(value, dict) for value in subject.values())
-    ):
-        report.add(2, "it is a list", [found("single-entry")])
-        subject = [subject]
-    elif isinstance(subject, dict):
-        report.add(2, "it is a list", [found("named-entries", names=", ".join(map(str, subject)))])
-        subject = [*subject.values()]
+    if isinstance(subject, dict):
+        are_entries = subject and all(isinstance(value, dict) for value in subject.values())
+        names = ", ".join(map(str, subject))
+        what = found("named-entries", names=names) if are_entries else found("single-entry")
+        report.add(2, "it is a list", [what])
+        subject = [*subject.values()] if are_entries else [subject]
     if isinstance(subject, (list, tuple)):
         entries = [plain(entry) if has(entry, "model_dump") else entry for entry in subject]
         _list(report, entries, classes)
@@ -254,7 +240,7 @@ def _settings_of(config: dict[str, Any]) -> Iterator[Finding]:
     """Yield the fields of an llm_config, besides its list, that AutoGen would refuse."""
     from autogen import LLMConfig
 
-    known = {*parameters_of(LLMConfig), "config_list"} - {"configs"}
+    known = {*names_of(LLMConfig), "config_list"} - {"configs"}
     for name in config.keys() - known:
         close = near(str(name), [*known])
         yield found("llm-config-field" if close else "llm-config-unknown", argument=name, near=close)
@@ -283,15 +269,12 @@ def _list(
     """Report on entries with all that is known of lists; `owner` is the agent that has them, if one does."""
     objects = {index: entry for index, entry in enumerate(entries) if isinstance(entry, dict)}
     misnamed = {index: field for index, entry in objects.items() if (field := _misnamed(entry))}
-    findings = [
-        found("nested-list", entry=index) for index, entry in objects.items() if "config_list" in entry
-    ]
-    if findings:
-        report.add(2, "AutoGen accepts the list", findings)
+    if nested := [index for index, entry in objects.items() if "config_list" in entry]:
+        report.add(2, "AutoGen accepts the list", [found("nested-list", entry=index) for index in nested])
         return
     findings = [_wrong_class(index, field, objects[index][field]) for index, field in misnamed.items()]
     findings += [] if misnamed else _unnamed(objects.values(), classes)
-    for problem in check_config_list([ConfigEntry(e) if isinstance(e, dict) else e for e in entries]):
+    for problem in check_config_list(entries):
         field = misnamed.get(problem.entry or 0)
         if answers and problem.warning:  # what works is not questioned
             continue
@@ -337,7 +320,7 @@ def _of_problem(problem: Problem) -> Finding:
     return found(code, what=place + what, fix=fix, warning=problem.warning)
 
 
-def _names(entries: dict[int, dict[str, Any]], classes: list[type], owner: str = "") -> Iterator[Finding]:
+def _names(entries: dict[int, dict[str, Any]], classes: list[type]) -> Iterator[Finding]:
     """Yield where the names in the entries and those of the classes differ."""
     names = [cls.__name__ for cls in classes]
     for name in sorted({name for name in names if names.count(name) > 1}):

@@ -23,8 +23,7 @@ def explain(error: BaseException | str) -> Finding:
     links = chain(error)
     place = next(filter(None, map(place_of, links)), "")
     known = [{**facts_of(one), "place": place} for one in links]
-    rules = sorted(catalogue(), key=lambda entry: entry.get("general", False))
-    for entry in rules:
+    for entry in catalogue():
         for facts in known:
             for evidence in entry.get("when", ()):
                 if (groups := _groups(evidence, facts)) is not None:

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from kit.agents.inside import PROTOCOL, has, is_agent, names_in
+from kit.checks.protocol import parameters_of
 from kit.config_list.secrets import fit, masked
 
 KIT = Path(__file__).parents[1]
@@ -103,7 +104,7 @@ def frames_of(error: Any) -> list[tuple[Any, int]]:
     return [*traceback.walk_tb(trace if isinstance(trace, TracebackType) else None)][::-1]
 
 
-def given(error: BaseException, *names: str) -> Any:
+def given(error: Any, *names: str) -> Any:
     """Return what AutoGen had been given under one of these names, None if it was at work on none."""
     frames = [frame for frame, _ in frames_of(error) if _package(frame) == "autogen"]
     values = (frame.f_locals.get(name) for frame in frames[::-1] for name in names)
@@ -202,11 +203,10 @@ def place_of(error: Any) -> str:
 
 def _answer(error: Any, frames: list[tuple[Any, int]]) -> dict[str, str]:
     """Return status, url, host, body and reason, as far as there was a request and an answer to it."""
-    asked, answers = None, []
+    asked = None
     with contextlib.suppress(Exception):  # httpx raises where there is no request
         asked = error.request
-    answers = [getattr(error, "response", None), *_selves(frames)]
-    for answer in answers:
+    for answer in (getattr(error, "response", None), *_selves(frames)):
         if answer is not None and has(answer, "status_code", "url", "text"):
             return _told(str(answer.status_code), str(answer.url), _body(answer))
     for frame, _ in frames:  # in AutoGen's own client: a 200 that is no completion
@@ -283,28 +283,23 @@ def _refusal(frames: list[tuple[Any, int]], callee: str, argument: str) -> dict[
         known = {
             id(one): one for one in values if getattr(one, "__qualname__", None) == name and callable(one)
         }
-        refusing = [one for one in known.values() if not takes(one, argument)]
-        if len({one.__module__.partition(".")[0] for one in refusing}) == 1:
-            package = refusing[0].__module__.partition(".")[0]
+        taken = {key: names_of(one) for key, one in known.items()}
+        refusing = [key for key, names in taken.items() if not {argument, ""} & {*names}]
+        packages = {known[key].__module__.partition(".")[0] for key in refusing}
+        if len(packages) == 1:
+            package = packages.pop()
             version = version_of(importlib.metadata.packages_distributions().get(package, [package])[0])
             of = f" of {package} {version}" if version else ""
-            return {"library": package, "of": of, "near": near(argument, parameters_of(refusing[0]))}
+            return {"library": package, "of": of, "near": near(argument, taken[refusing[0]])}
     return {}
 
 
-def takes(function: Any, argument: str) -> bool:
-    """Return whether a function or class takes an argument of a name, or any."""
+def names_of(function: Any) -> list[str]:
+    """Return the names of the arguments of a function or class; "" is among them if it may take any."""
     parameters = parameters_of(function)
-    return argument in parameters or "" in parameters
-
-
-def parameters_of(function: Any) -> list[str]:
-    """Return the names of the arguments of a function or class; "" is among them if it takes any."""
-    try:
-        found = inspect.signature(function).parameters.values()
-    except Exception:  # also what a metaclass raises
+    if parameters is None:
         return [""]
-    return ["" if one.kind is one.VAR_KEYWORD else one.name for one in found]
+    return ["" if one.kind is one.VAR_KEYWORD else one.name for one in parameters]
 
 
 def near(argument: str, names: list[str]) -> str:

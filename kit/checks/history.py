@@ -37,29 +37,17 @@ def said(agents: list[Any]) -> Iterator[Finding]:
     """Yield what is odd about what the agents said, and about how it came about."""
     chats = histories(agents)
     for agent, partner, messages in chats:
-        texts = [_text(message) for message in messages if _is_own(agent, message)]
-        if thoughts := next(filter(None, map(THOUGHTS.search, texts)), None):
-            yield found("thoughts-in-history", agent=agent.name, shown=fit(repr(thoughts[0]), 60))
         own = [message for message in messages if _is_own(agent, message)]
-        empty = sum(
-            not _text(one).strip() and not _calls(one) and not one.get("function_call") for one in own
-        )
-        if empty:
+        if thoughts := next(filter(None, (THOUGHTS.search(_text(one)) for one in own)), None):
+            yield found("thoughts-in-history", agent=agent.name, shown=fit(repr(thoughts[0]), 60))
+        if empty := sum(not (_text(one).strip() or _calls(one) or one.get("function_call")) for one in own):
             yield found("empty-reply", agent=agent.name, count=f"{empty} time{'s' * (empty > 1)}")
         silent = sum(message.get("role") == "user" and message.get("content") == "" for message in messages)
         if silent and silent >= partner.max_consecutive_auto_reply(agent):
             yield found("nothing-to-say", agent=agent.name, partner=partner.name, count=silent)
-        yield from _tools(agent, partner, messages)
-        for message, after in zip(messages, messages[1:], strict=False):
-            ends = _is_own(agent, message) and re.search(r"\bTERMINATE\b\W*$", _text(message))
-            if (
-                ends
-                and not _is_own(agent, after)
-                and not group_of(partner)
-                and ends_at(partner, message) is False
-            ):
-                yield found("termination-unseen", agent=agent.name, shown=fit(repr(_text(message)[-40:]), 60))
-                break
+        yield from _tools(agent, partner, messages, own)
+        if not group_of(partner):
+            yield from _ending(agent, partner, messages)
     for agent in dict.fromkeys(agent for agent, _, _ in chats):
         yield from _clients(agent)
     for manager in filter(group_of, agents):
@@ -79,19 +67,28 @@ def _calls(message: Message) -> list[Message]:
     return message.get("tool_calls") or []
 
 
-def _tools(agent: Any, partner: Any, messages: list[Message]) -> Iterator[Finding]:
+def _ending(agent: Any, partner: Any, messages: list[Message]) -> Iterator[Finding]:
+    """Yield the word that should have ended the chat, if AutoGen's own check wants another."""
+    for message, after in zip(messages, messages[1:], strict=False):
+        ends = _is_own(agent, message) and re.search(r"\bTERMINATE\b\W*$", _text(message))
+        if ends and not _is_own(agent, after) and ends_at(partner, message) is False:
+            yield found("termination-unseen", agent=agent.name, shown=fit(repr(_text(message)[-40:]), 60))
+            return
+
+
+def _tools(agent: Any, partner: Any, messages: list[Message], own: list[Message]) -> Iterator[Finding]:
     """Yield the tools that nobody ran, and the calls that are texts."""
     ran = [one for message in messages for one in message.get("tool_responses") or [message]]
     results = {one.get("tool_call_id") for one in ran if not NOT_FOUND.match(_text(one))}
     others = group_of(partner).agents if group_of(partner) else [partner]
     can_run = {name for other in others for name in getattr(other, "function_map", None) or {}}
-    for call in [call for message in messages if _is_own(agent, message) for call in _calls(message)]:
+    for call in [call for message in own for call in _calls(message)]:
         name = (call.get("function") or {}).get("name")
         if call.get("id") not in results and name not in can_run:
             yield found("unread-tool", agent=agent.name, tool=name)
             break
     named = [str((tool.get("function") or {}).get("name")) for tool in agent.llm_config.get("tools") or []]
-    for text in [_text(message) for message in messages if _is_own(agent, message)]:
+    for text in map(_text, own):
         if CALL.search(text) and any(re.search(rf"""["'=:]\s*{re.escape(name)}\b""", text) for name in named):
             yield found("call-as-text", agent=agent.name, shown=fit(repr(text), 60))
             break
@@ -101,17 +98,16 @@ def _clients(agent: Any) -> Iterator[Finding]:
     """Yield what AutoGen did not ask of an agent's clients, though it has replies of them."""
     wrapper, entries = getattr(agent, "client", None), entries_of(agent)
     total, actual = (getattr(wrapper, f"{kind}_usage_summary", None) for kind in ("total", "actual"))
-    if (all_tokens := _tokens(total)) > (asked := _tokens(actual)):
-        yield found(
-            "from-the-cache", agent=agent.name, how_many="some" if asked else "all", tokens=all_tokens
-        )
-    for index, (client, entry) in enumerate(zip(clients_of(agent), entries, strict=False)):
-        if "model_client_cls" not in entry or index:  # which of several has answered is not known
+    if _tokens(total) > (asked := _tokens(actual)):
+        yield found("from-the-cache", agent=agent.name, how_many="some" if asked else "all")
+    # Of several clients it is not known which one has answered; the first is asked first.
+    for client, entry in zip(clients_of(agent)[:1], entries, strict=False):
+        if "model_client_cls" not in entry:
             continue
         if not answered(agent) and does_more(client):
             yield found("retrieval-unused", agent=agent.name, name=type(client).__name__)
         if entry.get("price") and not total:
-            yield found("no-bill", agent=agent.name, entry=index, keys=", ".join(USAGE_KEYS))
+            yield found("no-bill", agent=agent.name, entry=0, keys=", ".join(USAGE_KEYS))
 
 
 def _tokens(summary: dict[str, Any] | None) -> int:

@@ -81,23 +81,23 @@ def constructor_of(cls: type) -> list[Finding]:
     nothing = inherited == [object.__init__, inspect.getattr_static(object, "__new__")] or (
         getattr(inherited[0], "__module__", None) == "typing"  # of a Protocol
     )
-    parameters = _parameters(cls)
+    parameters = parameters_of(cls)
     if nothing or parameters is not None and not any(p.kind in _BY_PLACE for p in parameters):
         return [found("constructor", name=cls.__name__)]
     return []
 
 
-def _parameters(cls: type) -> list[inspect.Parameter] | None:
-    """Return what the constructor takes, None where that can't be known, for example of a C type."""
+def parameters_of(function: Any) -> list[inspect.Parameter] | None:
+    """Return what a function or a class's constructor takes, None where that can't be known: of a C type."""
     try:
-        return [*inspect.signature(cls).parameters.values()]
+        return [*inspect.signature(function).parameters.values()]
     except Exception:  # also what a metaclass raises
         return None
 
 
 def needed_by(cls: type) -> list[str]:
     """Return the arguments without a default that come after the config entry."""
-    parameters = _parameters(cls) or []
+    parameters = parameters_of(cls) or []
     if parameters and parameters[0].kind is not inspect.Parameter.VAR_POSITIONAL:
         del parameters[0]
     optional = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)

@@ -16,7 +16,7 @@ import yaml
 from kit.config_list.hints import MEANT, OLD_NAMES
 from kit.config_list.lists import ConfigList, ConfigListError, parse_config_list, to_json
 from kit.config_list.looks import FIELDS_OF_ENTRIES, entries_by_name, is_list_of_entries, kind_of_text
-from kit.config_list.secrets import hide_secrets, words_of
+from kit.config_list.secrets import hide_secrets, walk, words_of
 
 SET = re.compile(r"\A(?:export\s+|set\s+|\$env:)(?=\w+\s*=)", re.IGNORECASE)  # a variable, in a shell
 JSON_WORDS: dict[str, Any] = {"true": True, "false": False, "null": None}
@@ -111,16 +111,11 @@ def _of_litellm(listed: dict[str, Any]) -> dict[str, Any]:
 def _from_yaml(text: str) -> Any:
     """Return the value of a YAML text, LiteLLM's `os.environ/NAME` as a reference."""
 
-    def referring(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {str(name): referring(item) for name, item in value.items()}
-        if isinstance(value, list):
-            return [referring(item) for item in value]
-        named = re.fullmatch(r"os\.environ/(\w+)", value) if isinstance(value, str) else None
-        return f"${{{named[1]}}}" if named else value
+    def refer(value: Any, name: str) -> Any:
+        return re.sub(r"\Aos\.environ/(\w+)\Z", r"${\1}", value) if isinstance(value, str) else value
 
     try:
-        return referring(yaml.safe_load(text))
+        return walk(yaml.safe_load(text), refer)
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from None
 

@@ -8,6 +8,7 @@ import re
 from typing import Any
 
 import kit
+from kit.checks.protocol import parameters_of
 from kit.config_list.secrets import fit
 
 HUGGING_FACE = "HuggingFaceModelClient"
@@ -45,10 +46,7 @@ def arguments_of(name: str, namespace: dict[str, Any]) -> dict[str, str]:
         if name not in kit_clients():
             return {}
         cls = getattr(kit, name)
-    try:
-        parameters = [*inspect.signature(cls).parameters.values()]
-    except Exception:  # a class made in C has no signature, and a metaclass may raise anything
-        return {}
+    parameters = parameters_of(cls) or []
     if parameters and parameters[0].kind < inspect.Parameter.VAR_POSITIONAL:  # the config entry
         del parameters[0]
     by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)

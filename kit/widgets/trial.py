@@ -6,7 +6,6 @@ import ast
 import re
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -16,6 +15,7 @@ import kit
 from kit.checks.catalogue import found as named
 from kit.checks.diagnose import diagnose
 from kit.checks.explain import explain
+from kit.checks.facts import chain
 from kit.checks.protocol import model_clients
 from kit.checks.report import Report
 from kit.config_list.secrets import NO_KEY, REFERENCE, hide_secrets, resolved
@@ -170,7 +170,7 @@ def _why_none(error: Exception, entry: dict[str, Any]) -> NoModels:
     """Return why a server did not say which models it has, and what to do."""
     import openai
 
-    text = " ".join(str(one) for one in _causes(error))
+    text = " ".join(str(one) for one in chain(error))
     variable = REFERENCE.fullmatch(str(entry.get("api_key")))
     if isinstance(error, (openai.AuthenticationError, openai.PermissionDeniedError)):
         return NoModels(f"{_host(entry)} refuses {variable[1] if variable else 'the key'}. Set a valid key.")
@@ -191,15 +191,9 @@ def _why_none(error: Exception, entry: dict[str, Any]) -> NoModels:
     if isinstance(error, openai.NotFoundError):
         return NoModels(f"{_host(entry)} has no list of models at this path. Mostly it ends in /v1.")
     if isinstance(error, openai.APIError):
-        reason = hide_secrets(str([*_causes(error)][-1]).rstrip("."), entry)
+        reason = hide_secrets(str(chain(error)[-1]).rstrip("."), entry)
         return NoModels(f"{_host(entry)}: {reason}. {explain(error).fix}")
     return NoModels(f"{_host(entry)} answers, but not as OpenAI's API does. Is the address right?")
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def _near(address: str) -> list[str]:
