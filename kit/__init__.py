@@ -24,6 +24,7 @@ _HOME = {
     "save_config_list": "kit.config_list.lists",
     "local_model": "kit.models",
     "register_model_clients": "kit.agents.register",
+    "watch": "kit.widgets.watch",
 }
 __all__ = list(_HOME)
 

@@ -7,11 +7,14 @@ read off autogen 0.14.1. Nothing here runs a client or a model.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
+from types import MethodType
 from typing import Any
 
 PROTOCOL = ("create", "message_retrieval", "cost", "get_usage")  # what a model client has (ModelClient)
+USAGE_KEYS = ("prompt_tokens", "completion_tokens", "total_tokens", "cost", "model")  # what AutoGen counts
 
 
 @dataclass(frozen=True)
@@ -197,3 +200,61 @@ def has_own_reply(agent: Any) -> bool:
 def runs_code(agent: Any) -> bool:
     """Return whether an agent runs the code that it is sent."""
     return bool(getattr(agent, "_code_execution_config", False))
+
+
+# Requests on their way, for whoever watches
+
+
+def on_requests(agent: Any, around: Callable[..., Any]) -> Callable[[], None]:
+    """Have `around(agent, ask, wrapper, messages, ...)` stand before each request of an agent to its model.
+
+    `ask(wrapper, messages, ...)` goes on with it, and returns the reply. Returns a function that ends this.
+    """
+    return _intercept(agent, "_generate_oai_reply_from_client", around)
+
+
+def on_registration(agent: Any, around: Callable[..., Any]) -> Callable[[], None]:
+    """Have `around(agent, register, cls, **kwargs)` stand before `agent.register_model_client`."""
+    return _intercept(agent, "register_model_client", around)
+
+
+def on_selectors(manager: Any, made: Callable[[Any], None]) -> list[Callable[[], None]]:
+    """Have `made` called with each agent that is made to select a speaker, before it gets its clients."""
+
+    def around(group: Any, register: Callable[..., Any], agent: Any) -> None:
+        made(agent)
+        register(agent)
+
+    groups = [manager.groupchat, *_copies(manager)]
+    return [_intercept(group, "_register_custom_model_clients", around) for group in groups]
+
+
+def exchange_clients(wrapper: Any, change: Callable[[list[Any]], list[Any]]) -> None:
+    """Put another list in the place of a wrapper's list of clients."""
+    wrapper._clients = change(wrapper._clients)
+
+
+def _intercept(owner: Any, name: str, around: Callable[..., Any]) -> Callable[[], None]:
+    """Put `around(owner, method, *args, **kwargs)` before a method of one object, and of its copies.
+
+    Returns a function that ends this. Several may stand before one method, and end in any order.
+    """
+    before = vars(owner).get(name)
+    method = before.__func__ if before else getattr(type(owner), name)
+    stands = [True]
+
+    def intercepted(self: Any, *args: Any, **kwargs: Any) -> Any:
+        go_on = partial(method, self)
+        return around(self, go_on, *args, **kwargs) if stands else go_on(*args, **kwargs)
+
+    def end() -> None:
+        stands.clear()
+        while (first := vars(owner).get(name)) and not getattr(first, "stands", True):
+            if first.before:
+                setattr(owner, name, first.before)
+            else:
+                delattr(owner, name)
+
+    vars(intercepted).update(stands=stands, before=before)
+    setattr(owner, name, MethodType(intercepted, owner))
+    return end

@@ -16,10 +16,10 @@ from dataclasses import replace
 from numbers import Real
 from typing import Any
 
-from kit.agents.inside import PROTOCOL
+from kit.agents.inside import PROTOCOL, USAGE_KEYS
 from kit.checks.catalogue import found
 from kit.checks.explain import explain
-from kit.checks.history import THOUGHTS, USAGE_KEYS, does_more
+from kit.checks.history import THOUGHTS, does_more
 from kit.checks.protocol import constructor_of, methods_of, needed_by
 from kit.checks.report import Finding, Report
 from kit.config_list.secrets import fit

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from kit.agents.inside import answered, clients_of, ends_at, entries_of, group_of, selector_config
+from kit.agents.inside import USAGE_KEYS, answered, clients_of, ends_at, entries_of, group_of, selector_config
 from kit.checks.catalogue import found
 from kit.checks.report import Finding
 from kit.config_list.secrets import fit
@@ -18,7 +18,6 @@ CALL = re.compile(
     r'<tool_call>|\[TOOL_CALLS\]|<\|python_tag\|>|<\|?tool_?calls?|<function=|"(?:arguments|parameters)"\s*:'
 )
 NOT_FOUND = re.compile(r"Error: Function .* not found")  # what AutoGen answers for a tool that an agent lacks
-USAGE_KEYS = ("prompt_tokens", "completion_tokens", "total_tokens", "cost", "model")  # AutoGen's
 Message = dict[str, Any]
 
 

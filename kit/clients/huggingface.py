@@ -110,11 +110,15 @@ class HuggingFaceModelClient:
         """
         self._check(params)
         options = self._options(params)
-        ids = self._encode(params["messages"], {**self.config, **params}.get("chat_template_kwargs") or {})
+        ids = self.prompt(params)
         options["max_new_tokens"] = self._room(len(ids), options["max_new_tokens"])
         with self._lock:
             rows = self._generate([ids], options)
         return self._response(ids, rows, options.get("stop_strings", []), self._parts)
+
+    def prompt(self, params: dict[str, Any]) -> list[int]:
+        """Return the token ids of the prompt that `create` answers, as the chat template writes it."""
+        return self._encode(params["messages"], {**self.config, **params}.get("chat_template_kwargs") or {})
 
     def message_retrieval(self, response: ChatCompletion) -> list[Any]:
         """Return each choice's text; AutoGen takes the first."""

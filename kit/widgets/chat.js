@@ -10,27 +10,6 @@ function render({ model, el }) {
   const log = () => el.querySelector(".kit-log");
   let follow = true;  // the end stays in sight, unless someone scrolls up
 
-  const tree = (node) => {
-    if (typeof node === "string") return node;
-    const [tag, attributes, children] = node;
-    if (tag === "pre") return block(attributes["data-language"] || "text", children.map(tree));
-    if (attributes.class === "kit-table") {
-      return h(tag, { ...attributes, tabindex: "0", role: "group", "aria-label": "Table" }, children.map(tree));
-    }
-    return h(tag, attributes, children.map(tree));
-  };
-
-  // A block of code; `name` is its language, or what else it is.
-  function block(name, content, more = {}) {
-    return h("div", { class: "kit-block" },
-      h("div", { class: "kit-block-head" }, h("span", {}, name), h("span", { class: "kit-space" }),
-        button("Copy", (event) => {
-          const pressed = event.currentTarget;
-          copy(pressed.closest(".kit-block").querySelector("pre").textContent, pressed);
-        }, { title: `Copy ${name}` })),
-      h("pre", { class: "kit-code", tabindex: "0", role: "group", "aria-label": name, ...more }, content));
-  }
-
   function message(row, index, grows) {
     const result = row.kind === "result";
     return h("div", { class: `kit-message kit-of-${row.kind} kit-colour-${row.colour}`, key: `message ${index}` },

@@ -86,6 +86,28 @@ async function copy(text, pressed) {
   setTimeout(() => { pressed.firstChild.data = label; }, 1500);
 }
 
+// What Python describes as [tag, attributes, children] (markdown.py), as `h` has it. Code can be copied.
+const tree = (node) => {
+  if (typeof node === "string") return node;
+  const [tag, attributes, children] = node;
+  if (tag === "pre") return block(attributes["data-language"] || "text", children.map(tree));
+  if (attributes.class === "kit-table") {
+    return h(tag, { ...attributes, tabindex: "0", role: "group", "aria-label": "Table" }, children.map(tree));
+  }
+  return h(tag, attributes, children.map(tree));
+};
+
+// A block of code; `name` is its language, or what else it is.
+function block(name, content, more = {}) {
+  return h("div", { class: "kit-block" },
+    h("div", { class: "kit-block-head" }, h("span", {}, name), h("span", { class: "kit-space" }),
+      button("Copy", (event) => {
+        const pressed = event.currentTarget;
+        copy(pressed.closest(".kit-block").querySelector("pre").textContent, pressed);
+      }, { title: `Copy ${name}` })),
+    h("pre", { class: "kit-code", tabindex: "0", role: "group", "aria-label": name, ...more }, content));
+}
+
 // Draw the form in `el` that `nodes()` describes, then do `drawn`. Return a function that draws it again, and one
 // that ends this. Keys that are typed in the form are kept in it, for JupyterLab has shortcuts (x cuts the cell).
 function drawing(el, nodes, drawn) {

@@ -43,7 +43,7 @@ def program(
         namespace: the notebook's variables; the cells that define classes are written out.
     """
     taken: dict[str, str | None] = {variable: None for entry in entries for variable in variables_in(entry)}
-    literal = "".join(_literal(entry, taken) for entry in entries)
+    literal = "".join(textwrap.indent(f"{as_python(entry, taken)},\n", "    ") for entry in entries)
     classes = [entry.get("model_client_cls") for entry in entries]
     names = [name for name in classes if isinstance(name, str) and name.isidentifier()]
     registrations = ""
@@ -71,15 +71,14 @@ class _Code:
         return self.code
 
 
-def _literal(entry: dict[str, Any], taken: dict[str, str | None]) -> str:
+def as_python(entry: dict[str, Any], taken: dict[str, str | None]) -> str:
     """Return an entry as Python. Secrets, by reference or in the list, become environment variables."""
     entry = referring(entry)
     try:
         entry = lifted(entry, entry, taken)
     except ValueError:  # a secret that is no text: stars stand for it
         entry = lifted(masked(entry), entry, taken)
-    text = pprint.pformat(_code(entry), sort_dicts=False, width=90)
-    return textwrap.indent(text, "    ") + ",\n"
+    return pprint.pformat(_code(entry), sort_dicts=False, width=90)
 
 
 def _argument(name: str, text: str) -> str:

@@ -77,6 +77,20 @@ for text in ("How do I greet Ada?", "And the weather in Paris?"):
     panel.conversation.send(text)
 panel
 """,
+    "watch": """
+import logging
+logging.disable()
+from autogen import AssistantAgent, LLMConfig, UserProxyAgent
+from kit import HuggingFaceModelClient, local_model, watch
+entry = {"model": local_model(), "model_client_cls": "HuggingFaceModelClient", "device": "cpu", "max_tokens": 16}
+agent = AssistantAgent("assistant", llm_config=LLMConfig(entry), system_message="You are a helpful assistant.")
+user = UserProxyAgent("user", human_input_mode="NEVER", code_execution_config=False)
+seen = watch(agent)
+agent.register_model_client(HuggingFaceModelClient)
+for text in ("What is the capital of France?", "And of Italy?", "And of Spain?"):
+    user.initiate_chat(agent, message=text, max_turns=1, clear_history=False, silent=True, summary_method=None)
+seen
+""",
     "chat_group": f"""
 import logging
 logging.disable()
@@ -153,6 +167,10 @@ def take_widgets(lab, target, theme):
     """Take pictures of each widget, in a wide page and in a narrow one."""
     for name, cell in WIDGETS.items():
         lab.open([cell])
+        if name == "watch":
+            lab.output(0).locator(".kit-request > summary").last.click()
+            expect(lab.output(0)).to_contain_text("message_retrieval")
+            lab.output(0).get_by_text("The prompt:").click()
         if name == "chat":
             expect(lab.output(0)).to_contain_text("Ready.")
             lab.output(0).get_by_role("log").evaluate("log => { log.scrollTop = 0; }")

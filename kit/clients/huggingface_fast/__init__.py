@@ -107,14 +107,11 @@ class HuggingFaceModelClient(plain.HuggingFaceModelClient):
             ImportError: `response_format` without the package `llguidance`.
         """
         self._check(params)
-        settings = {**self.config, **params}
-        wanted, tools = self._options(params), offered(self, settings)
+        settings, wanted = {**self.config, **params}, self._options(params)
+        tools = offered(self, settings)
         schema = tools.schema() if tools and tools.forced else schema_of(settings.get("response_format"))
-        template_kwargs = settings.get("chat_template_kwargs") or {}
-        if schema:  # what has to fit it from the first token has no room for thoughts
-            template_kwargs = {"enable_thinking": False, **template_kwargs}
         reader = images.Reader(self, settings)
-        ids = self._prompt(params["messages"], template_kwargs, reader, tools)
+        ids = self._read(settings, reader, tools, schema)
         wanted["max_new_tokens"] = self._room(len(ids), wanted["max_new_tokens"])
         stops = wanted.get("stop_strings", [])
         if schema and wanted.get("num_beams", 1) > 1:
@@ -197,14 +194,19 @@ class HuggingFaceModelClient(plain.HuggingFaceModelClient):
             cpu.prepare(model, self.config.get("quantization"))
             step.install(model)
 
-    def _prompt(
-        self,
-        messages: list[dict[str, Any]],
-        template_kwargs: dict[str, Any],
-        reader: images.Reader,
-        tools: Tools | None,
+    def prompt(self, params: dict[str, Any]) -> list[int]:
+        settings = {**self.config, **params}
+        tools = offered(self, settings)
+        schema = tools.schema() if tools and tools.forced else schema_of(settings.get("response_format"))
+        return self._read(settings, images.Reader(self, settings), tools, schema)
+
+    def _read(
+        self, settings: dict[str, Any], reader: images.Reader, tools: Tools | None, schema: Any
     ) -> list[int]:
         """Return the token ids of the rendered prompt, as the model's template takes it."""
+        messages, template_kwargs = settings["messages"], settings.get("chat_template_kwargs") or {}
+        if schema:  # what has to fit it from the first token has no room for thoughts
+            template_kwargs = {"enable_thinking": False, **template_kwargs}
         messages = [{**message, "content": plain._text_of(reader.marked(message))} for message in messages]
         if tools and not tools.seen:
             messages = in_words(messages, tools.offered if tools.forced else [])
