@@ -126,14 +126,16 @@ def everybody(agents: Iterable[Any]) -> list[Any]:
 
 def _nested(agent: Any) -> list[Any]:
     """Return the agents of the chats that `register_nested_chats` has hung on a reply."""
-    queues = []
-    for reply in _replies(agent):
-        function = reply["reply_func"]
-        names = getattr(getattr(function, "__code__", None), "co_freevars", ())
-        cells = dict(zip(names, getattr(function, "__closure__", None) or (), strict=False))
-        if "chat_queue" in cells:
-            queues += cells["chat_queue"].cell_contents
-    return [chat[role] for chat in queues for role in ("sender", "recipient") if chat.get(role)]
+    chats = [chat for reply in _replies(agent) for chat in _queues(reply)]
+    return [chat[role] for chat in chats for role in ("sender", "recipient") if chat.get(role)]
+
+
+def _queues(reply: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the nested chats that hang on one of an agent's replies."""
+    function = reply["reply_func"]
+    names = getattr(getattr(function, "__code__", None), "co_freevars", ())
+    cells = dict(zip(names, getattr(function, "__closure__", None) or (), strict=False))
+    return list(cells["chat_queue"].cell_contents) if "chat_queue" in cells else []
 
 
 def selector_config(manager: Any) -> Any:
@@ -191,8 +193,17 @@ def ends_at(agent: Any, message: dict[str, Any]) -> bool | None:
     return bool(check(message))
 
 
+def nested_triggers(agent: Any) -> list[Any]:
+    """Return the agents whose messages start an agent's nested chats, as far as agents were named."""
+    triggers = [reply["trigger"] for reply in _replies(agent) if _queues(reply)]
+    named = [one for trigger in triggers for one in (trigger if isinstance(trigger, list) else [trigger])]
+    return [one for one in named if has(one, "generate_reply", "_name")]
+
+
 def has_own_reply(agent: Any) -> bool:
-    """Return whether an agent answers with a function of one's own, too."""
+    """Return whether an agent answers with a function of one's own, a nested chat or a fixed text, too."""
+    if getattr(agent, "_default_auto_reply", None) or _nested(agent):
+        return True
     functions = [reply["reply_func"] for reply in _replies(agent)]
     return any(not str(getattr(one, "__module__", "")).startswith("autogen.") for one in functions)
 

@@ -251,8 +251,9 @@ class Watching:
             if not request.last("create"):
                 request.take(messages, before)
             self._before[who] = request.messages
+            values = 1, *request.tokens, request.seconds, request.cost
             with self._lock:
-                for name, value in zip(TOTALS, (1, *request.tokens, request.seconds, request.cost), strict=True):
+                for name, value in zip(TOTALS, values, strict=True):
                     self.totals[name] += value
             self._changed(request)
 
@@ -301,8 +302,8 @@ class _StandIn:
     def __init__(self, client: Any, entry: int, notes: list[Callable[..., Any]]) -> None:
         vars(self).update(_client=client, _entry=entry, _notes=notes)
 
-    @property
-    def __class__(self) -> type:  # type: ignore[override] # for `isinstance`
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:  # for `isinstance`
         return type(self._client)
 
     def __getattr__(self, name: str) -> Any:

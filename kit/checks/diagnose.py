@@ -25,6 +25,7 @@ from kit.agents.inside import (
     group_of,
     has,
     has_own_reply,
+    nested_triggers,
     places_of,
     plain,
     runs_code,
@@ -276,7 +277,7 @@ def _list(
     findings += [] if misnamed else _unnamed(objects.values(), classes)
     for problem in check_config_list(entries):
         field = misnamed.get(problem.entry or 0)
-        if answers and problem.warning:  # what works is not questioned
+        if answers and problem.warning and problem.field != "price":  # what works is not questioned
             continue
         if not (findings and problem.field in ("api_key", field)):  # its own client wants a key: a symptom
             findings.append(_of_problem(problem))
@@ -475,6 +476,10 @@ def _group(group: Any, manager: Any) -> Iterator[Finding]:
         yield found("selection-method", method=method, known=", ".join(known), close=close)
     elif str(method).lower() == "auto" and not (group.select_speaker_auto_llm_config or manager.llm_config):
         yield found("no-selector")
+    for agent in group.agents:
+        members = [one for one in nested_triggers(agent) if any(one is other for other in group.agents)]
+        for one in members[:1]:
+            yield found("nested-trigger", agent=agent.name, trigger=one.name)
     if len(group.agents) < 2:
         yield found("too-few-agents", count="one agent" if group.agents else "no agents")
     if group.max_round < 2:
@@ -490,6 +495,8 @@ def _settings(agent: Any) -> Iterator[Finding]:
     is_assistant = any(cls.__name__ == "AssistantAgent" for cls in type(agent).__mro__)
     if is_assistant and not agent.llm_config and not asks and not has_own_reply(agent):
         yield found("no-llm-config", agent=agent.name)
+    if any(cls.__name__ == "UserProxyAgent" for cls in type(agent).__mro__) and entries_of(agent):
+        yield found("user-with-model", agent=agent.name)
     if runs_code(agent):
         yield found("runs-code", agent=agent.name)
 

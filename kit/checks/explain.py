@@ -11,7 +11,7 @@ from kit.checks.facts import chain, facts_of, place_of
 from kit.checks.report import Finding
 
 # What evidence is a pattern to be searched in; any other is for the whole.
-SEARCHED = frozenset(["text", "url", "body", "line", "base_url", "near", "place", "filter"])
+SEARCHED = frozenset(["text", "url", "body", "line", "base_url", "near", "place", "values", "filter"])
 
 
 def explain(error: BaseException | str) -> Finding:
@@ -21,8 +21,8 @@ def explain(error: BaseException | str) -> Finding:
     for anything, the finding says what was raised, where, and by whose code.
     """
     links = chain(error)
-    place = next(filter(None, map(place_of, links)), "")
-    known = [{**facts_of(one), "place": place} for one in links]
+    own = next((found for found in map(place_of, links) if found["place"]), {"place": "", "values": ""})
+    known = [{**facts_of(one), **own} for one in links]
     for entry in catalogue():
         for facts in known:
             for evidence in entry.get("when", ()):
@@ -32,7 +32,7 @@ def explain(error: BaseException | str) -> Finding:
                     at = f" at {facts['host']}" if facts.get("host") else ""
                     texts = {"reason": text, "on": on, "at": at, **facts, "text": text or facts["type"]}
                     finding = filled(entry, {**texts, **groups})
-                    return replace(finding, message=place + finding.message)
+                    return replace(finding, message=own["place"] + finding.message)
     raise AssertionError("the last finding of the catalogue takes every exception")
 
 

@@ -10,6 +10,7 @@ import inspect
 import json
 import linecache
 import re
+import reprlib
 import sys
 import traceback
 from collections.abc import Iterator
@@ -25,6 +26,8 @@ from kit.checks.protocol import parameters_of
 from kit.config_list.secrets import fit, masked
 
 KIT = Path(__file__).parents[1]
+VALUES = reprlib.Repr()
+VALUES.maxstring = VALUES.maxother = 100
 LINE_OF_TEXT = re.compile(r"(?m)^(?:[\w.]*\.)?(\w*(?:Error|Exception|Exit|Interrupt|NotFound|Timeout)): (.*)")
 
 
@@ -65,6 +68,9 @@ def facts_of(error: Any) -> dict[str, Any]:
     if registering := next((frame for frame, _ in frames if "model_client_cls" in frame.f_locals), None):
         name = getattr(registering.f_locals["model_client_cls"], "__name__", "")
         facts["named"] = "yes" if name in names_in(registering.f_locals.get("self")) else "no"
+    facts["stream"] = "yes" if (given(error, "params") or {}).get("stream") else "no"
+    function = frames[0][0].f_locals.get("reply_func") if frames else None
+    facts["function"] = str(getattr(function, "__qualname__", ""))
     if wanted := given(error, "filter_dict", "kwargs"):
         facts["filter"] = fit(str(masked(wanted)), 100)
     if callee := re.search(r"([\w.<>]+)\(\) got an unexpected keyword argument '(\w+)'", text):
@@ -180,10 +186,11 @@ def _called(frames: list[tuple[Any, int]]) -> str:
     return method or ("elsewhere" if frames else "")
 
 
-def place_of(error: Any) -> str:
-    """Return the line of people's own code that an exception came from: "Mine.create, line 3, `...`: ".
+def place_of(error: Any) -> dict[str, str]:
+    """Return the line of people's own code that an exception came from; "" where there is none.
 
-    That is a method of a model client, or any function that AutoGen called: a tool, a check.
+    That is a method of a model client, or any function that AutoGen called: a tool, a check. The `place`
+    reads "Mine.create, line 3, `...`: ", and `values` tell what the names in that line stood for.
     """
     frames, places = frames_of(error), []
     packages = [_package(frame) for frame, _ in frames]
@@ -193,9 +200,30 @@ def place_of(error: Any) -> str:
             continue
         owner, name = _method_of(frame)[0], frame.f_code.co_name
         if owner or ("autogen" in packages[index + 1 :] and packages[index] == "own" and name != "<module>"):
-            code = fit(_line(frame, line), 100)
-            places.append((not owner, f"{owner}.{name}".lstrip(".") + f", line {line}, `{code}`: "))
-    return min(places, key=lambda place: place[0], default=(True, ""))[1]
+            code = _line(frame, line)
+            where = f"{owner}.{name}".lstrip(".") + f", line {line}, `{fit(code, 100)}`: "
+            places.append((not owner, where, _values(code, frame.f_locals)))
+    _, place, values = min(places, key=lambda found: found[0], default=(True, "", ""))
+    return {"place": place, "values": values}
+
+
+def _values(code: str, names: dict[str, Any]) -> str:
+    """Return what the names in a line of code stood for: "; there, answer = {'error': 'busy'}", say.
+
+    Of an object with fields, those that the line asks for.
+    """
+    shown: dict[str, str] = {}
+    for path in re.findall(r"(?<![\w.'\"])[A-Za-z_]\w*(?:\.\w+)*", code):
+        name, *fields = path.split(".")
+        value = names.get(name)
+        while fields and fields[0] in getattr(value, "__dict__", {}):
+            name, value = f"{name}.{fields[0]}", vars(value)[fields.pop(0)]
+        is_object = callable(value) or ismodule(value) or hasattr(value, "__dict__")
+        if (name in names or "." in name) and not is_object:
+            with contextlib.suppress(Exception):  # of somebody's `repr`
+                text = re.sub(r" at 0x\w+", "", VALUES.repr(masked(value)))
+                shown[name] = f"{name} = {fit(text, 120)}"
+    return f"; there, {', '.join(shown.values())}" if shown else ""
 
 
 # What a server had answered -------------------------------------------------------------------
@@ -208,7 +236,9 @@ def _answer(error: Any, frames: list[tuple[Any, int]]) -> dict[str, str]:
         asked = error.request
     for answer in (getattr(error, "response", None), *_selves(frames)):
         if answer is not None and has(answer, "status_code", "url", "text"):
-            return _told(str(answer.status_code), str(answer.url), _body(answer))
+            told = _told(str(answer.status_code), str(answer.url), _body(answer))
+            sent_on = getattr(answer, "history", None) or []
+            return {**told, "redirected": str(sent_on[0].url).partition("?")[0]} if sent_on else told
     for frame, _ in frames:  # in AutoGen's own client: a 200 that is no completion
         askers = [one for one in map(frame.f_locals.get, ("self", "client")) if has(one, "_oai_client")]
         client, answer = askers[0]._oai_client if askers else None, frame.f_locals.get("response")

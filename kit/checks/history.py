@@ -17,6 +17,12 @@ THOUGHTS = re.compile(
 CALL = re.compile(
     r'<tool_call>|\[TOOL_CALLS\]|<\|python_tag\|>|<\|?tool_?calls?|<function=|"(?:arguments|parameters)"\s*:'
 )
+# A turn of the user that the model wrote, and its own next one: the marks of turns were dropped on the way.
+MADE_UP = re.compile(
+    r"\n\s*(?:(?:user|human)\s*\n|### (?:User|Human|Instruction):)(?s:.*)"
+    r"\n\s*(?:assistant\s*\n|### (?:Assistant|Response):)"
+)
+UNREADABLE = "The argument must be in JSON format"  # what AutoGen answers for arguments that are no JSON
 NOT_FOUND = re.compile(r"Error: Function .* not found")  # what AutoGen answers for a tool that an agent lacks
 Message = dict[str, Any]
 
@@ -39,6 +45,8 @@ def said(agents: list[Any]) -> Iterator[Finding]:
         own = [message for message in messages if _is_own(agent, message)]
         if thoughts := next(filter(None, (THOUGHTS.search(_text(one)) for one in own)), None):
             yield found("thoughts-in-history", agent=agent.name, shown=fit(repr(thoughts[0]), 60))
+        if made_up := next(filter(None, (MADE_UP.search(_text(one)) for one in own)), None):
+            yield found("runs-on", agent=agent.name, shown=fit(repr(made_up[0]), 60))
         if empty := sum(not (_text(one).strip() or _calls(one) or one.get("function_call")) for one in own):
             yield found("empty-reply", agent=agent.name, count=f"{empty} time{'s' * (empty > 1)}")
         silent = sum(message.get("role") == "user" and message.get("content") == "" for message in messages)
@@ -51,6 +59,7 @@ def said(agents: list[Any]) -> Iterator[Finding]:
         yield from _clients(agent)
     for manager in filter(group_of, agents):
         yield from _selection(manager)
+        yield from _end_of_group(manager)
 
 
 def _is_own(agent: Any, message: Message) -> bool:
@@ -71,7 +80,8 @@ def _ending(agent: Any, partner: Any, messages: list[Message]) -> Iterator[Findi
     for message, after in zip(messages, messages[1:], strict=False):
         ends = _is_own(agent, message) and re.search(r"\bTERMINATE\b\W*$", _text(message))
         if ends and not _is_own(agent, after) and ends_at(partner, message) is False:
-            yield found("termination-unseen", agent=agent.name, shown=fit(repr(_text(message)[-40:]), 60))
+            shown = fit(repr(_text(message)[-40:]), 60)
+            yield found("termination-unseen", agent=agent.name, shown=shown, partner=partner.name)
             return
 
 
@@ -81,6 +91,12 @@ def _tools(agent: Any, partner: Any, messages: list[Message], own: list[Message]
     results = {one.get("tool_call_id") for one in ran if not NOT_FOUND.match(_text(one))}
     others = group_of(partner).agents if group_of(partner) else [partner]
     can_run = {name for other in others for name in getattr(other, "function_map", None) or {}}
+    unread = {one.get("tool_call_id") for one in ran if UNREADABLE in _text(one)}
+    for call in [call for message in own for call in _calls(message)]:
+        if call.get("id") in unread:
+            shown = fit(repr((call.get("function") or {}).get("arguments")), 80)
+            yield found("tool-arguments", agent=agent.name, shown=shown)
+            return
     for call in [call for message in own for call in _calls(message)]:
         name = (call.get("function") or {}).get("name")
         if call.get("id") not in results and name not in can_run:
@@ -133,3 +149,16 @@ def _selection(manager: Any) -> Iterator[Finding]:
     first = names.index(spoke[0])
     if spoke == [names[(first + turn) % len(names)] for turn in range(len(spoke))]:
         yield found("in-turn", group=", ".join(names), count=len(spoke))
+
+
+def _end_of_group(manager: Any) -> Iterator[Finding]:
+    """Yield why a group chat went on to its limit, if that can be seen."""
+    group = group_of(manager)
+    for message, after in zip(group.messages, group.messages[1:], strict=False):
+        word = re.search(r"\bTERMINATE\b\W*$", _text(message))
+        if word and message.get("name") != after.get("name") and ends_at(manager, message) is False:
+            shown = fit(repr(_text(message)[-40:]), 60)
+            yield found("termination-unseen", agent=message.get("name"), shown=shown, partner=manager.name)
+            return
+    if len(group.messages) >= group.max_round == type(group).max_round:
+        yield found("default-rounds")

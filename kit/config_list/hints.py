@@ -177,6 +177,11 @@ def _reference(name: str, value: Any) -> str:
 
 def _values(index: int, entry: dict[str, Any]) -> list[Problem]:
     problems = []
+    prices = entry.get("price")
+    if isinstance(prices, (list, tuple)) and any(prices) and all(_is_tiny(price) for price in prices):
+        higher = [price * 1000 for price in prices]
+        message = f"AutoGen wants prices for 1,000 tokens, and these look like those for one. Write {higher}."
+        problems.append(Problem(message, index, "price", warning=True, fix=("price", higher)))
     for name, value in entry.items():
         found = _value(name, value, entry) if isinstance(name, str) and isinstance(value, str) else None
         if found:
@@ -184,6 +189,11 @@ def _values(index: int, entry: dict[str, Any]) -> list[Problem]:
             fix = (name, better[0]) if better else None
             problems.append(Problem(message, index, name, warning=True, fix=fix))
     return problems
+
+
+def _is_tiny(price: Any) -> bool:
+    """Return whether a price is less than anybody takes for 1,000 tokens: a cent for a million."""
+    return isinstance(price, (int, float)) and price < 1e-5
 
 
 def _value(name: str, value: str, entry: dict[str, Any]) -> tuple[Any, ...] | None:

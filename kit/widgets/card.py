@@ -1,14 +1,15 @@
-"""One request as a card: trees of elements (markdown.py), and the call as Python. Keys are hidden in all of it."""
+"""One request as a card: trees of elements (markdown.py), and its call as Python, without keys."""
 
 from __future__ import annotations
 
 import json
 import pprint
 import re
+import textwrap
 from typing import Any
 
 from kit.agents.inside import has
-from kit.agents.watching import Call, Request
+from kit.agents.watching import Call, Request, plain
 from kit.checks.protocol import needed_by
 from kit.config_list.secrets import fit, hide_secrets, masked
 from kit.widgets.classes import how_to_get
@@ -49,22 +50,20 @@ def note(request: Request) -> str:
     read, cached, written = request.tokens
     tokens = f"{read + cached} + {written} tokens" if read + cached + written else ""
     tokens += f" ({cached} from a cache)" if cached else ""
-    reply = f"✖ {request.raised}" if request.raised else "…" if request.running else repr(_said(request.reply))
-    new = len(request.messages) - request.new
-    messages = f"{new} new message{'s' * (new != 1)}"
-    text = hide_secrets(" ".join(reply.split()), *request.entries)
-    return " · ".join(filter(None, [messages, tokens, fit(text, 70)]))
+    messages = _count(len(request.messages) - request.new, "new message")
+    return " · ".join(filter(None, [messages, tokens, fit(" ".join(_outcome(request).split()), 70)]))
 
 
 def notes(request: Request) -> list[str]:
-    """Return what nobody says otherwise: which methods were not called, and why; what AutoGen did silently."""
+    """Return what nobody says otherwise: methods that were not called, and what AutoGen did silently."""
     return [*(f"{name} not called: {why}." for name, why in request.not_called()), *request.remarks()]
 
 
 def card(request: Request, namespace: dict[str, Any]) -> list[Tree]:
     """Return the whole card, below its title; the variables of a notebook may hold the client's class."""
     hide = _Hider(request)
-    parts = [
+    data = json.dumps(as_json(request), indent=1, ensure_ascii=False)
+    return [
         *(_p(f"▲ {hide.text(remark)}", "kit-warning") for remark in notes(request)),
         _heading("The methods, in the order of their calls"),
         _methods(request, hide),
@@ -76,16 +75,14 @@ def card(request: Request, namespace: dict[str, Any]) -> list[Tree]:
         *_choices(request, hide),
         _heading("The same call, without AutoGen"),
         code(call_of(request, namespace), "python"),
+        _details("All of it as JSON", [code(data, "json")]),
     ]
-    data = json.dumps(as_json(request), indent=1, ensure_ascii=False)
-    return [*parts, _details("All of it as JSON", [code(data, "json")])]
 
 
 def as_json(request: Request) -> dict[str, Any]:
     """Return all that was noted, as JSON has it, keys hidden."""
     noted = {name: value for name, value in vars(request).items() if name not in ("client", "entries")}
-    noted["calls"] = [vars(call) for call in request.calls]
-    return _Hider(request).value(noted)
+    return _Hider(request).value({**noted, "calls": list(map(vars, request.calls))})
 
 
 def call_of(request: Request, namespace: dict[str, Any]) -> str:
@@ -104,9 +101,8 @@ def call_of(request: Request, namespace: dict[str, Any]) -> str:
     else:
         return f"# {cls.__name__} is AutoGen's own client for {entry.get('api_type')}"
     params = pprint.pformat(_Hider(request).value(request.params), sort_dicts=False, width=90)
-    written = template.format(
-        imports=imports, name=cls.__name__, arguments=", ".join(values), params=re.sub("(?m)^", "    ", params)
-    )
+    fields = {"name": cls.__name__, "arguments": ", ".join(values), "params": textwrap.indent(params, "    ")}
+    written = template.format(imports=imports, **fields)
     return hide_secrets(f"import os\n\n{written}" if "os.environ[" in written else written, *request.entries)
 
 
@@ -120,9 +116,8 @@ class _Hider:
         return hide_secrets(text, *self.entries)
 
     def value(self, value: Any) -> Any:
-        """Return a value with stars for keys, and a name in place of what JSON does not have."""
-        shown = json.dumps(masked(value), default=lambda other: f"<{type(other).__name__}>", ensure_ascii=False)
-        return json.loads(self.text(shown))
+        """Return a value with stars for keys, and the name of a type in place of what JSON does not have."""
+        return json.loads(self.text(json.dumps(plain(masked(value)), ensure_ascii=False)))
 
     def shown(self, value: Any) -> str:
         value = self.value(value)
@@ -130,103 +125,127 @@ class _Hider:
 
 
 def _methods(request: Request, hide: _Hider) -> Tree:
+    """Return a table of the calls, and of the methods that were not called."""
     rows = [_row(call, hide, len(request.messages)) for call in request.calls]
-    rows += [[["code", {}, [name]], "", f"not called: {why}", ""] for name, why in request.not_called()]
-    if not any(call.method == "constructor" for call in request.calls) and request.client is not None:
-        rows.insert(0, [["code", {}, ["constructor"]], "", "called earlier", ""])
+    rows += [[_name(name), "", f"not called: {why}", ""] for name, why in request.not_called()]
+    if not request.last("constructor") and request.client is not None:
+        rows.insert(0, [_name("constructor"), "", "called earlier", ""])
     heads: Tree = ["tr", {}, [["th", {"scope": "col"}, [h]] for h in ("method", "got", "returned", "time")]]
     body: list[Tree] = [["tr", {}, [["td", {}, [part]] for part in row]] for row in rows]
     return ["div", {"class": "kit-table"}, [["table", {}, [["thead", {}, [heads]], ["tbody", {}, body]]]]]
 
 
 def _row(call: Call, hide: _Hider, messages: int) -> list[Tree]:
+    got = hide.shown(call.got) if call.got else "response"
     if call.method == "create":
         got = f"params: {messages} messages, {', '.join(call.got)}"
-    else:
-        got = hide.shown(call.got) if call.got else "response"
-    returned = f"✖ {hide.text(call.raised)}" if call.raised else hide.shown(call.returned)
-    if call.method == "constructor" and not call.raised:
-        returned = "the client"
-    took = "…" if call.seconds is None else f"{call.seconds:.2f} s" if call.seconds >= 1 else f"{call.seconds * 1e3:.1f} ms"
-    return [["code", {}, [call.method]], _folded(got), _folded(returned), took]
+    returned = "the client" if call.method == "constructor" else hide.shown(call.returned)
+    if call.raised:
+        returned = f"✖ {hide.text(call.raised)}"
+    seconds = call.seconds
+    took = "…" if seconds is None else f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1e3:.1f} ms"
+    return [_name(call.method), _folded(got), _folded(returned), took]
+
+
+def _name(method: str) -> Tree:
+    return ["code", {}, [method]]
 
 
 def _messages(request: Request, hide: _Hider) -> list[Tree]:
+    """Return the messages, those that the request before had folded away."""
     shown = [_message(message, hide, at >= request.new) for at, message in enumerate(request.messages)]
-    old, new = shown[: request.new], shown[request.new :]
-    known = f"{len(old)} message{'s' * (len(old) != 1)}, as in the request before"
-    return [*([_details(known, old)] if old else []), *new]
+    known = f"{_count(request.new, 'message')}, as in the request before"
+    old = [_details(known, shown[: request.new])] if request.new else []
+    return [*old, *shown[request.new :]]
 
 
 def _message(message: dict[str, Any], hide: _Hider, new: bool) -> Tree:
     """Return a message: its role and name, what it says, and what else it holds."""
     who = hide.text(" ".join(filter(None, [str(message.get("role")), str(message.get("name") or "")])))
-    rest = {name: value for name, value in message.items() if name not in ("role", "name", "content") and value}
-    content = message.get("content")
-    texts = [] if content is None else [hide.shown(content)]
-    texts += [f"{name}: {hide.shown(value)}" for name, value in rest.items()]
+    texts = [] if message.get("content") is None else [hide.shown(message["content"])]
+    for name, value in message.items():
+        if name not in ("role", "name", "content") and value:
+            texts.append(f"{name}: {hide.shown(value)}")
     mark: list[Tree] = [["span", {"class": "kit-chip kit-new"}, ["new"]]] if new else []
     head: Tree = ["div", {"class": "kit-who"}, [["strong", {}, [who]], *mark]]
     return ["div", {"class": "kit-got"}, [head, *map(_folded, texts)]]
 
 
 def _options(request: Request, hide: _Hider) -> list[Tree]:
+    """Return the other params, and the tools."""
     options = {name: value for name, value in request.params.items() if name not in ("messages", "tools")}
-    tools = request.params.get("tools")
     parts: list[Tree] = [_p(", ".join(f"{name}: {hide.shown(value)}" for name, value in options.items()))]
-    named = ", ".join(str((tool.get("function") or {}).get("name")) for tool in tools or [] if isinstance(tool, dict))
-    return [*parts, *([_details(f"tools: {hide.text(named)}", [code(hide.shown(tools), "json")])] if tools else [])]
+    if tools := request.params.get("tools"):
+        names = [str((tool.get("function") or {}).get("name")) for tool in plain(tools)]
+        parts.append(_details(f"tools: {hide.text(', '.join(names))}", [code(hide.shown(tools), "json")]))
+    return parts
 
 
 def _prompt(request: Request, hide: _Hider) -> list[Tree]:
-    """Return a local model's prompt as its template writes it, with what came out of the prefix cache marked."""
+    """Return a local model's prompt as its template writes it, what came out of the prefix cache marked."""
     client = request.client
     if not has(client, "prompt") or not hasattr(client, "tokenizer"):
         return []
     try:
         ids, cached = client.prompt(request.params), request.tokens[1]
-        pieces = [client.tokenizer.decode(part) for part in (ids[:cached], ids[cached:])]
-        special = [token for token in client.tokenizer.all_special_tokens if token]
+        old, new = (hide.text(client.tokenizer.decode(part)) for part in (ids[:cached], ids[cached:]))
+        special = set(client.tokenizer.all_special_tokens)
     except Exception as error:  # what kept `create` from an answer, too
         return [_p(f"No prompt: {hide.text(str(error))}")]
-    split = re.compile(f"({'|'.join(map(re.escape, special))})" if special else "(?!)")
-    parts: list[Tree] = []
-    for text, kind in zip(map(hide.text, pieces), ("kit-cached", ""), strict=True):
-        marked: list[Tree] = [
-            ["span", {"class": "kit-token"}, [part]] if part in special else part for part in split.split(text) if part
-        ]
-        parts += [["span", {"class": kind}, marked]] if kind and marked else marked
-    summary = f"The prompt: {len(ids)} tokens" + (f", the first {cached} out of the prefix cache" if cached else "")
-    return [_details(summary, [["pre", {"class": "kit-code", "data-language": "prompt"}, parts]])]
+    split = re.compile(f"({'|'.join(map(re.escape, special)) or '(?!)'})")
+
+    def marked(text: str) -> list[Tree]:
+        parts = filter(None, split.split(text))
+        return [["span", {"class": "kit-token"}, [part]] if part in special else part for part in parts]
+
+    parts = [["span", {"class": "kit-cached"}, marked(old)], *marked(new)]
+    from_cache = f", the first {cached} out of the prefix cache" if cached else ""
+    prompt: Tree = ["pre", {"class": "kit-code", "data-language": "prompt"}, parts]
+    return [_details(f"The prompt: {len(ids)} tokens{from_cache}", [prompt])]
 
 
 def _choices(request: Request, hide: _Hider) -> list[Tree]:
-    """Return the choices, the first of which AutoGen takes, and what the agent made of that."""
+    """Return the choices, the first of which AutoGen takes, the usage, and what the agent made of it."""
     choices = request.response.get("choices")
-    parts: list[Tree] = []
-    for number, choice in enumerate(choices if isinstance(choices, list) else []):
-        choice = choice if isinstance(choice, dict) else {"message": choice}
-        message = choice["message"] if isinstance(choice.get("message"), dict) else {"content": choice.get("message")}
-        reason = f" (finish_reason {choice['finish_reason']})" if choice.get("finish_reason") else ""
-        taken = ", which AutoGen takes" if not number and len(choices) > 1 else ""
-        thoughts = message.get("reasoning_content") or message.get("reasoning")
-        inside: list[Tree] = [_p(hide.text(f"Choice {number}{taken}{reason}"), "kit-who")]
-        inside += [_details("Thoughts, which stay in the response", [_folded(hide.shown(thoughts))])] if thoughts else []
-        inside += [_folded(hide.shown(message["content"]))] if message.get("content") is not None else []
-        inside += [_folded(f"calls {hide.shown(call)}") for call in message.get("tool_calls") or []]
-        parts.append(["div", {"class": "kit-got"}, inside])
+    choices = choices if isinstance(choices, list) else []
+    parts = [_choice(choice, number, len(choices), hide) for number, choice in enumerate(choices)]
     if usage := request.usage:
         parts.append(_p(f"Usage: {hide.shown(usage)}"))
-    reply = f"✖ {request.raised}" if request.raised else "…" if request.running else hide.shown(request.reply)
-    return [*parts, ["div", {"class": "kit-got"}, [_p(f"The reply of {hide.text(request.agent)}", "kit-who"), _folded(hide.text(reply))]]]
+    head = _p(f"The reply of {hide.text(request.agent)}", "kit-who")
+    return [*parts, ["div", {"class": "kit-got"}, [head, _folded(_outcome(request, whole=True))]]]
 
 
-def _said(reply: Any) -> str:
-    """Return a reply in a few words: its text, or the tools that it calls."""
-    if not isinstance(reply, dict):
-        return str(reply)
+def _choice(choice: Any, number: int, count: int, hide: _Hider) -> Tree:
+    choice = choice if isinstance(choice, dict) else {"message": choice}
+    message = choice.get("message")
+    message = message if isinstance(message, dict) else {"content": message}
+    taken = ", which AutoGen takes" if count > 1 and not number else ""
+    reason = f" (finish_reason {choice['finish_reason']})" if choice.get("finish_reason") else ""
+    inside: list[Tree] = [_p(hide.text(f"Choice {number}{taken}{reason}"), "kit-who")]
+    if thoughts := message.get("reasoning_content") or message.get("reasoning"):
+        inside.append(_details("Thoughts, which stay in the response", [_folded(hide.shown(thoughts))]))
+    if message.get("content") is not None:
+        inside.append(_folded(hide.shown(message["content"])))
+    inside += [_folded(f"calls {hide.shown(call)}") for call in message.get("tool_calls") or []]
+    return ["div", {"class": "kit-got"}, inside]
+
+
+def _outcome(request: Request, whole: bool = False) -> str:
+    """Return what the agent's reply is, or what was raised in its place."""
+    hide, reply = _Hider(request), request.reply
+    if request.raised:
+        return f"✖ {hide.text(request.raised)}"
+    if request.running:
+        return "…"
+    if whole or not isinstance(reply, dict):
+        return hide.shown(reply) if whole else hide.text(repr(reply))
     calls = [call.get("function") or {} for call in reply.get("tool_calls") or []]
-    return reply.get("content") or ", ".join(f"{call.get('name')}({call.get('arguments')})" for call in calls)
+    written = ", ".join(f"{call.get('name')}({call.get('arguments')})" for call in calls)
+    return hide.text(written or repr(reply.get("content")))
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def _p(text: str, kind: str = "kit-soft") -> Tree:
@@ -234,7 +253,7 @@ def _p(text: str, kind: str = "kit-soft") -> Tree:
 
 
 def _heading(text: str) -> Tree:
-    return ["p", {"class": "kit-heading"}, [text]]
+    return _p(text, "kit-heading")
 
 
 def _details(summary: str, inside: list[Tree]) -> Tree:
@@ -243,7 +262,5 @@ def _details(summary: str, inside: list[Tree]) -> Tree:
 
 def _folded(text: str) -> Tree:
     """Return a text; of a long one its beginning, which opens."""
-    if len(text) <= SHORT:
-        return ["div", {"class": "kit-plain"}, [text]]
-    inside: Tree = ["div", {"class": "kit-plain"}, [text]]
-    return ["details", {"class": "kit-more"}, [["summary", {}, [f"{' '.join(text[:SHORT].split())} …"]], inside]]
+    whole: Tree = ["div", {"class": "kit-plain"}, [text]]
+    return whole if len(text) <= SHORT else _details(f"{' '.join(text[:SHORT].split())} …", [whole])

@@ -49,14 +49,17 @@ class WatchPanel(anywidget.AnyWidget):
 
     _esm = page("watch.js")
     _css = page("watch.css")
-    rows = traitlets.List().tag(sync=True)  # one for each request
-    cards = traitlets.Dict().tag(sync=True)  # of the requests that were opened, by number
+    rows: traitlets.List[Any] = traitlets.List().tag(sync=True)  # one for each request
+    cards: traitlets.Dict[str, Any] = traitlets.Dict().tag(
+        sync=True
+    )  # of the requests that were opened, by number
     total = traitlets.Unicode().tag(sync=True)
 
     def __init__(self, watching: Watching) -> None:
         self.watching = watching
         self._is_shown, self._opened = False, set[int]()
-        self._drawing, self._later = threading.RLock(), None
+        self._drawing = threading.RLock()
+        self._later: threading.Timer | None = None
         super().__init__()
         self.add_class("kit-page").add_class("kit-watch")
         watching.on_change.append(self._changed)
@@ -116,7 +119,8 @@ class WatchPanel(anywidget.AnyWidget):
         """Give the front end the panel, and whoever can't show it the table."""
         self._is_shown = True
         self._draw()
-        return with_fallback(super()._repr_mimebundle_(**kwargs), repr(self), f"<pre>{escape(repr(self))}</pre>")
+        text = repr(self)
+        return with_fallback(super()._repr_mimebundle_(**kwargs), text, f"<pre>{escape(text)}</pre>")
 
     def _numbered(self, number: Any) -> Request:
         for request in self.requests:

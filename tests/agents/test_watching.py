@@ -196,7 +196,9 @@ def test_a_group_with_its_hidden_selector(writers, user):
     register_model_clients(manager, Selector, replies=["ann", "bob", "ann"])
     watching = Watching([manager])
     user.initiate_chat(manager, message="Hello!", silent=True, summary_method=None)
-    asked = [(request.selects_for, request.agent, request.turn, request.reply) for request in watching.requests]
+    asked = [
+        (request.selects_for, request.agent, request.turn, request.reply) for request in watching.requests
+    ]
     assert asked == [
         ("manager", "speaker_selection_agent", 1, "ann"),
         ("", "ann", 1, "I am ann."),
@@ -332,7 +334,10 @@ def test_a_client_that_asks_another_agent_is_one_request_in_another(agent):
     outer = agent(Asking, name="outer")
     watching = Watching([outer, inner])
     outer.generate_reply(HELLO)
-    assert [(request.agent, methods(request)) for request in watching.requests] == [("outer", FOUR), ("inner", FOUR)]
+    assert [(request.agent, methods(request)) for request in watching.requests] == [
+        ("outer", FOUR),
+        ("inner", FOUR),
+    ]
 
 
 def test_old_requests_go_and_histories_are_kept_once(agent):

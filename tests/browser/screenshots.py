@@ -82,13 +82,13 @@ import logging
 logging.disable()
 from autogen import AssistantAgent, LLMConfig, UserProxyAgent
 from kit import HuggingFaceModelClient, local_model, watch
-entry = {"model": local_model(), "model_client_cls": "HuggingFaceModelClient", "device": "cpu", "max_tokens": 16}
-agent = AssistantAgent("assistant", llm_config=LLMConfig(entry), system_message="You are a helpful assistant.")
+entry = {"model": local_model(), "model_client_cls": "HuggingFaceModelClient", "max_tokens": 16}
+agent = AssistantAgent("assistant", "You are a helpful assistant.", llm_config=LLMConfig(entry))
 user = UserProxyAgent("user", human_input_mode="NEVER", code_execution_config=False)
 seen = watch(agent)
 agent.register_model_client(HuggingFaceModelClient)
 for text in ("What is the capital of France?", "And of Italy?", "And of Spain?"):
-    user.initiate_chat(agent, message=text, max_turns=1, clear_history=False, silent=True, summary_method=None)
+    user.initiate_chat(agent, message=text, max_turns=1, clear_history=False, silent=True)
 seen
 """,
     "chat_group": f"""
