@@ -193,8 +193,11 @@ def place_of(error: Any) -> dict[str, str]:
     reads "Mine.create, line 3, `...`: ", and `values` tell what the names in that line stood for.
     """
     frames, places = frames_of(error), []
+    names: dict[str, Any] = {}
     packages = [_package(frame) for frame, _ in frames]
     for index, (frame, line) in enumerate(frames):
+        # What runs inside of a line, a comprehension, has names of its own up to Python 3.11.
+        names = {**frame.f_locals, **(names if frames[index - 1][0].f_code.co_name[:1] == "<" else {})}
         # Not in AutoGen's own clients, and not in the kit's, whose messages say enough.
         if packages[index] not in ("own", "kit") or KIT / "clients" in Path(frame.f_code.co_filename).parents:
             continue
@@ -202,7 +205,7 @@ def place_of(error: Any) -> dict[str, str]:
         if owner or ("autogen" in packages[index + 1 :] and packages[index] == "own" and name != "<module>"):
             code = _line(frame, line)
             where = f"{owner}.{name}".lstrip(".") + f", line {line}, `{fit(code, 100)}`: "
-            places.append((not owner, where, _values(code, frame.f_locals)))
+            places.append((not owner, where, _values(code, names)))
     _, place, values = min(places, key=lambda found: found[0], default=(True, "", ""))
     return {"place": place, "values": values}
 

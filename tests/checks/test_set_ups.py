@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import autogen
 import httpx
+import openai
 import pytest
 import requests
 import torch
@@ -61,6 +62,8 @@ REFUSALS = {  # by the model's name: what servers say
     "closed": (403, {"error": {"message": "Your region is not supported"}}),
     "ill": (500, {"error": {"message": "CUDA kernel went away"}}),
     "odd": (418, {"detail": [{"msg": "I am a teapot"}]}),
+    "foreign": (401, {"error": {"message": "OpenAI-Organization header should match organization"}}),
+    "thinking": (400, {"error": {"message": "enable_thinking must be set to false for this call"}}),
     "azure": (404, {"error": {"code": "DeploymentNotFound", "message": "The API deployment is not there"}}),
 }
 
@@ -72,12 +75,19 @@ class Handler(BaseHTTPRequestHandler):
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])) or "{}")
         status, said = self.answer(asked)
         data = said if isinstance(said, str) else json.dumps(said)
-        self.send_response(status)
+        self.send_response(301 if self.path.startswith("/moved") else status)
+        self.send_header("Location", self.path.removeprefix("/moved"))
         self.send_header("Content-Type", "text/html" if isinstance(said, str) else "application/json")
         self.end_headers()
         self.wfile.write(data.encode())
 
+    def do_GET(self):  # which a POST becomes that was sent on
+        self.send_response(405)
+        self.end_headers()
+
     def answer(self, asked):
+        if self.path.startswith("/lines"):
+            return 200, '{"text": "a"}\n{"text": "b"}\n'
         if self.path.startswith("/page"):
             return 200, "<html><title>Welcome</title><script>1</script></html>"
         if self.path.startswith("/studio") and not self.path.startswith("/studio/v1/"):
@@ -129,6 +139,9 @@ REQUESTS = {
     "not in this region": ({"model": "closed"}, "forbidden"),
     "a server that fails": ({"model": "ill"}, "server-error"),
     "something new": ({"model": "odd"}, "request-refused"),
+    "a key of another organization": ({"model": "foreign"}, "organization"),
+    "thoughts only in a stream": ({"model": "thinking"}, "thinking-refused"),
+    "an address that sends requests on": ({"base_url": f"{URL}/moved/v1"}, "redirected"),
     "no such deployment": ({"model": "azure"}, "azure-deployment"),
 }
 
@@ -276,6 +289,36 @@ def with_httpx(self, params):
     return httpx.post(f"{URL}/page", json={}).json()
 
 
+def lines(*said):
+    """Return a create that reads a stream's lines as JSON."""
+    return lambda self, params: [json.loads(line) for line in said]
+
+
+def from_answer(answer):
+    """Return a create that takes the text out of an answer."""
+
+    def create(self, params):
+        return answer["choices"][0]["message"]["content"]
+
+    return create
+
+
+def pieces(self, params):
+    for chunk in [SimpleNamespace(choices=[], usage=1)]:
+        print(chunk.choices[0].delta.content)
+
+
+def in_parts(self, params):
+    tokenizer = SimpleNamespace(apply_chat_template=Environment().from_string("{{ '[' + m.content }}").render)
+    return tokenizer.apply_chat_template(m={"content": [{"type": "text", "text": "Hi"}]})
+
+
+def overflows(self, params):
+    model = tiny_model()
+    model.lm_head.weight.data.fill_(float("nan"))
+    return model.generate(torch.tensor([[1]]), do_sample=True, max_new_tokens=1)
+
+
 def template(self, params):
     def refuse(text):
         raise TemplateError(text)
@@ -306,6 +349,19 @@ def loads(**options):
 OWN = {
     "a page where JSON belongs": (posts("/page"), "answer-no-json"),
     "a page, with httpx": (with_httpx, "answer-no-json"),
+    "lines where one answer belongs": (posts("/lines"), "answer-in-lines"),
+    "lines of a stream": (lines('data: {"a": 1}'), "answer-in-lines"),
+    "a text that is no JSON": (lines("{}", "Hello"), "error"),
+    "a refusal taken for an answer": (from_answer({"detail": [{"msg": "no"}]}), "answer-is-error"),
+    "an answer of another form": (from_answer({"message": {"content": "Hi"}}), "error"),
+    "a chunk without choices": (pieces, "chunk-without-choices"),
+    "openai 0.28": (lambda self, params: openai.ChatCompletion.create(model="m"), "removed-interface"),
+    "parts where a text belongs": (in_parts, "content-parts"),
+    "a model without its head": (
+        lambda self, params: transformers.LlamaModel(tiny_model().config).generate(),
+        "no-head",
+    ),
+    "numbers beyond their dtype": (overflows, "not-a-number"),
     "no scheme": (lambda self, params: requests.post("localhost:1/v1", json={}), "no-scheme"),
     "the server's reason": (raise_for_status, "no-quota"),
     "a file that is no JSON": (lambda self, params: json.loads(""), "error"),
@@ -336,6 +392,65 @@ def test_what_ones_own_client_runs_into_belongs_to_its_line(create, code):
     assert ", line " in finding.message
     assert codes(diagnose(made, error=error))[0] == code
     assert "config list" not in finding.message
+
+
+def test_what_the_names_in_the_line_stood_for_is_told_without_keys():
+    def create(self, params):
+        answer = {"text": "Hi", "api_key": "sk-0123456789abcdef0123"}
+        return answer["choices"]
+
+    finding = explain(raised(lambda: ask(agent(MINE, register=[client(create=create)]))))
+    assert "there, answer = {'text': 'Hi'" in finding.message
+    assert "0123456789" not in finding.message
+
+
+def test_a_stream_that_is_taken_as_one_answer():
+    def create(self, params):
+        answer = (word for word in "ab") if params.get("stream") else ["Hi"]
+        return DummyModelClient(MINE, replies=[answer[0]]).create(params)
+
+    def made(**fields):
+        return agent({**MINE, **fields}, register=[client(create=create)])
+
+    assert explain(raised(lambda: ask(made(stream=True)))).code == "generator-answer"
+    assert ask(made()) == "Hi"
+
+
+def test_a_cache_that_is_to_hold_what_json_does_not_have():
+    def made(**fields):
+        return agent({**MINE, **fields}, register=[client()])
+
+    def chat_cached(one):
+        return chat(one, user(), max_turns=1, cache=Memory())
+
+    assert explain(raised(lambda: chat_cached(made(dtype=torch.float32)))).code == "cache-key"
+    chat_cached(made(dtype="float32"))
+
+
+def test_a_second_system_message_at_the_end_is_the_selectors():
+    def create(self, params):
+        if params["messages"][-1]["role"] == "system":
+            raise TemplateError("System message must be at the beginning.")
+        return DummyModelClient(DUMMY, replies=["a"]).create(params)
+
+    def run(**settings):
+        manager = group(manager_entry=DUMMY, registered=False, **settings)
+        register_model_clients(manager, client("DummyModelClient", create=create))
+        return manager.groupchat.agents[0].initiate_chat(manager, message="Hi", silent=True)
+
+    assert explain(raised(run)).code == "selector-role"
+    run(role_for_select_speaker_messages="user")
+
+
+@pytest.mark.parametrize(("returned", "code"), [(None, "reply-function"), ((True, "Hi"), None)])
+def test_a_reply_function_returns_a_pair(returned, code):
+    made = ready()
+    made.register_reply([autogen.Agent, None], lambda *args, **kwargs: returned)
+    if code:
+        finding = explain(raised(lambda: ask(made)))
+        assert (finding.code, "lambda" in finding.message) == (code, True)
+    else:
+        assert ask(made) == "Hi"
 
 
 def test_the_near_name_of_an_argument_is_offered():
@@ -590,7 +705,64 @@ def turns(fixed):
     return manager
 
 
+def made_up_turns(fixed):
+    return talk("Paris." if fixed else "Paris.\nuser\nAnd of Italy?\nassistant\nRome.")
+
+
+def odd_arguments(fixed):
+    call = tool_call("add", a=1, b=2)
+    if not fixed:
+        call.tool_calls[0].function.arguments = "a=1, b=2"
+    other = user()
+    made = with_add(agent(DUMMY), [call, "3"], other)
+    chat(made, other, max_turns=2)
+    return [made, other]
+
+
+def user_with_a_model(fixed):
+    other = user(llm_config=False if fixed else autogen.LLMConfig(dict(DUMMY)))
+    if not fixed:
+        other.register_model_client(DummyModelClient)
+    return [ready(), other]
+
+
+def nested_in_a_group(fixed):
+    members = [ready(name) for name in "ab"]
+    manager = group(*members, select="round_robin")
+    chats = [{"recipient": ready("c"), "message": "?", "max_turns": 1}]
+    members[1].register_nested_chats(chats, trigger=manager if fixed else members[0])
+    return manager
+
+
+def talk_in_a_group(*replies, **settings):
+    members = [says(*replies, name=name) for name in "abc"]
+    manager = group(*members, select="round_robin", **settings)
+    members[0].initiate_chat(manager, message="Hi", silent=True)
+    return manager
+
+
+def rounds(fixed):
+    return talk_in_a_group(*["Well."] * 9, max_round=5 if fixed else 10)
+
+
+def goes_on_in_a_group(fixed):
+    return talk_in_a_group(*["TERMINATE" if fixed else "Done. TERMINATE"] * 9, max_round=5)
+
+
+def tiny_price(fixed):
+    made = agent({**DUMMY, "price": [1.5e-4, 6e-4] if fixed else [1.5e-7, 6e-7]}, register=[DummyModelClient])
+    chat(made, user(), max_turns=1)
+    return made
+
+
 RUNS = {
+    "turns of the user that the model made up": (made_up_turns, "runs-on"),
+    "arguments that are no JSON": (odd_arguments, "tool-arguments"),
+    "a user proxy with a model": (user_with_a_model, "user-with-model"),
+    "a nested chat that waits for a member": (nested_in_a_group, "nested-trigger"),
+    "max_round, which nobody set": (rounds, "default-rounds"),
+    "TERMINATE in a group": (goes_on_in_a_group, "termination-unseen"),
+    "a price for one token": (tiny_price, "config-list"),
     "nobody runs the tool": (unread_tool, "unread-tool"),
     "no model knows the tool": (untold_tool, "untold-tool"),
     "empty messages up to the limit": (silence, "nothing-to-say"),
