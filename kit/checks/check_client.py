@@ -19,16 +19,13 @@ from typing import Any
 from kit.agents.inside import PROTOCOL, USAGE_KEYS
 from kit.checks.catalogue import found
 from kit.checks.explain import explain
-from kit.checks.history import THOUGHTS, does_more
+from kit.checks.history import SPECIAL_TOKEN, THOUGHTS, does_more
 from kit.checks.protocol import constructor_of, methods_of, needed_by
 from kit.checks.report import Finding, Report
 from kit.config_list.secrets import fit
 
 # What AutoGen asks a response for, be it there or not.
 ASKED_FOR = ("choices", "model", "id", "message_retrieval_function", "config_id", "pass_filter")
-SPECIAL_TOKEN = re.compile(
-    r"<\|[^|<>]{1,40}\|>|^\s*<s>(?!.*</s>\s*\S)|</s>\s*$|\[/?INST\]|<(?:start|end)_of_turn>|<eos>", re.DOTALL
-)
 # How a turn begins, where a model had to write that itself.
 HEADER = re.compile(
     r"\s*(?:<\|?(?:im_start|start_header_id|start_of_turn|start_of_role)\|?>\s*(?:assistant|model)|assistant\s*[\n:])"
@@ -132,6 +129,7 @@ class _Checkup:
         self, report: Report, client: Any, config: dict[str, Any] | None, timeout: float, kwargs: Any
     ) -> None:
         self.report, self.timeout, self.kwargs = report, timeout, kwargs
+        self.made_up = config is None
         self.cls = client if isinstance(client, type) else type(client)
         self.client: Any = None if isinstance(client, type) else client
         self.name = self.cls.__name__
@@ -347,6 +345,8 @@ class _Checkup:
             self.report.add(1, checked, [found("too-slow", what=checked, seconds=f"{self.timeout:g}")])
             raise _TooSlow
         fine, value = done
+        if isinstance(value, KeyError) and self.made_up and checked == "the constructor":
+            self.fail(checked, found("check-needs-entry", name=self.name, field=repr(value.args[0])))
         if not fine:
             self.fail(checked, replace(explain(value), step=1))
         return value

@@ -6,11 +6,23 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from kit.agents.inside import USAGE_KEYS, answered, clients_of, ends_at, entries_of, group_of, selector_config
+from kit.agents.inside import (
+    USAGE_KEYS,
+    answered,
+    clients_of,
+    ends_at,
+    entries_of,
+    group_of,
+    runs_code,
+    selector_config,
+)
 from kit.checks.catalogue import found
 from kit.checks.report import Finding
 from kit.config_list.secrets import fit
 
+SPECIAL_TOKEN = re.compile(
+    r"<\|[^|<>]{1,40}\|>|^\s*<s>(?!.*</s>\s*\S)|</s>\s*$|\[/?INST\]|<(?:start|end)_of_turn>|<eos>", re.DOTALL
+)
 THOUGHTS = re.compile(
     r"(?s)^.{0,40}?<(think|thinking|thought|reasoning)>.*|^.*</think>|<\|channel\|>analysis.*"
 )
@@ -45,6 +57,8 @@ def said(agents: list[Any]) -> Iterator[Finding]:
         own = [message for message in messages if _is_own(agent, message)]
         if thoughts := next(filter(None, (THOUGHTS.search(_text(one)) for one in own)), None):
             yield found("thoughts-in-history", agent=agent.name, shown=fit(repr(thoughts[0]), 60))
+        if tokens := next(filter(None, (SPECIAL_TOKEN.search(_text(one)) for one in own)), None):
+            yield found("special-tokens-in-history", agent=agent.name, shown=tokens[0].strip())
         if made_up := next(filter(None, (MADE_UP.search(_text(one)) for one in own)), None):
             yield found("runs-on", agent=agent.name, shown=fit(repr(made_up[0]), 60))
         if empty := sum(not (_text(one).strip() or _calls(one) or one.get("function_call")) for one in own):
@@ -76,7 +90,16 @@ def _calls(message: Message) -> list[Message]:
 
 
 def _ending(agent: Any, partner: Any, messages: list[Message]) -> Iterator[Finding]:
-    """Yield the word that should have ended the chat, if AutoGen's own check wants another."""
+    """Yield the word that should have ended the chat, and what ended or held up one that was not over."""
+    for message, after in zip(messages, messages[1:], strict=False):
+        unread = _is_own(agent, message) and not _is_own(agent, after) and after.get("content") == ""
+        if unread and re.search(r"```(?:python|sh|bash|shell)\b", _text(message)) and not runs_code(partner):
+            yield found("code-not-run", agent=agent.name, partner=partner.name)
+            break
+    default, last = getattr(partner, "_default_auto_reply", ""), messages[-1]
+    ended = "TERMINATE" in str(default) and not _is_own(agent, last) and _text(last) == default
+    if ended and "TERMINATE" not in _text(messages[-2]):
+        yield found("ended-by-itself", partner=partner.name, shown=repr(default))
     for message, after in zip(messages, messages[1:], strict=False):
         ends = _is_own(agent, message) and re.search(r"\bTERMINATE\b\W*$", _text(message))
         if ends and not _is_own(agent, after) and ends_at(partner, message) is False:

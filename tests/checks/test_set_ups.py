@@ -63,6 +63,9 @@ REFUSALS = {  # by the model's name: what servers say
     "ill": (500, {"error": {"message": "CUDA kernel went away"}}),
     "odd": (418, {"detail": [{"msg": "I am a teapot"}]}),
     "foreign": (401, {"error": {"message": "OpenAI-Organization header should match organization"}}),
+    "large": (500, {"error": {"message": "model requires more system memory (5 GiB) than there is"}}),
+    "unread": (400, {"error": {"message": "Failed to call a function.", "code": "tool_use_failed"}}),
+    "its-own": (400, {"error": {"message": "Expected last role User or Tool but got assistant"}}),
     "thinking": (400, {"error": {"message": "enable_thinking must be set to false for this call"}}),
     "azure": (404, {"error": {"code": "DeploymentNotFound", "message": "The API deployment is not there"}}),
 }
@@ -88,6 +91,8 @@ class Handler(BaseHTTPRequestHandler):
     def answer(self, asked):
         if self.path.startswith("/lines"):
             return 200, '{"text": "a"}\n{"text": "b"}\n'
+        if self.path.startswith("/azure"):
+            return 404, {"error": {"code": "404", "message": "Resource not found"}}
         if self.path.startswith("/page"):
             return 200, "<html><title>Welcome</title><script>1</script></html>"
         if self.path.startswith("/studio") and not self.path.startswith("/studio/v1/"):
@@ -140,6 +145,10 @@ REQUESTS = {
     "a server that fails": ({"model": "ill"}, "server-error"),
     "something new": ({"model": "odd"}, "request-refused"),
     "a key of another organization": ({"model": "foreign"}, "organization"),
+    "a model that is too large": ({"model": "large"}, "server-memory"),
+    "a tool call that it can't read": ({"model": "unread"}, "call-not-read"),
+    "an agent that speaks twice": ({"model": "its-own"}, "last-role"),
+    "Azure, asked as OpenAI is": ({"base_url": f"{URL}/azure"}, "azure-asked-as-openai"),
     "thoughts only in a stream": ({"model": "thinking"}, "thinking-refused"),
     "an address that sends requests on": ({"base_url": f"{URL}/moved/v1"}, "redirected"),
     "no such deployment": ({"model": "azure"}, "azure-deployment"),
@@ -319,6 +328,16 @@ def overflows(self, params):
     return model.generate(torch.tensor([[1]]), do_sample=True, max_new_tokens=1)
 
 
+def empty_folder(self, params):
+    tiny_model().config.save_pretrained("empty")
+    return transformers.AutoModelForCausalLM.from_pretrained("empty")
+
+
+def encoder(self, params):
+    transformers.T5Config().save_pretrained("t5")
+    return transformers.AutoModelForCausalLM.from_pretrained("t5")
+
+
 def template(self, params):
     def refuse(text):
         raise TemplateError(text)
@@ -357,6 +376,13 @@ OWN = {
     "a chunk without choices": (pieces, "chunk-without-choices"),
     "openai 0.28": (lambda self, params: openai.ChatCompletion.create(model="m"), "removed-interface"),
     "parts where a text belongs": (in_parts, "content-parts"),
+    "a folder without weights": (empty_folder, "no-weights"),
+    "an encoder and decoder": (encoder, "encoder-decoder"),
+    "flash attention": (loads(attn_implementation="flash_attention_2"), "flash-attention"),
+    "lists where tensors belong": (
+        lambda self, params: tiny_model().generate([[1, 2]], max_new_tokens=1),
+        "lists-for-tensors",
+    ),
     "a model without its head": (
         lambda self, params: transformers.LlamaModel(tiny_model().config).generate(),
         "no-head",
@@ -755,7 +781,25 @@ def tiny_price(fixed):
     return made
 
 
+def ends_too_soon(fixed):
+    auto_reply = "Go on." if fixed else "TERMINATE"
+    made, other = says("First I look.", "Then I see."), user(default_auto_reply=auto_reply)
+    made._is_termination_msg = lambda message: message["content"] == "TERMINATE"
+    chat(made, other, max_turns=2)
+    return [made, other]
+
+
+def writes_code(fixed):
+    return talk("Hello." if fixed else "Run this:\n```python\nprint(1)\n```", "Well?", turns=2)
+
+
 RUNS = {
+    "an end token in each reply": (
+        lambda fixed: talk("Paris." if fixed else "Paris.<|im_end|>"),
+        "special-tokens-in-history",
+    ),
+    "a reply of the user that ends it all": (ends_too_soon, "ended-by-itself"),
+    "code that nobody runs": (writes_code, "code-not-run"),
     "turns of the user that the model made up": (made_up_turns, "runs-on"),
     "arguments that are no JSON": (odd_arguments, "tool-arguments"),
     "a user proxy with a model": (user_with_a_model, "user-with-model"),
@@ -849,6 +893,16 @@ HEALTHY = {
 @pytest.mark.parametrize(("cls", "code"), CLASSES.values(), ids=CLASSES)
 def test_what_a_class_does_wrong_without_an_exception_is_seen(cls, code):
     assert code in codes(check_model_client(cls, MINE))
+
+
+def test_a_field_that_only_the_real_entry_has():
+    def from_folder(self, config):
+        DummyModelClient.__init__(self, config)
+        self.folder = config["folder"]
+
+    cls = client(__init__=from_folder)
+    assert codes(check_model_client(cls)) == ["check-needs-entry"]
+    assert codes(check_model_client(cls, {**MINE, "folder": "x"})) == []
 
 
 @pytest.mark.parametrize("cls", HEALTHY.values(), ids=HEALTHY)
