@@ -3,11 +3,11 @@
 Needs tests/requirements.txt and a Chromium on the PATH. Pictures go to the folder given, one for each
 place in the light theme, in the dark theme, and for widgets in a page of 480 pixels and in high contrast. A
 place is `widgets` (each widget of the kit), the name of a lesson, or `LESSON:TEXT` to scroll to the heading
-TEXT. `builder.png` is the picture of the form alone that the documentation shows, in the light theme.
+TEXT. `builder.png` and `watch.png` are the pictures of one widget alone in README, in the light theme.
 
     python tests/browser/screenshots.py /tmp/pictures widgets
     python tests/browser/screenshots.py /tmp/pictures "02_add_the_config:The form" 04_hugging_face_model
-    python tests/browser/screenshots.py notebooks/images builder.png
+    python tests/browser/screenshots.py notebooks/images builder.png watch.png
 """
 
 import re
@@ -127,6 +127,7 @@ builder.editor.add("Ollama")
 builder.editor.select(1)
 builder
 """,
+    "watch.png": WIDGETS["watch"],
 }
 
 
@@ -168,9 +169,7 @@ def take_widgets(lab, target, theme):
     for name, cell in WIDGETS.items():
         lab.open([cell])
         if name == "watch":
-            lab.output(0).locator(".kit-request > summary").last.click()
-            expect(lab.output(0)).to_contain_text("message_retrieval")
-            lab.output(0).get_by_text("The prompt:").click()
+            open_last(lab)
         if name == "chat":
             expect(lab.output(0)).to_contain_text("Ready.")
             lab.output(0).get_by_role("log").evaluate("log => { log.scrollTop = 0; }")
@@ -190,13 +189,23 @@ def take_widgets(lab, target, theme):
         lab.page.emulate_media(forced_colors="none")
 
 
+def open_last(lab):
+    """Open the last card of a watch, and the prompt in it."""
+    lab.output(0).locator(".kit-request > summary").last.click()
+    expect(lab.output(0)).to_contain_text("message_retrieval")
+    lab.output(0).get_by_text("The prompt:").click()
+
+
 def take_alone(lab, target, name):
     """Take a picture of a widget and of nothing else."""
     lab.open([PICTURES[name]])
+    if name == "watch.png":
+        open_last(lab)
     lab.page.evaluate("window.jupyterapp.shell.collapseLeft()")
     lab.page.set_viewport_size(PICTURE)
     lab.settle()
-    lab.output(0).locator(".kit-page").screenshot(path=f"{target}/{name}")
+    box = lab.output(0).locator(".kit-page").bounding_box()
+    lab.page.screenshot(path=f"{target}/{name}", clip={**box, "height": min(box["height"], 1000)})
     print(f"{target}/{name}", flush=True)
 
 

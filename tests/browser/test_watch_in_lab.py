@@ -13,8 +13,9 @@ from autogen import AssistantAgent, LLMConfig, UserProxyAgent
 from kit import ChatPanel, DummyModelClient, HuggingFaceModelClient, local_model, watch
 
 def dummy(name, **kwargs):
-    entry = {{"model": "parrot", "model_client_cls": "DummyModelClient", "api_key": "sk-0123456789abcdef0123"}}
-    agent = AssistantAgent(name, "Be brief.", llm_config=LLMConfig(entry))
+    entry = {{"model": "parrot", "model_client_cls": "DummyModelClient"}}
+    config = LLMConfig({{**entry, "api_key": "sk-0123456789abcdef0123"}})
+    agent = AssistantAgent(name, "Be brief.", llm_config=config)
     agent.register_model_client(DummyModelClient, **kwargs)
     return agent
 
