@@ -7,6 +7,7 @@ import pytest
 import torch
 from transformers import StoppingCriteria, StoppingCriteriaList
 
+from kit.clients import huggingface as plain
 from kit.clients.huggingface_fast import HuggingFaceModelClient
 
 CAPITAL = [{"role": "user", "content": "What is the capital of France?"}]
@@ -78,6 +79,27 @@ def test_a_greedy_answer_is_what_plain_generate_gives(client):
     usage = response.usage
     assert (usage.prompt_tokens, usage.completion_tokens) == (prompt_tokens, len(row))
     assert usage.total_tokens == prompt_tokens + len(row)
+
+
+TOOL = {"type": "function", "function": {"name": "add", "parameters": {"type": "object", "properties": {}}}}
+
+
+@pytest.mark.parametrize(
+    ("cls", "options"),
+    [
+        (plain.HuggingFaceModelClient, {}),
+        (HuggingFaceModelClient, {}),
+        (HuggingFaceModelClient, {"tools": [TOOL], "tool_choice": "required"}),
+        (HuggingFaceModelClient, {"response_format": {"type": "object"}}),
+    ],
+)
+def test_prompt_is_what_create_reads(real, cls, options):
+    model, tokenizer = real
+    client = cls({"model": "smol", "max_tokens": 30}, loaded_model=model, tokenizer=tokenizer)
+    params = {"messages": [{"role": "system", "content": "Be brief."}, *CAPITAL], **options}
+    prompt = client.prompt(params)
+    assert "<|im_start|>system\nBe brief." in tokenizer.decode(prompt) or "tools" in options
+    assert len(prompt) == client.create(params).usage.prompt_tokens
 
 
 def test_the_end_token_is_counted_but_not_shown(client):
