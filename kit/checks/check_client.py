@@ -19,7 +19,7 @@ from typing import Any
 from kit.agents.inside import PROTOCOL, USAGE_KEYS
 from kit.checks.catalogue import found
 from kit.checks.explain import explain
-from kit.checks.history import SPECIAL_TOKEN, THOUGHTS, does_more
+from kit.checks.history import MADE_UP, SPECIAL_TOKEN, THOUGHTS, does_more
 from kit.checks.protocol import constructor_of, methods_of, needed_by
 from kit.checks.report import Finding, Report
 from kit.config_list.secrets import fit
@@ -257,6 +257,8 @@ class _Checkup:
         elif tokens := SPECIAL_TOKEN.findall(text):
             shown = " ".join(sorted({token.strip() for token in tokens}))
             findings.append(found("special-tokens", tokens=shown))
+        elif made_up := MADE_UP.search(text):
+            findings.append(found("runs-on", agent=self.name, shown=_shown(made_up[0])))
         elif thoughts := THOUGHTS.search(text):
             findings.append(found("thoughts", shown=_shown(thoughts[0])))
         system, asked = (message["content"] for message in QUESTION)

@@ -242,6 +242,11 @@ def _answer(error: Any, frames: list[tuple[Any, int]]) -> dict[str, str]:
             told = _told(str(answer.status_code), str(answer.url), _body(answer))
             sent_on = getattr(answer, "history", None) or []
             return {**told, "redirected": str(sent_on[0].url).partition("?")[0]} if sent_on else told
+    for frame, line in frames:  # in code of one's own: a refusal that nobody looked at
+        named = re.findall(r"\w+", _line(frame, line)) if _package(frame) == "own" else []
+        for answer in map(frame.f_locals.get, named):
+            if has(answer, "status_code", "url", "text") and int(answer.status_code) >= 400:
+                return _told(str(answer.status_code), str(answer.url), _body(answer))
     for frame, _ in frames:  # in AutoGen's own client: a 200 that is no completion
         askers = [one for one in map(frame.f_locals.get, ("self", "client")) if has(one, "_oai_client")]
         client, answer = askers[0]._oai_client if askers else None, frame.f_locals.get("response")

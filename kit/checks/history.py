@@ -183,5 +183,11 @@ def _end_of_group(manager: Any) -> Iterator[Finding]:
             shown = fit(repr(_text(message)[-40:]), 60)
             yield found("termination-unseen", agent=message.get("name"), shown=shown, partner=manager.name)
             return
-    if len(group.messages) >= group.max_round == type(group).max_round:
+    spoke = {message.get("name") for message in group.messages}
+    silent = [agent.name for agent in group.agents if agent.name not in spoke]
+    if len(group.messages) < group.max_round:
+        return
+    if group.max_round == type(group).max_round:
         yield found("default-rounds")
+    elif silent and group.speaker_selection_method == "round_robin":  # a selector may leave one out
+        yield found("rounds-were-few", rounds=group.max_round, silent=" and ".join(silent))

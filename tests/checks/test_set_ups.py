@@ -66,6 +66,13 @@ REFUSALS = {  # by the model's name: what servers say
     "large": (500, {"error": {"message": "model requires more system memory (5 GiB) than there is"}}),
     "unread": (400, {"error": {"message": "Failed to call a function.", "code": "tool_use_failed"}}),
     "its-own": (400, {"error": {"message": "Expected last role User or Tool but got assistant"}}),
+    "asks-back": (400, {"error": {"message": "The `reasoning_content` must be passed back to the API"}}),
+    "half": (400, {"error": {"message": "'tool_calls' must be followed by tool messages"}}),
+    "no-null": (
+        422,
+        {"detail": [{"loc": ["messages", 2, "content"], "msg": "none is not an allowed value"}]},
+    ),
+    "blind": (400, {"error": {"message": "m is not a multimodal model"}}),
     "thinking": (400, {"error": {"message": "enable_thinking must be set to false for this call"}}),
     "azure": (404, {"error": {"code": "DeploymentNotFound", "message": "The API deployment is not there"}}),
 }
@@ -149,6 +156,10 @@ REQUESTS = {
     "a tool call that it can't read": ({"model": "unread"}, "call-not-read"),
     "an agent that speaks twice": ({"model": "its-own"}, "last-role"),
     "Azure, asked as OpenAI is": ({"base_url": f"{URL}/azure"}, "azure-asked-as-openai"),
+    "thoughts that it wants back": ({"model": "asks-back"}, "thoughts-must-return"),
+    "a call without its result": ({"model": "half"}, "call-without-answer"),
+    "None for a content": ({"model": "no-null"}, "content-null"),
+    "an image": ({"model": "blind"}, "no-images"),
     "thoughts only in a stream": ({"model": "thinking"}, "thinking-refused"),
     "an address that sends requests on": ({"base_url": f"{URL}/moved/v1"}, "redirected"),
     "no such deployment": ({"model": "azure"}, "azure-deployment"),
@@ -290,8 +301,17 @@ def posts(path):
     return create
 
 
+def unlooked_at(self, params):
+    answer = requests.post(f"{URL}/v1/chat/completions", headers={"Authorization": "Bearer wrong"}, json={})
+    return answer.json()["choices"]
+
+
 def raise_for_status(self, params):
     requests.post(f"{URL}/v1/chat/completions", json={"model": "poor"}, timeout=5).raise_for_status()
+
+
+def raise_(error):
+    raise error
 
 
 def with_httpx(self, params):
@@ -389,6 +409,13 @@ OWN = {
     ),
     "numbers beyond their dtype": (overflows, "not-a-number"),
     "no scheme": (lambda self, params: requests.post("localhost:1/v1", json={}), "no-scheme"),
+    "a refusal that nobody looked at": (unlooked_at, "key-refused"),
+    "no way to the hub": (
+        lambda self, params: raise_(
+            OSError("We couldn't connect to 'https://hub.invalid' to load the files")
+        ),
+        "no-hub",
+    ),
     "the server's reason": (raise_for_status, "no-quota"),
     "a file that is no JSON": (lambda self, params: json.loads(""), "error"),
     "a file that is not there": (lambda self, params: Path("nowhere").read_text(), "error"),
@@ -771,6 +798,10 @@ def rounds(fixed):
     return talk_in_a_group(*["Well."] * 9, max_round=5 if fixed else 10)
 
 
+def few_rounds(fixed):
+    return talk_in_a_group(*["Well."] * 9, max_round=3 if fixed else 2)
+
+
 def goes_on_in_a_group(fixed):
     return talk_in_a_group(*["TERMINATE" if fixed else "Done. TERMINATE"] * 9, max_round=5)
 
@@ -805,6 +836,7 @@ RUNS = {
     "a user proxy with a model": (user_with_a_model, "user-with-model"),
     "a nested chat that waits for a member": (nested_in_a_group, "nested-trigger"),
     "max_round, which nobody set": (rounds, "default-rounds"),
+    "too few rounds for all": (few_rounds, "rounds-were-few"),
     "TERMINATE in a group": (goes_on_in_a_group, "termination-unseen"),
     "a price for one token": (tiny_price, "config-list"),
     "nobody runs the tool": (unread_tool, "unread-tool"),
@@ -871,6 +903,10 @@ def with_seen(self, config):
 CLASSES = {
     "memory of the class": (client(create=remembers, seen=[]), "shared-memory"),
     "only the last message": (client(create=only_the_last), "last-message-only"),
+    "turns that the model made up": (
+        client(_answers=lambda self, messages, n: ["Hi\n### Human:\nAnd?\n### Assistant:\nNo."] * n),
+        "runs-on",
+    ),
     "thoughts in the reply": (
         client(_answers=lambda self, messages, n: ["<think>\nHm.\n</think>\nHi"] * n),
         "thoughts",
