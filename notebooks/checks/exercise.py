@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import io
+import re
 import sys
 from types import SimpleNamespace
 
@@ -17,6 +18,10 @@ def exercise(number):
         @functools.wraps(find_mistake)
         def check(answer):
             mistake = ... if answer is None or answer is ... else _find(find_mistake, answer)
+            if mistake is not ... and (name := _not_made()):
+                mistake = (
+                    f"the cell that makes `{name}` failed, so this is an older one. Fix that cell first."
+                )
             if mistake is ...:
                 print(f"○ {number}: not solved yet. Write your answer, then run both cells.")
             else:
@@ -36,6 +41,20 @@ def _find(find_mistake, answer):
             if "ellipsis" in str(error).lower():
                 return "there are still dots in it: put something in the place of each `...`."
             return f"using your answer raised {type(error).__name__}: {error}"
+
+
+def _not_made():
+    """Return the name of the answer whose cell failed just before the cell of this check, "" if none did.
+
+    What has the name now was made by an earlier run of that cell.
+    """
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    cells = getattr(shell, "user_ns", {}).get("In", [])
+    asked = re.search(r"\bcheck_\w+\((\w+)\)", cells[-1]) if cells else None
+    if len(cells) < 2 or not asked or shell.last_execution_succeeded:
+        return ""
+    makes = rf"(?m)^(?:(?:class|def)\s+)?{asked[1]}\b\s*(?:=[^=]|\(|:)"
+    return asked[1] if re.search(makes, cells[-2]) else ""
 
 
 def _no_report():

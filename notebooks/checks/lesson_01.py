@@ -48,29 +48,31 @@ def check_1a(order):
 
 @exercise("1b")
 def check_1b(client_class):
-    client = client_class({"model": "counter-7"})
-    response = client.create({"messages": [{"role": "user", "content": "count these four words"}]})
-    response.cost = 0  # AutoGen stores what `cost` returned before it asks for the usage
-    if _mistake_two(client_class):
-        return MISTAKE_TWO
-    usage = client.get_usage(response)
-    if usage is ...:
-        return ...
-    if not isinstance(usage, dict):
-        return f"`get_usage` returns a dict, {{...}}, not {usage!r}."
-    expected = {
-        "prompt_tokens": (4, "`response.prompt_words`"),
-        "completion_tokens": (3, "`completion_words`"),
-        "total_tokens": (7, "the sum of the other two"),
-        "cost": (0, "`response.cost`"),
-        "model": ("counter-7", "`response.model`"),
-    }
-    missing = [name for name in expected if name not in usage]
-    if missing:
-        return f"missing {missing}. With one key missing, AutoGen drops them all without a word."
-    for name, (value, source) in expected.items():
-        if usage[name] != value:
-            return f'"{name}" should be {value!r}: {source}. Yours is {usage[name]!r}.'
+    for model, text in (("counter-7", "count these four words"), ("counter-8", "two words")):
+        client, words = client_class({"model": model}), len(text.split())
+        response = client.create({"messages": [{"role": "user", "content": text}]})
+        response.cost = 0  # AutoGen stores what `cost` returned before it asks for the usage
+        if _mistake_two(client_class):
+            return MISTAKE_TWO
+        usage = client.get_usage(response)
+        if usage is ...:
+            return ...
+        if not isinstance(usage, dict):
+            return f"`get_usage` returns a dict, {{...}}, not {usage!r}."
+        expected = {
+            "prompt_tokens": (words, "`response.prompt_words`"),
+            "completion_tokens": (3, "`completion_words`"),
+            "total_tokens": (words + 3, "the sum of the other two"),
+            "cost": (0, "`response.cost`"),
+            "model": (model, "`response.model`"),
+        }
+        missing = [name for name in expected if name not in usage]
+        if missing:
+            return f"missing {missing}. With one key missing, AutoGen drops them all without a word."
+        for name, (value, source) in expected.items():
+            if usage[name] != value:
+                asked = "" if words == 4 else f"asked {text!r} of the model {model}, "
+                return f'{asked}"{name}" should be {value!r}: {source}. Yours is {usage[name]!r}.'
     return None
 
 
@@ -82,6 +84,8 @@ def check_1c(client_class):
         response = client.create({"messages": messages})
     except (KeyError, NameError) as error:
         name = error.name if isinstance(error, NameError) else error.args[0]
+        if isinstance(name, int):
+            return ONE_DICT
         if name != "n":
             raise
         return '`n` is in the params, but not always: `params.get("n", 1)` gives 1 where it is missing.'
@@ -100,6 +104,8 @@ def check_1c(client_class):
         if getattr(client, method)(response) in (..., None):
             return f"`create` works; `{method}` returns nothing yet."
     texts = client.message_retrieval(response)
+    if isinstance(texts, str):
+        return "`message_retrieval` returns a text: it should be a list of texts, [...], even of one."
     if texts != ["HELLO THERE"]:
         return f"`message_retrieval` should return the list ['HELLO THERE'], it returns {texts!r}."
     if response.cost != 0.5:
@@ -134,10 +140,15 @@ def check_1d(client_class):
         return super(recorded, self).message_retrieval(response)
 
     findings = [found for found in check_model_client(client_class, timeout=5).findings if not found.warning]
-    if findings and _content_is_int(client_class):
+    kind = _kind_of_content(client_class) if findings else ""
+    if kind == "int":
         return (
             "the content of your message is an int: AutoGen wants text. Put `str(...)` around it in `create`."
         )
+    if findings and ("method" in kind or "method' has no len()" in findings[0].message):
+        return NO_BRACKETS
+    if findings and "KeyError: -1" in findings[0].message:
+        return ONE_DICT
     if _same_response(client_class):
         return SAME_RESPONSE.format('SimpleNamespace(id="1", choices=[], model=self.model)')
     if findings and findings[0].code == "no-content":
@@ -168,6 +179,11 @@ def check_1d(client_class):
 SAME_RESPONSE = (
     "`create` returns the same response at every call. Its first line must make a new one: `response = {}`."
 )
+ONE_DICT = (
+    "`create` gets one dict, the params, whatever you call it: the messages are in it, under the name "
+    '"messages".'
+)
+NO_BRACKETS = "without ( ) behind its name a method is not called: `text.upper()`, `text.split()`."
 MISTAKE_TWO = "`get_usage` has one parameter, and gets two. This is mistake two: `@staticmethod`."
 
 
@@ -189,12 +205,13 @@ def _same_response(client_class):
     return False
 
 
-def _content_is_int(client_class):
+def _kind_of_content(client_class):
+    """Return the name of the type of what `create` puts into its message, "" if it makes none."""
     with contextlib.suppress(Exception):
         params = {"messages": [{"role": "user", "content": "hello there"}]}
         response = client_class({"model": "my-model"}).create(params)
-        return isinstance(response.choices[0].message.content, int)
-    return False
+        return type(response.choices[0].message.content).__name__
+    return ""
 
 
 def _loud(response, n):
@@ -214,6 +231,8 @@ def _loud(response, n):
         return "`choices` is empty. This is mistake one: append each choice."
     if isinstance(texts[0], dict):
         return 'the content is a whole message: take its text, `["content"]`.'
+    if callable(texts[0]):
+        return NO_BRACKETS
     if str(texts[0]).lower() == "first":
         return "the last message is the one to say again, whoever wrote it: `messages[-1]`."
     if texts[0] == "hello there":

@@ -72,7 +72,9 @@ def check_2c(entries):
 
     if isinstance(entries, dict):
         return "that is one entry: a config list has [ ] around its entries, even around one."
-    if not isinstance(entries, (list, tuple)) or not all(isinstance(entry, dict) for entry in entries):
+    if isinstance(entries, tuple):
+        return "without [ ] around them Python makes a tuple of the entries: a config list is a list."
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         return "a config list is a list of dicts: [{...}, {...}]."
     if any(value is ... for entry in entries for value in entry.values()):
         return "there are still dots in it: replace each `...` by a value."
@@ -100,12 +102,16 @@ def check_2c(entries):
 
 @exercise("2d")
 def check_2d(builder):
-    entries = [entry for entry in builder.editor.entries if entry.get("model") == "canary"]
     names = [entry.get("model") for entry in builder.editor.entries]
-    if entries and "parrot" not in names and entries[0].get("tags") == ["small"]:  # what parrot had
+    canaries = [entry for entry in builder.editor.entries if entry.get("model") == "canary"]
+    entries = [entry for entry in canaries if entry.get("tags") != ["small"]]  # which parrot has
+    if canaries and not entries:
         if "dummy" in names:
             return "canary is parrot, renamed: rename the new entry, which is still called dummy."
-        return "no entry has been added yet: choose the preset Dummy (no model) and press Add."
+        return (
+            "canary is parrot, renamed. Name it parrot again, then choose the preset Dummy (no model), press "
+            "Add, and name that canary."
+        )
     if not entries:
         if "dummy" in names:
             return "the new entry is still called dummy: type canary in the field Model, and press Enter."

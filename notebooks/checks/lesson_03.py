@@ -105,6 +105,8 @@ def check_3c(replies):
 
 @exercise("3d")
 def check_3d(agent):
+    if not hasattr(agent, "generate_reply"):
+        return f"`my_agent` is to be the agent, and it is a {type(agent).__name__}: AssistantAgent(...)."
     if not getattr(agent, "client", None):
         return "the agent has no model: give it an llm_config."
     entries = agent.llm_config.config_list

@@ -73,9 +73,6 @@ def check_4b(entry):
 
 @exercise("4c")
 def check_4c(entry):
-    params = entry.get("params") if isinstance(entry, dict) else None
-    if isinstance(params, dict) and "n" in params:
-        return "`n` is a field of the entry itself, beside `params`."
     response, mistake = _choices(entry, max_tokens=15)
     if mistake:
         return mistake

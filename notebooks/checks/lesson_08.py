@@ -193,7 +193,9 @@ def _outcome(test, function):
 
 
 def _as_text(error):
-    text = str(error).split("\n")[0] or "an assert does not hold."
+    text = str(error).split("\n")[0]
+    if not text:
+        return "an assert does not hold." if isinstance(error, AssertionError) else type(error).__name__
     if isinstance(error, RuntimeError) and "script" in text:
         return f"{text} Remember that the program asks twice after a useless reply."
     return f"{type(error).__name__}: {text}"

@@ -148,7 +148,10 @@ def check_10c(ask_all):
 
         return reply
 
-    replies = ask_all([_agent(reply_of(name), name) for name in NAMES], QUESTION)
+    try:
+        replies = ask_all([_agent(reply_of(name), name) for name in NAMES], QUESTION)
+    except TypeError as error:
+        return _which_blank(str(error))
     wanted = [f"{name} says Paris." for name in NAMES]
     if replies is None:
         return "it returns nothing: begin the last line with `return`."
@@ -171,6 +174,17 @@ def check_10c(ask_all):
     if alone:
         return "the replies are right, but the agents did not answer at once: one thread for each is needed."
     return None
+
+
+def _which_blank(text):
+    """Say which blank of 10c a TypeError speaks of."""
+    if "required positional argument: 'agent'" in text:
+        return "the third blank: `ask` alone. With ( ) behind it, it is called right there, without an agent."
+    if "not supported between" in text:
+        return "the second blank is a number: how many agents there are, `len(agents)`."
+    if "is not callable" in text:
+        return "the third blank is the function that every thread calls: its name, `ask`."
+    return f"using your answer raised TypeError: {text}"
 
 
 def _blanks(code):

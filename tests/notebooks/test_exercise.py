@@ -1,6 +1,8 @@
 """What all checks share: one line each, and nothing of what happens meanwhile."""
 
 import re
+import sys
+from types import SimpleNamespace
 
 import checks
 import pytest
@@ -34,6 +36,21 @@ def test_a_check_prints_its_verdict_and_nothing_else(capsys, agent):
         "✘ 9z: using your answer raised ZeroDivisionError: division by zero",
         "○ 9z: not solved yet. Write your answer, then run both cells.",
     ]
+
+
+def test_an_answer_whose_cell_has_just_failed_is_not_judged(capsys, monkeypatch):
+    cells = ["", "my_agent = AssistantAgent(\n    'a')", "check_9z(my_agent)"]
+    shell = SimpleNamespace(user_ns={"In": cells}, last_execution_succeeded=False)
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    check(lambda: None)
+    assert "the cell that makes `my_agent` failed" in capsys.readouterr().out
+    for before in ("1 / 0", "print(my_agent)", "other = my_agent.name", "x = (my_agent == 1)"):
+        cells[-2] = before
+        check(lambda: None)
+        assert capsys.readouterr().out == "✔ 9z: right!\n"
+    cells[-2], shell.last_execution_succeeded = "my_agent = 1", True
+    check(lambda: None)
+    assert capsys.readouterr().out == "✔ 9z: right!\n"
 
 
 def test_a_chat_after_a_check_is_reported_as_before():

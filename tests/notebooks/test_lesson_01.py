@@ -41,9 +41,28 @@ WHOLE = {
 FREE = {**WHOLE, "cost": lambda self, response: 0}
 
 
-def counter(usage):
-    """A client of 1b, with what its `get_usage` returns."""
-    return client(lambda params: answer("three word answer"), get_usage=staticmethod(lambda response: usage))
+def counted(response, **fields):
+    """What `get_usage` of 1b returns, right but for what is given."""
+    words = response.prompt_words
+    usage = {"prompt_tokens": words, "completion_tokens": 3, "total_tokens": words + 3, "cost": response.cost}
+    return {**usage, "model": response.model, **fields}
+
+
+def counter(usage=None, **fields):
+    """A client of 1b, with what its `get_usage` returns, or with fields of it that differ."""
+
+    class Counter:
+        def __init__(self, config):
+            self.model = config["model"]
+
+        def create(self, params):
+            return answer("three word answer", model=self.model, prompt_words=len(last(params).split()))
+
+        @staticmethod
+        def get_usage(response):
+            return counted(response, **fields) if usage is None else usage
+
+    return Counter
 
 
 def loud(params):
@@ -112,14 +131,15 @@ ANSWERS = [
     ("1a", "DFCEB", "letters A to F once"),
     ("1a", 5, "write the letters A to F"),
     ("1a", {"A": 1}, "write the letters A to F"),
-    ("1b", counter(USAGE), "right"),
-    ("1b", counter({**USAGE, "cost": 0.0, "more": "is fine"}), "right"),
-    ("1b", client(lambda p: answer("three word answer"), get_usage=BILL), "right"),
-    ("1b", client(lambda p: answer("three word answer"), get_usage=lambda self, response: USAGE), "right"),
-    ("1b", counter({**USAGE, "cost": None}), '"cost" should be 0: `response.cost`. Yours is None.'),
-    ("1b", counter({**USAGE, "total_tokens": 4}), "the sum of the other two. Yours is 4."),
-    ("1b", counter({**USAGE, "prompt_tokens": 22}), "`response.prompt_words`"),
-    ("1b", counter({**USAGE, "model": "my-model"}), "`response.model`"),
+    ("1b", counter(), "right"),
+    ("1b", counter(cost=0.0, more="is fine"), "right"),
+    ("1b", type("SelfToo", (counter(),), {"get_usage": lambda self, response: counted(response)}), "right"),
+    ("1b", counter(USAGE), "asked 'two words' of the model counter-8, \"prompt_tokens\" should be 2"),
+    ("1b", counter(model="counter-7"), "\"model\" should be 'counter-8'"),
+    ("1b", counter(cost=None), '"cost" should be 0: `response.cost`. Yours is None.'),
+    ("1b", counter(total_tokens=4), "the sum of the other two. Yours is 4."),
+    ("1b", counter(prompt_tokens=22), "`response.prompt_words`"),
+    ("1b", counter(model="my-model"), "`response.model`"),
     ("1b", counter({"prompt_tokens": 4}), "drops them all without a word"),
     ("1b", counter({}), "drops them all"),
     ("1b", counter([4, 3, 7]), "returns a dict"),
@@ -145,6 +165,8 @@ ANSWERS = [
         shouts(lambda p: SimpleNamespace(choices=[SimpleNamespace(content="HELLO THERE")])),
         "has no `message`",
     ),
+    ("1c", shouts(lambda p: answer(last(p).upper)), "without ( ) behind its name"),
+    ("1c", shouts(lambda messages: answer(messages[-1]["content"].upper())), "`create` gets one dict"),
     ("1c", shouts(lambda p: answer("Hello!")), "expected ['HELLO THERE'], got ['Hello!']"),
     ("1c", shouts(lambda p: None), "return response"),
     ("1c", shouts(lambda p: last(p).upper()), "it returns str"),
@@ -155,7 +177,8 @@ ANSWERS = [
     ("1c", shouts(message_retrieval=lambda self, r: ...), "`message_retrieval` returns nothing yet"),
     ("1c", shouts(cost=lambda self, r: None), "`cost` returns nothing yet"),
     ("1c", shouts(get_usage=staticmethod(lambda r: ...)), "`get_usage` returns nothing yet"),
-    ("1c", shouts(message_retrieval=lambda self, r: "HELLO THERE"), "should return the list"),
+    ("1c", shouts(message_retrieval=lambda self, r: "HELLO THERE"), "returns a text: it should be a list"),
+    ("1c", shouts(message_retrieval=lambda self, r: r.choices), "should return the list ['HELLO THERE']"),
     ("1c", shouts(cost=lambda self, r: 5), "`cost` should return 0.5, it returns 5"),
     ("1c", shouts(cost=lambda self, r: 0.5 * len(r.choices)), "with n=3, `cost` returns 1.5"),
     ("1c", shouts(get_usage=staticmethod(lambda r: USAGE)), "the bill says 0"),
@@ -172,6 +195,11 @@ ANSWERS = [
         "right",
     ),
     ("1d", Words, "right"),
+    ("1d", counts(lambda p: answer(str(len(last(p).split(" "))), id="1")), "right"),
+    ("1d", counts(lambda p: answer(str(len(last(p).split)), id="1")), "without ( ) behind its name"),
+    ("1d", counts(lambda p: answer(last(p).upper, id="1")), "without ( ) behind its name"),
+    ("1d", counts(lambda messages: answer(messages[-1]["content"], id="1")), "`create` gets one dict"),
+    ("1d", counts(message_retrieval=lambda self, r: r.choices[0].message.content), "returned a text"),
     ("1d", counts(adds_to(answer(id="1"))), SAME_1D),
     ("1d", counts(adds_to(openai_answer("Hello!"))), SAME_1D),
     ("1d", client(lambda p: answer(words(p), id="1")), "has no method message_retrieval, cost"),

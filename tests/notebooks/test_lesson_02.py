@@ -60,7 +60,7 @@ ANSWERS = [
     ("2b", json.loads(BOTH), "keep it a text"),
     ("2b", STUB, "not started"),
     ("2c", [LLAMA, SPARROW], "right"),
-    ("2c", (LLAMA, SPARROW), "right"),
+    ("2c", (LLAMA, SPARROW), "makes a tuple"),
     ("2c", [{**LLAMA, "n": 1}, {**SPARROW, "model": "my-llama", "tags": ["quick", "small"]}], "right"),
     ("2c", LLAMA, "that is one entry"),
     ("2c", [LLAMA], "it has 1"),
@@ -104,7 +104,7 @@ def test_2d_tells_an_entry_that_was_renamed_from_one_that_was_added(check_says, 
     save_config_list([parrot], "OAI_CONFIG_LIST")
     builder = ConfigListBuilder()
     builder.editor.set(model="canary", n=2)
-    check_says("2d", builder, "no entry has been added yet: choose the preset Dummy")
+    check_says("2d", builder, "canary is parrot, renamed. Name it parrot again")
     builder.editor.add("Dummy (no model)")
     check_says("2d", builder, "canary is parrot, renamed")
     builder.editor.select(0)
@@ -113,4 +113,14 @@ def test_2d_tells_an_entry_that_was_renamed_from_one_that_was_added(check_says, 
     builder.editor.set(model="canary", n="2")
     check_says("2d", builder, "should be 2, it is '2'")
     builder.editor.set(n=2)
+    check_says("2d", builder, "right")
+
+
+def test_2d_takes_the_added_entry_though_the_first_one_was_renamed(check_says, folder):
+    parrot = {"model": "parrot", "model_client_cls": "DummyModelClient", "tags": ["small"]}
+    save_config_list([parrot], "OAI_CONFIG_LIST")
+    builder = ConfigListBuilder()
+    builder.editor.set(model="polly")
+    builder.editor.add("Dummy (no model)")
+    builder.editor.set(model="canary", n=2)
     check_says("2d", builder, "right")

@@ -89,14 +89,15 @@ ANSWERS = [
     ("3c", 7, "TypeError"),
     ("3d", parrot("polly", "rocco"), "right"),
     ("3d", BY_THE_KIT, "right"),
+    ("3d", [{"model": "polly"}], "is to be the agent, and it is a list"),
+    ("3d", DummyModelClient, "is to be the agent, and it is a type"),
     ("3d", parrot("polly", calls=1), "two entries, for polly and rocco, it has ['polly']"),
     ("3d", parrot("polly", "rocco", calls=0), "nothing is registered yet"),
     ("3d", parrot("polly", "rocco", calls=1), "one entry has its client, the other has none"),
     ("3d", parrot("polly", "rocco", name="parrot", calls=0), "the list names ['parrot', 'parrot']"),
     ("3d", dummy(), "the list names ['DummyModelClient']"),
     ("3d", AssistantAgent("my_agent", llm_config=False), "no model"),
-    ("3d", [{"model": "polly"}], "no model"),
-    ("3d", object(), "no model"),
+    ("3d", object(), "is to be the agent"),
 ]
 
 

@@ -16,12 +16,18 @@ class AsGiven(DummyModelClient):
 
 
 class Retrieves(AsGiven):
-    message_retrieval = DummyModelClient.message_retrieval
+    def message_retrieval(self, response):
+        return super(AsGiven, self).message_retrieval(response)
 
 
 class Costs(AsGiven):
     def cost(self, response):
         return 0
+
+
+def fixed(message_retrieval):
+    """The class of 5a with a `cost` that is right."""
+    return type("Patient", (Costs,), {"message_retrieval": message_retrieval, "cost": Costs.cost})
 
 
 class CostLeftOut(DummyModelClient):
@@ -82,9 +88,21 @@ ANSWERS = [
     ("5a", AsGiven, "not started"),
     ("5a", Retrieves, "cost returned 'free' instead of a number. Fix: return 0"),
     ("5a", Costs, "message_retrieval returned a NoneType instead of a list"),
-    ("5a", CostLeftOut, "message_retrieval returned a NoneType instead of a list"),
+    ("5a", CostLeftOut, "`cost` is gone from the class"),
+    ("5a", type("Empty", (DummyModelClient,), {}), "`message_retrieval` is gone from the class"),
+    (
+        "5a",
+        fixed(lambda self, response: [response.choices[0].message.content]),
+        "take the text of each choice",
+    ),
+    ("5a", fixed(lambda self, response: response.choices), "returned the choices themselves"),
+    ("5a", fixed(lambda self, response: [c.message.content for c in response.choices]), "right"),
+    (
+        "5a",
+        fixed(lambda self, response: [c.message for c in response.choices]),
+        "take the text of each choice",
+    ),
     ("5a", DummyModelClient({"model": "x"}), "hand over the class itself"),
-    ("5a", DummyModelClient, "right"),
     ("5b", ward(DUMMY, DUMMY.lower()), "not started"),
     ("5b", ward(DUMMY, DUMMY.lower(), calls=1), "entry 1 names 'dummymodelclient'"),
     ("5b", ward(DUMMY, DUMMY), "ward, entry 0 (bed 0): DummyModelClient is not registered"),

@@ -52,6 +52,13 @@ class Callable:
         WHOLE(sort_all)
 
 
+def raising(error):
+    def my_test(sort_all):
+        raise error
+
+    return my_test
+
+
 ANSWERS = [
     ("8a", DOUBLES, "right"),
     ("8a", {letter: f" {word.title()}" for letter, word in DOUBLES.items()}, "right"),
@@ -128,9 +135,11 @@ ANSWERS = [
     (
         "8c",
         my_test("assert list(sort_all(sorter(), TICKETS).values()) == ['bug', 'question', 'question']"),
-        "fails for the good version too: AssertionError",
+        "fails for the good version too: an assert does not hold",
     ),
     ("8c", my_test("sort_all(sorter(['bug', 'Hm.']), TICKETS)"), "good version too: The script has"),
+    ("8c", raising(RuntimeError), "fails for the good version too: RuntimeError"),
+    ("8c", raising(AssertionError), "an assert does not hold"),
     ("8c", my_test("sort_all(sorter(['bug', 'Hm.']), TICKETS)"), "asks twice after a useless reply"),
     (
         "8c",

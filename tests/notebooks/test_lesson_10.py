@@ -52,6 +52,23 @@ def submitted(agents, question):
     return [pool.submit(ask, agent, question) for agent in agents]
 
 
+def filled(first, second, third):
+    """The function of 10c as the lesson has it, its blanks filled in."""
+    space = {"ThreadPoolExecutor": ThreadPoolExecutor}
+    source = f"""
+def ask_all(agents, question):
+    messages = [{{"role": "user", "content": question}}]
+
+    def ask(agent):
+        return {first}
+
+    with ThreadPoolExecutor(max_workers={second}) as pool:
+        return list(pool.map({third}, agents))
+"""
+    exec(source, space)
+    return space["ask_all"]
+
+
 def three_blanks(agents, question):
     messages = [{"role": "user", "content": question}]
 
@@ -232,6 +249,23 @@ ANSWERS = [
     ("10c", lambda agents, question: [agent.name for agent in agents], "0 of the 3 agents were asked"),
     ("10c", lambda agents, question: [agent.generate_reply for agent in agents], "those are functions"),
     ("10c", lambda agents, question: [*mapped(agents, question), "Bye."], "the replies should be"),
+    ("10c", filled("agent.generate_reply(messages=messages)", "len(agents)", "ask"), "right"),
+    (
+        "10c",
+        filled("agent.generate_reply(messages=messages)", "len(agents)", "ask()"),
+        "the third blank: `ask`",
+    ),
+    (
+        "10c",
+        filled("agent.generate_reply(messages=messages)", "agents", "ask"),
+        "the second blank is a number",
+    ),
+    (
+        "10c",
+        filled("agent.generate_reply(messages=messages)", "3", "'ask'"),
+        "the third blank is the function",
+    ),
+    ("10c", filled("agent.generate(messages)", "3", "ask"), "raised AttributeError"),
     ("10c", one_blank, "1 of the three blanks still to go"),
     ("10c", ["Paris."], "hand over the function itself"),
     ("10c", three_blanks, "not started"),
