@@ -3,9 +3,15 @@
 import contextlib
 import functools
 import io
+import json
 import re
 import sys
+from pathlib import Path
 from types import SimpleNamespace
+
+FOLDER = Path(__file__).resolve().parents[1]
+SOLVED = "practice_solved.json"  # beside the notebooks; git leaves it out
+NUMBERS = []  # of all exercises
 
 
 def exercise(number):
@@ -13,6 +19,8 @@ def exercise(number):
 
     The function returns None for a right answer, `...` for one that was not started, else a text.
     """
+
+    NUMBERS.append(number)
 
     def decorate(find_mistake):
         @functools.wraps(find_mistake)
@@ -26,10 +34,39 @@ def exercise(number):
                 print(f"○ {number}: not solved yet. Write your answer, then run both cells.")
             else:
                 print(f"✘ {number}: {mistake}" if mistake else f"✔ {number}: right!")
+                if not mistake:
+                    _keep(number)
 
         return check
 
     return decorate
+
+
+def progress():
+    """Print in one line which exercises are solved: ✔ for each, lesson by lesson."""
+    solved = _solved()
+    lessons = {}
+    for number in NUMBERS:
+        lessons.setdefault(number[:-1], []).append("✔" if number in solved else "○")
+    marks = ", ".join(f"{lesson:0>2} {''.join(marks)}" for lesson, marks in lessons.items())
+    print(f"{len(solved & {*NUMBERS})} of {len(NUMBERS)} exercises solved: {marks}")
+
+
+def _solved():
+    """Return the numbers of the exercises that were solved here."""
+    try:
+        return set(json.loads((FOLDER / SOLVED).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return set()
+
+
+def _keep(number):
+    """Remember that an exercise is solved; the solutions, in a folder of their own, solve none."""
+    from kit.files import write_atomically
+
+    if Path.cwd() == FOLDER:
+        with contextlib.suppress(OSError):
+            write_atomically(FOLDER / SOLVED, json.dumps(sorted(_solved() | {number})))
 
 
 def _find(find_mistake, answer):

@@ -53,6 +53,32 @@ def test_an_answer_whose_cell_has_just_failed_is_not_judged(capsys, monkeypatch)
     assert capsys.readouterr().out == "✔ 9z: right!\n"
 
 
+def test_solved_exercises_are_kept_beside_the_notebooks_and_shown_in_one_line(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(checks.exercise, "FOLDER", tmp_path)
+    monkeypatch.setattr(checks.exercise, "NUMBERS", ["8a", "9z", "10a"])
+
+    def shown():
+        capsys.readouterr()
+        checks.progress()
+        return capsys.readouterr().out.strip()
+
+    assert shown() == "0 of 3 exercises solved: 08 ○, 09 ○, 10 ○"
+    check(lambda: None)  # somewhere else, as the solutions are
+    check(lambda: "wrong")
+    assert shown().startswith("0 of 3")
+    monkeypatch.chdir(tmp_path)
+    check(lambda: "wrong")
+    check(...)
+    assert shown().startswith("0 of 3")
+    check(lambda: None)
+    check(lambda: "wrong again")  # what was solved once stays solved
+    assert shown() == "1 of 3 exercises solved: 08 ○, 09 ✔, 10 ○"
+    (tmp_path / checks.exercise.SOLVED).write_text("not JSON")
+    assert shown().startswith("0 of 3")
+    check(lambda: None)
+    assert shown().startswith("1 of 3")
+
+
 def test_a_chat_after_a_check_is_reported_as_before():
     from autogen.io.base import IOStream
 
