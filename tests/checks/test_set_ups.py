@@ -73,6 +73,7 @@ REFUSALS = {  # by the model's name: what servers say
         {"detail": [{"loc": ["messages", 2, "content"], "msg": "none is not an allowed value"}]},
     ),
     "blind": (400, {"error": {"message": "m is not a multimodal model"}}),
+    "base": (400, {"error": {"message": "default chat template is no longer allowed"}}),
     "thinking": (400, {"error": {"message": "enable_thinking must be set to false for this call"}}),
     "azure": (404, {"error": {"code": "DeploymentNotFound", "message": "The API deployment is not there"}}),
 }
@@ -160,6 +161,7 @@ REQUESTS = {
     "a call without its result": ({"model": "half"}, "call-without-answer"),
     "None for a content": ({"model": "no-null"}, "content-null"),
     "an image": ({"model": "blind"}, "no-images"),
+    "a base model": ({"model": "base"}, "server-without-template"),
     "thoughts only in a stream": ({"model": "thinking"}, "thinking-refused"),
     "an address that sends requests on": ({"base_url": f"{URL}/moved/v1"}, "redirected"),
     "no such deployment": ({"model": "azure"}, "azure-deployment"),
@@ -348,6 +350,11 @@ def overflows(self, params):
     return model.generate(torch.tensor([[1]]), do_sample=True, max_new_tokens=1)
 
 
+def without_usage(self, params):
+    response = SimpleNamespace(usage=None)
+    return response.usage.prompt_tokens
+
+
 def empty_folder(self, params):
     tiny_model().config.save_pretrained("empty")
     return transformers.AutoModelForCausalLM.from_pretrained("empty")
@@ -403,6 +410,11 @@ OWN = {
         lambda self, params: tiny_model().generate([[1, 2]], max_new_tokens=1),
         "lists-for-tensors",
     ),
+    "an object taken for a dict": (
+        lambda self, params: DummyModelClient(DUMMY).create(params)["choices"],
+        "object-not-dict",
+    ),
+    "no usage": (without_usage, "no-usage"),
     "a model without its head": (
         lambda self, params: transformers.LlamaModel(tiny_model().config).generate(),
         "no-head",
