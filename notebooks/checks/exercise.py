@@ -31,7 +31,7 @@ def exercise(number):
                     f"the cell that makes `{name}` failed, so this is an older one. Fix that cell first."
                 )
             if mistake is ...:
-                print(f"○ {number}: not solved yet. Write your answer, then run both cells.")
+                print(f"○ {number}: open")
             else:
                 print(f"✘ {number}: {mistake}" if mistake else f"✔ {number}: right!")
                 if not mistake:
@@ -115,7 +115,8 @@ def prediction(right, **why):
     def predicted(guess=...):
         letter = str(guess).strip().lower()
         if guess is None or guess is ...:
-            print(f"○ No prediction yet: choose one of {', '.join(why)}, run that cell, then this one.")
+            *others, last = why
+            print(f"○ no guess yet: {', '.join(others)} or {last}")
         elif letter not in why:
             print(f"○ {guess!r} is none of {', '.join(why)}.")
         elif letter == right:

@@ -22,7 +22,7 @@ def check_says(capsys):
         if expected == "right":
             assert printed == f"✔ {exercise}: right!\n"
         elif expected == "not started":
-            assert printed.startswith(f"○ {exercise}: not solved yet")
+            assert printed == f"○ {exercise}: open\n"
         else:
             assert printed.startswith(f"✘ {exercise}: ") and expected in printed
 

@@ -34,7 +34,7 @@ def test_a_check_prints_its_verdict_and_nothing_else(capsys, agent):
     assert capsys.readouterr().out.splitlines() == [
         "✘ 9z: no.",
         "✘ 9z: using your answer raised ZeroDivisionError: division by zero",
-        "○ 9z: not solved yet. Write your answer, then run both cells.",
+        "○ 9z: open",
     ]
 
 
@@ -110,7 +110,7 @@ def test_a_prediction_is_held_against_what_happened(capsys):
     predicted(" B ")
     predicted("a")
     assert capsys.readouterr().out.splitlines() == [
-        *["○ No prediction yet: choose one of a, b, run that cell, then this one."] * 2,
+        *["○ no guess yet: a or b"] * 2,
         "○ 'z' is none of a, b.",
         "○ 2 is none of a, b.",
         "✔ You predicted b, and so it is: since...",

@@ -57,6 +57,7 @@ def test_no_output_holds_a_path_of_a_machine_a_traceback_or_a_widget_without_its
     assert not re.search(r"/home/|/root/|/tmp/|/usr/|/work/|C:\\\\|site-packages", outputs)
     assert "Traceback (most recent call last)" not in outputs
     assert "widget-view" not in outputs
+    assert "%|" not in outputs  # half a progress bar
     assert "widgets" not in read(path).metadata
 
 

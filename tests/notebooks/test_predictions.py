@@ -25,7 +25,7 @@ def test_the_guide_has_each_prediction_of_the_lessons():
 def test_a_prediction_explains_every_choice(capsys, name, right):
     predicted = getattr(checks, name)
     predicted(...)
-    assert capsys.readouterr().out.startswith("○ No prediction yet: choose one of a, b, c")
+    assert capsys.readouterr().out.startswith("○ no guess yet: a, b or c")
     predicted(right)
     assert capsys.readouterr().out.startswith(f"✔ You predicted {right}, and so it is: ")
     for wrong in {*"abc"} - {right}:
