@@ -124,7 +124,7 @@ def where_a_list_is_read():
         [
             box(20, 70, 170, 60, "`OAI_CONFIG_LIST`", "the name you give", tone="grey"),
             arrow(190, 100, 268, 50),
-                box(270, 20, 180, 60, "a variable?", "its text is the list", tone="blue"),
+            box(270, 20, 180, 60, "a variable?", "its text is the list", tone="blue"),
             arrow(360, 80, 360, 128, "else", dashed=True),
             box(270, 130, 180, 60, "a file?", "its text is the list", tone="blue"),
             arrow(450, 50, 518, 90),
