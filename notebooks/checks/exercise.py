@@ -64,7 +64,8 @@ def _keep(number):
     """Remember that an exercise is solved; the solutions, in a folder of their own, solve none."""
     from kit.files import write_atomically
 
-    if Path.cwd() == FOLDER:
+    began = _variables().get("_dh", [""])[0]  # the folder in which the notebook was opened
+    if Path(began) == FOLDER:
         with contextlib.suppress(OSError):
             write_atomically(FOLDER / SOLVED, json.dumps(sorted(_solved() | {number})))
 
@@ -80,15 +81,23 @@ def _find(find_mistake, answer):
             return f"using your answer raised {type(error).__name__}: {error}"
 
 
+def _shell():
+    """Return the notebook's IPython, None where there is none."""
+    return getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+
+
+def _variables():
+    return getattr(_shell(), "user_ns", {})
+
+
 def _not_made():
     """Return the name of the answer whose cell failed just before the cell of this check, "" if none did.
 
     What has the name now was made by an earlier run of that cell.
     """
-    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    cells = getattr(shell, "user_ns", {}).get("In", [])
+    cells = _variables().get("In", [])
     asked = re.search(r"\bcheck_\w+\((\w+)\)", cells[-1]) if cells else None
-    if len(cells) < 2 or not asked or shell.last_execution_succeeded:
+    if len(cells) < 2 or not asked or _shell().last_execution_succeeded:
         return ""
     makes = rf"(?m)^(?:(?:class|def)\s+)?{asked[1]}\b\s*(?:=[^=]|\(|:)"
     return asked[1] if re.search(makes, cells[-2]) else ""

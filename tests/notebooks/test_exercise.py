@@ -62,11 +62,14 @@ def test_solved_exercises_are_kept_beside_the_notebooks_and_shown_in_one_line(ca
         checks.progress()
         return capsys.readouterr().out.strip()
 
+    variables = {"_dh": [str(tmp_path / "solutions"), str(tmp_path)]}  # a solution, which goes up a folder
+    shell = SimpleNamespace(user_ns=variables, last_execution_succeeded=True)
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
     assert shown() == "0 of 3 exercises solved: 08 ○, 09 ○, 10 ○"
-    check(lambda: None)  # somewhere else, as the solutions are
+    check(lambda: None)
     check(lambda: "wrong")
     assert shown().startswith("0 of 3")
-    monkeypatch.chdir(tmp_path)
+    variables["_dh"] = [str(tmp_path)]
     check(lambda: "wrong")
     check(...)
     assert shown().startswith("0 of 3")
