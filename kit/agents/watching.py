@@ -12,6 +12,7 @@ import time
 import weakref
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -95,7 +96,8 @@ class Request:
     def take(self, messages: list[dict[str, Any]], before: list[dict[str, Any]]) -> None:
         """Note messages as they are now; those that the request before had, too, are kept once for both."""
         pairs = enumerate(zip(before, messages, strict=False))
-        self.new = next((at for at, (old, now) in pairs if old != now), min(len(before), len(messages)))
+        ends = min(len(before), len(messages))
+        self.new = next((at for at, (old, now) in pairs if not _same(old, now)), ends)
         self.messages = before[: self.new] + [dict(message) for message in messages[self.new :]]
 
     def last(self, method: str) -> Call | None:
@@ -123,7 +125,9 @@ class Request:
     @property
     def tokens(self) -> tuple[int, int, int]:
         """The tokens of the prompt that were read, those that came out of a cache, and those written."""
-        details = (self.response.get("usage") or {}).get("prompt_tokens_details") or {}
+        used = self.response.get("usage")
+        details = used.get("prompt_tokens_details") if isinstance(used, dict) else None
+        details = details if isinstance(details, dict) else {}
         read, cached, written = (
             value if isinstance(value, int) else 0
             for value in (
@@ -232,8 +236,10 @@ class Watching:
             made = self._made.pop(agent.name, [])
             request = Request(self._turns[""], agent.name, self._turns[who], selects_for, calls=made)
             self.requests.append(request)
-        request.entries, before = entries_of(agent), self._before.get(who, [])
-        exchange_clients(llm_client, lambda clients: _Clients(clients))
+        before = self._before.get(who, [])
+        with suppress(Exception):  # here and below: whatever is odd about these, the agent gets its reply
+            request.entries = entries_of(agent)
+        exchange_clients(llm_client, lambda now: now if isinstance(now, _Clients) else _Clients(now))
         self._wrappers.add(llm_client)
         noted = partial(self._note, request, before)
         token = _on_their_way.set((*_on_their_way.get(), (noted, llm_client)))
@@ -284,7 +290,8 @@ class Watching:
 
     def _changed(self, request: Request) -> None:
         for function in self.on_change:
-            function(request)
+            with suppress(Exception):
+                function(request)
 
 
 class _Clients(list[Any]):
@@ -342,6 +349,13 @@ def plain(value: Any, depth: int = 8) -> Any:
     except Exception:  # of somebody's class: a watch breaks nothing
         pass
     return f"<{type(value).__name__}>"
+
+
+def _same(old: Any, now: Any) -> bool:
+    try:
+        return bool(old == now)
+    except Exception:  # of arrays in a message, say
+        return False
 
 
 def _words(error: BaseException) -> str:

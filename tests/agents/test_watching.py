@@ -389,6 +389,34 @@ def test_whatever_a_client_returns_is_noted_without_running_its_code(agent):
     assert "returned nothing" in watching.requests[0].remarks()[0]
 
 
+@pytest.mark.parametrize("usage", [3, "many", [], {"prompt_tokens_details": 5}, {"prompt_tokens": "ten"}])
+def test_an_odd_usage_and_listeners_that_fail_do_not_reach_the_chat(agent, usage):
+    class Client(DummyModelClient):
+        def create(self, params):
+            return SimpleNamespace(choices=super().create(params).choices, model="m", id="1", usage=usage)
+
+        def cost(self, response):
+            return 0
+
+        @staticmethod
+        def get_usage(response):
+            return {"prompt_tokens": "ten"}
+
+    assistant = agent(Client, replies=["Hi"] * 2)
+    watching = Watching([assistant])
+    watching.on_change.append(lambda request: 1 / 0)
+
+    class Array(str):
+        def __eq__(self, other):
+            raise ValueError("of an array with more than one element")
+
+        __hash__ = str.__hash__
+
+    for _ in range(2):
+        assert assistant.generate_oai_reply([{"role": "user", "content": Array("Hello!")}])[1] == "Hi"
+    assert watching.requests[1].tokens == (0, 0, 0)
+
+
 @pytest.mark.parametrize("nobody", ["assistant", ENTRY, None, DummyModelClient])
 def test_what_is_no_agent_is_refused(nobody):
     with pytest.raises(TypeError, match="agent"):
