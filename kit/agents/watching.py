@@ -34,8 +34,6 @@ from kit.agents.inside import (
 
 # The requests on their way in this thread: who watches, the request, and the clients that may answer it.
 _on_their_way: contextvars.ContextVar[tuple[Any, ...]] = contextvars.ContextVar("requests", default=())
-
-
 TOTALS = ("requests", "read", "cached", "written", "seconds", "cost")
 
 
@@ -65,7 +63,7 @@ class Call:
             raise
         finally:
             self.seconds = time.perf_counter() - start
-        self.returned = plain(result)
+        self.returned = as_data(result)
         return result
 
 
@@ -246,16 +244,17 @@ class Watching:
         start = time.perf_counter()
         try:
             reply = ask(llm_client, messages, *args, **kwargs)
-            request.reply = plain(reply)
+            request.reply = as_data(reply)
             return reply
         except BaseException as error:
             request.raised = _words(error)
             raise
         finally:
             _on_their_way.reset(token)
-            request.seconds, request.running = time.perf_counter() - start, False
+            request.seconds = time.perf_counter() - start
             if not request.last("create"):
                 request.take(messages, before)
+            request.running = False  # from here on nothing of it changes
             self._before[who] = request.messages
             values = 1, *request.tokens, request.seconds, request.cost
             with self._lock:
@@ -330,7 +329,7 @@ class _StandIn:
         return hash(self._client)
 
 
-def plain(value: Any, depth: int = 8) -> Any:
+def as_data(value: Any, depth: int = 8) -> Any:
     """Return a copy of a value as JSON has it, taken off whatever it is; of what can't be, the type's name.
 
     No code of a value's class runs, but for pydantic's.
@@ -341,11 +340,11 @@ def plain(value: Any, depth: int = 8) -> Any:
         if isinstance(value, BaseModel):
             return value.model_dump(mode="json", exclude_none=True, warnings=False)
         if depth and isinstance(value, dict):
-            return {str(name): plain(part, depth - 1) for name, part in value.items()}
+            return {str(name): as_data(part, depth - 1) for name, part in value.items()}
         if depth and isinstance(value, (list, tuple)):
-            return [plain(part, depth - 1) for part in value]
+            return [as_data(part, depth - 1) for part in value]
         if depth and not isinstance(value, type) and not callable(value) and vars(value):
-            return {name: plain(part, depth - 1) for name, part in vars(value).items() if name[:1] != "_"}
+            return {name: as_data(part, depth - 1) for name, part in vars(value).items() if name[:1] != "_"}
     except Exception:  # of somebody's class: a watch breaks nothing
         pass
     return f"<{type(value).__name__}>"

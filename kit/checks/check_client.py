@@ -19,6 +19,7 @@ from typing import Any
 from kit.agents.inside import PROTOCOL, USAGE_KEYS
 from kit.checks.catalogue import found
 from kit.checks.explain import explain
+from kit.checks.facts import frames_of
 from kit.checks.history import MADE_UP, SPECIAL_TOKEN, THOUGHTS, does_more
 from kit.checks.protocol import constructor_of, methods_of, needed_by
 from kit.checks.report import Finding, Report
@@ -171,7 +172,7 @@ class _Checkup:
             self.fail(
                 row, found("check-needs-arguments", name=self.name, needed=", ".join(needed), call=call)
             )
-        client = self.call(row, lambda: self.cls(dict(self.config), **self.kwargs))
+        client = self.call(row, lambda: self.cls(dict(self.config), **self.kwargs), self.why_not_made)
 
         def missing() -> list[str]:
             return [name for name in PROTOCOL if not callable(getattr(client, name, None))]
@@ -181,6 +182,12 @@ class _Checkup:
             self.fail(row, found("missing-method", **named, arguments="self, ..."))
         self.report.add(1, row, [])
         return client
+
+    def why_not_made(self, error: BaseException) -> Finding:
+        """Return what a constructor's error means: a made-up entry may lack a field of the class."""
+        if self.made_up and isinstance(error, KeyError) and _module_of(error) != "os":  # not os.environ
+            return found("check-needs-entry", name=self.name, field=repr(error.args[0]))
+        return explain(error)
 
     def create(
         self, checked: str, messages: list[dict[str, Any]], watched: list[Any] | None = None, **params: Any
@@ -342,17 +349,17 @@ class _Checkup:
 
     # How a step is called, and what becomes of one that fails.
 
-    def call(self, checked: str, action: Callable[[], Any]) -> Any:
+    def call(
+        self, checked: str, action: Callable[[], Any], tell: Callable[[BaseException], Finding] = explain
+    ) -> Any:
         """Return what an action returns, or fail with what it raised, or with the time that it takes."""
         done = self.worker.run(action, self.timeout)
         if done is None:
             self.report.add(1, checked, [found("too-slow", what=checked, seconds=f"{self.timeout:g}")])
             raise _TooSlow
         fine, value = done
-        if isinstance(value, KeyError) and self.made_up and checked == "the constructor":
-            self.fail(checked, found("check-needs-entry", name=self.name, field=repr(value.args[0])))
         if not fine:
-            self.fail(checked, replace(explain(value), step=1))
+            self.fail(checked, replace(tell(value), step=1))
         return value
 
     @contextlib.contextmanager
@@ -386,6 +393,11 @@ class _Checkup:
         """Return what has not been found in an earlier row."""
         known = self.report.findings
         return [finding for finding in findings if finding not in known]
+
+
+def _module_of(error: BaseException) -> str:
+    """Return the module whose code raised an exception."""
+    return next((str(frame.f_globals.get("__name__")) for frame, _ in frames_of(error)), "")
 
 
 class _Watched(dict[str, Any]):

@@ -68,7 +68,8 @@ def facts_of(error: Any) -> dict[str, Any]:
     if registering := next((frame for frame, _ in frames if "model_client_cls" in frame.f_locals), None):
         name = getattr(registering.f_locals["model_client_cls"], "__name__", "")
         facts["named"] = "yes" if name in names_in(registering.f_locals.get("self")) else "no"
-    facts["stream"] = "yes" if (given(error, "params") or {}).get("stream") else "no"
+    asked = given(error, "params")
+    facts["stream"] = "yes" if isinstance(asked, dict) and asked.get("stream") else "no"
     function = frames[0][0].f_locals.get("reply_func") if frames else None
     facts["function"] = str(getattr(function, "__qualname__", ""))
     if wanted := given(error, "filter_dict", "kwargs"):
@@ -239,14 +240,12 @@ def _answer(error: Any, frames: list[tuple[Any, int]]) -> dict[str, str]:
         asked = error.request
     for answer in (getattr(error, "response", None), *_selves(frames)):
         if answer is not None and has(answer, "status_code", "url", "text"):
-            told = _told(str(answer.status_code), str(answer.url), _body(answer))
-            sent_on = getattr(answer, "history", None) or []
-            return {**told, "redirected": str(sent_on[0].url).partition("?")[0]} if sent_on else told
+            return _told_by(answer)
     for frame, line in frames:  # in code of one's own: a refusal that nobody looked at
         named = re.findall(r"\w+", _line(frame, line)) if _package(frame) == "own" else []
         for answer in map(frame.f_locals.get, named):
-            if has(answer, "status_code", "url", "text") and int(answer.status_code) >= 400:
-                return _told(str(answer.status_code), str(answer.url), _body(answer))
+            if has(answer, "status_code", "url", "text") and str(answer.status_code)[:1] in ("4", "5"):
+                return _told_by(answer)
     for frame, _ in frames:  # in AutoGen's own client: a 200 that is no completion
         askers = [one for one in map(frame.f_locals.get, ("self", "client")) if has(one, "_oai_client")]
         client, answer = askers[0]._oai_client if askers else None, frame.f_locals.get("response")
@@ -260,6 +259,13 @@ def _answer(error: Any, frames: list[tuple[Any, int]]) -> dict[str, str]:
             )
     url = getattr(asked, "url", None)
     return {} if url is None else {"url": str(url), **_way(str(url))}
+
+
+def _told_by(answer: Any) -> dict[str, str]:
+    """Return what a response of an HTTP library tells."""
+    told = _told(str(answer.status_code), str(answer.url), _body(answer))
+    sent_on = getattr(answer, "history", None) or []
+    return {**told, "redirected": str(sent_on[0].url).partition("?")[0]} if sent_on else told
 
 
 def _body(answer: Any) -> str:

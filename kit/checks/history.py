@@ -101,11 +101,20 @@ def _ending(agent: Any, partner: Any, messages: list[Message]) -> Iterator[Findi
     if ended and "TERMINATE" not in _text(messages[-2]):
         yield found("ended-by-itself", partner=partner.name, shown=repr(default))
     for message, after in zip(messages, messages[1:], strict=False):
-        ends = _is_own(agent, message) and re.search(r"\bTERMINATE\b\W*$", _text(message))
-        if ends and not _is_own(agent, after) and ends_at(partner, message) is False:
-            shown = fit(repr(_text(message)[-40:]), 60)
-            yield found("termination-unseen", agent=agent.name, shown=shown, partner=partner.name)
+        if _is_own(agent, message) and not _is_own(agent, after) and _unseen(message, partner):
+            yield _unseen_end(message, agent.name, partner)
             return
+
+
+def _unseen(message: Message, reader: Any) -> bool:
+    """Return whether a message ends with the word TERMINATE, and AutoGen's check of its reader wants more."""
+    ends = re.search(r"\bTERMINATE\b\W*$", _text(message))
+    return bool(ends) and ends_at(reader, message) is False
+
+
+def _unseen_end(message: Message, writer: Any, reader: Any) -> Finding:
+    shown = fit(repr(_text(message)[-40:]), 60)
+    return found("termination-unseen", agent=writer, shown=shown, partner=reader.name)
 
 
 def _tools(agent: Any, partner: Any, messages: list[Message], own: list[Message]) -> Iterator[Finding]:
@@ -115,12 +124,13 @@ def _tools(agent: Any, partner: Any, messages: list[Message], own: list[Message]
     others = group_of(partner).agents if group_of(partner) else [partner]
     can_run = {name for other in others for name in getattr(other, "function_map", None) or {}}
     unread = {one.get("tool_call_id") for one in ran if UNREADABLE in _text(one)}
-    for call in [call for message in own for call in _calls(message)]:
+    calls = [call for message in own for call in _calls(message)]
+    for call in calls:
         if call.get("id") in unread:
             shown = fit(repr((call.get("function") or {}).get("arguments")), 80)
             yield found("tool-arguments", agent=agent.name, shown=shown)
             return
-    for call in [call for message in own for call in _calls(message)]:
+    for call in calls:
         name = (call.get("function") or {}).get("name")
         if call.get("id") not in results and name not in can_run:
             yield found("unread-tool", agent=agent.name, tool=name)
@@ -178,10 +188,8 @@ def _end_of_group(manager: Any) -> Iterator[Finding]:
     """Yield why a group chat went on to its limit, if that can be seen."""
     group = group_of(manager)
     for message, after in zip(group.messages, group.messages[1:], strict=False):
-        word = re.search(r"\bTERMINATE\b\W*$", _text(message))
-        if word and message.get("name") != after.get("name") and ends_at(manager, message) is False:
-            shown = fit(repr(_text(message)[-40:]), 60)
-            yield found("termination-unseen", agent=message.get("name"), shown=shown, partner=manager.name)
+        if message.get("name") != after.get("name") and _unseen(message, manager):
+            yield _unseen_end(message, message.get("name"), manager)
             return
     spoke = {message.get("name") for message in group.messages}
     silent = [agent.name for agent in group.agents if agent.name not in spoke]

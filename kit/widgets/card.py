@@ -9,7 +9,7 @@ import textwrap
 from typing import Any
 
 from kit.agents.inside import has
-from kit.agents.watching import Call, Request, plain
+from kit.agents.watching import Call, Request, as_data
 from kit.checks.protocol import needed_by
 from kit.config_list.secrets import fit, hide_secrets, masked
 from kit.widgets.classes import how_to_get
@@ -117,7 +117,7 @@ class _Hider:
 
     def value(self, value: Any) -> Any:
         """Return a value with stars for keys, and the name of a type in place of what JSON does not have."""
-        return json.loads(self.text(json.dumps(plain(masked(value)), ensure_ascii=False)))
+        return json.loads(self.text(json.dumps(as_data(masked(value)), ensure_ascii=False)))
 
     def shown(self, value: Any) -> str:
         value = self.value(value)
@@ -176,7 +176,7 @@ def _options(request: Request, hide: _Hider) -> list[Tree]:
     options = {name: value for name, value in request.params.items() if name not in ("messages", "tools")}
     parts: list[Tree] = [_p(", ".join(f"{name}: {hide.shown(value)}" for name, value in options.items()))]
     if tools := request.params.get("tools"):
-        names = [str((tool.get("function") or {}).get("name")) for tool in plain(tools)]
+        names = [str((tool.get("function") or {}).get("name")) for tool in as_data(tools)]
         parts.append(_details(f"tools: {hide.text(', '.join(names))}", [code(hide.shown(tools), "json")]))
     return parts
 

@@ -49,15 +49,16 @@ class WatchPanel(anywidget.AnyWidget):
 
     _esm = page("watch.js")
     _css = page("watch.css")
-    rows: traitlets.List[Any] = traitlets.List().tag(sync=True)  # one for each request
-    cards: traitlets.Dict[str, Any] = traitlets.Dict().tag(
-        sync=True
-    )  # of the requests that were opened, by number
+    # A row for each request, and the cards of those that were opened, by number
+    rows: traitlets.List[Any] = traitlets.List().tag(sync=True)
+    cards: traitlets.Dict[str, Any] = traitlets.Dict().tag(sync=True)
     total = traitlets.Unicode().tag(sync=True)
 
     def __init__(self, watching: Watching) -> None:
         self.watching = watching
         self._is_shown, self._opened = False, set[int]()
+        self._rows: dict[Request, dict[str, Any]] = {}  # of requests that are over: drawn once
+        self._cards: dict[Request, list[Any]] = {}
         self._drawing = threading.RLock()
         self._later: threading.Timer | None = None
         super().__init__()
@@ -143,12 +144,14 @@ class WatchPanel(anywidget.AnyWidget):
         with self._drawing, self.hold_sync():
             self._later = None
             requests = self.requests
-            self.rows = [_row(request) for request in requests]
-            self.cards = {
-                str(request.number): card(request, _namespace())
-                for request in requests
-                if request.number in self._opened
-            }
+            over = {request for request in requests if not request.running}  # before they are drawn
+            opened = [request for request in requests if request.number in self._opened]
+            rows = {request: self._rows.get(request) or _row(request) for request in requests}
+            cards = {request: self._cards.get(request) or card(request, _namespace()) for request in opened}
+            self.rows = list(rows.values())
+            self.cards = {str(request.number): trees for request, trees in cards.items()}
+            self._rows = {request: row for request, row in rows.items() if request in over}
+            self._cards = {request: trees for request, trees in cards.items() if request in over}
             self.total = f"{_total(self.totals)}, {self.totals['seconds']:.1f} s"
 
 

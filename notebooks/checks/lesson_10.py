@@ -151,7 +151,9 @@ def check_10c(ask_all):
     try:
         replies = ask_all([_agent(reply_of(name), name) for name in NAMES], QUESTION)
     except TypeError as error:
-        return _which_blank(str(error))
+        if hint := _which_blank(str(error)):
+            return hint
+        raise
     wanted = [f"{name} says Paris." for name in NAMES]
     if replies is None:
         return "it returns nothing: begin the last line with `return`."
@@ -177,14 +179,14 @@ def check_10c(ask_all):
 
 
 def _which_blank(text):
-    """Say which blank of 10c a TypeError speaks of."""
+    """Say which blank of 10c a TypeError speaks of, None if of none."""
     if "required positional argument: 'agent'" in text:
         return "the third blank: `ask` alone. With ( ) behind it, it is called right there, without an agent."
     if "not supported between" in text:
         return "the second blank is a number: how many agents there are, `len(agents)`."
     if "is not callable" in text:
         return "the third blank is the function that every thread calls: its name, `ask`."
-    return f"using your answer raised TypeError: {text}"
+    return None
 
 
 def _blanks(code):

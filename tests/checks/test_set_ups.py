@@ -6,6 +6,7 @@ A set-up that was fixed stays silent: nothing is found that would have to be fix
 import io
 import itertools
 import json
+import os
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -951,6 +952,12 @@ def test_a_field_that_only_the_real_entry_has():
     cls = client(__init__=from_folder)
     assert codes(check_model_client(cls)) == ["check-needs-entry"]
     assert codes(check_model_client(cls, {**MINE, "folder": "x"})) == []
+
+    def from_environment(self, config):
+        DummyModelClient.__init__(self, config)
+        self.key = os.environ["NO_SUCH_VARIABLE"]
+
+    assert codes(check_model_client(client(__init__=from_environment))) == ["error"]  # of no entry
 
 
 @pytest.mark.parametrize("cls", HEALTHY.values(), ids=HEALTHY)

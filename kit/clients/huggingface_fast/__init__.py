@@ -108,10 +108,7 @@ class HuggingFaceModelClient(plain.HuggingFaceModelClient):
         """
         self._check(params)
         settings, wanted = {**self.config, **params}, self._options(params)
-        tools = offered(self, settings)
-        schema = tools.schema() if tools and tools.forced else schema_of(settings.get("response_format"))
-        reader = images.Reader(self, settings)
-        ids = self._read(settings, reader, tools, schema)
+        ids, reader, tools, schema = self._read(settings)
         wanted["max_new_tokens"] = self._room(len(ids), wanted["max_new_tokens"])
         stops = wanted.get("stop_strings", [])
         if schema and wanted.get("num_beams", 1) > 1:
@@ -195,15 +192,13 @@ class HuggingFaceModelClient(plain.HuggingFaceModelClient):
             step.install(model)
 
     def prompt(self, params: dict[str, Any]) -> list[int]:
-        settings = {**self.config, **params}
+        return self._read({**self.config, **params})[0]
+
+    def _read(self, settings: dict[str, Any]) -> tuple[list[int], images.Reader, Tools | None, Any]:
+        """Return the prompt's token ids, and what it was read with: images, tools, the schema to fit."""
         tools = offered(self, settings)
         schema = tools.schema() if tools and tools.forced else schema_of(settings.get("response_format"))
-        return self._read(settings, images.Reader(self, settings), tools, schema)
-
-    def _read(
-        self, settings: dict[str, Any], reader: images.Reader, tools: Tools | None, schema: Any
-    ) -> list[int]:
-        """Return the token ids of the rendered prompt, as the model's template takes it."""
+        reader = images.Reader(self, settings)
         messages, template_kwargs = settings["messages"], settings.get("chat_template_kwargs") or {}
         if schema:  # what has to fit it from the first token has no room for thoughts
             template_kwargs = {"enable_thinking": False, **template_kwargs}
@@ -217,7 +212,7 @@ class HuggingFaceModelClient(plain.HuggingFaceModelClient):
         refused: Exception | None = None
         for variant in variants(messages, *allowed):
             try:
-                return self._encode(variant, template_kwargs, reader)
+                return self._encode(variant, template_kwargs, reader), reader, tools, schema
             except ValueError as error:
                 refused = refused or error
         raise refused or AssertionError
