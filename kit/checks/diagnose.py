@@ -33,7 +33,7 @@ from kit.agents.inside import (
 )
 from kit.checks.catalogue import found
 from kit.checks.explain import explain
-from kit.checks.facts import agent_of, chain, frames_of, given, names_of, near, text_of, version_of
+from kit.checks.facts import agent_of, chain, facts_of, frames_of, given, names_of, near, text_of, version_of
 from kit.checks.history import histories, said
 from kit.checks.protocol import constructor_of, methods_of, model_clients, needed_by
 from kit.checks.report import Finding, Report
@@ -87,7 +87,7 @@ def diagnose(subject: Any = None, *classes: Any, error: BaseException | str | No
         elif is_list and subject is not None:
             _config(looked, subject, known)
         elif agents:
-            _agents(looked, agents, places, known)
+            _agents(looked, agents, places, known, _reached(error))
     if error is None:
         return looked
     config = given(error, "llm_config", "config_list")
@@ -95,6 +95,12 @@ def diagnose(subject: Any = None, *classes: Any, error: BaseException | str | No
         with _looking(looked, 2):
             _config(looked, config, known)
     return _with_error(looked, error)
+
+
+def _reached(error: Any) -> bool:
+    """Return whether an error is the answer of a server that knew the address it was asked at."""
+    known = [facts_of(one).get("status", "404") for one in chain(error)]
+    return any(status not in ("200", "404", "405") for status in known)
 
 
 def _with_error(looked: Report, error: BaseException | str) -> Report:
@@ -367,7 +373,9 @@ def _model_folder(entry: int, name: str) -> Iterator[Finding]:
 # Step 3: agents -------------------------------------------------------------------------------
 
 
-def _agents(report: Report, agents: list[Any], places: list[Registration], classes: list[type]) -> None:
+def _agents(
+    report: Report, agents: list[Any], places: list[Registration], classes: list[type], reached: bool
+) -> None:
     unnamed = _unnamed([entry for agent in agents for entry in entries_of(agent)], classes)
     for agent in agents:
         entries = dict(enumerate(entries_of(agent)))
@@ -376,7 +384,7 @@ def _agents(report: Report, agents: list[Any], places: list[Registration], class
             open_ones = {index: entry for index, entry in entries.items() if index not in filled}
             report.add(2, f"{agent.name}: names", [*unnamed, *_names(open_ones, classes)])
         if entries:
-            _list(report, [*entries.values()], [], agent.name, bool(histories([agent])))
+            _list(report, [*entries.values()], [], agent.name, reached or bool(histories([agent])))
     managers = [agent for agent in agents if group_of(agent)]
     hidden = [place for manager in managers for place in selector_places(manager)]
     findings = [*_unregistered(places, hidden, agents, classes), *_changed(agents)]

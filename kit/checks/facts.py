@@ -26,6 +26,7 @@ from kit.checks.protocol import parameters_of
 from kit.config_list.secrets import fit, masked
 
 KIT = Path(__file__).parents[1]
+OTHER_KEYS = ("api-key", "x-api-key", "x-goog-api-key")  # headers that hold a key in other ways than OpenAI's
 VALUES = reprlib.Repr()
 VALUES.maxstring = VALUES.maxother = 100
 LINE_OF_TEXT = re.compile(r"(?m)^(?:[\w.]*\.)?(\w*(?:Error|Exception|Exit|Interrupt|NotFound|Timeout)): (.*)")
@@ -226,8 +227,16 @@ def _values(code: str, names: dict[str, Any]) -> str:
         if (name in names or "." in name) and not is_object:
             with contextlib.suppress(Exception):  # of somebody's `repr`
                 text = re.sub(r" at 0x\w+", "", VALUES.repr(masked(value)))
-                shown[name] = f"{name} = {fit(text, 120)}"
+                shown[name] = f"{name} = {fit(text, 120)}{_folder(value)}"
     return f"; there, {', '.join(shown.values())}" if shown else ""
+
+
+def _folder(value: Any) -> str:
+    """Return what a value names if that is a folder here: " (a folder with config.json, ...)"."""
+    if not isinstance(value, (str, Path)) or len(str(value)) > 1000 or not Path(value).is_dir():
+        return ""
+    files = sorted(file.name for file in Path(value).iterdir())
+    return f" (a folder with {', '.join(files[:12]) or 'nothing'})"
 
 
 # What a server had answered -------------------------------------------------------------------
@@ -264,8 +273,24 @@ def _answer(error: Any, frames: list[tuple[Any, int]]) -> dict[str, str]:
 def _told_by(answer: Any) -> dict[str, str]:
     """Return what a response of an HTTP library tells."""
     told = _told(str(answer.status_code), str(answer.url), _body(answer))
+    with contextlib.suppress(Exception):  # httpx raises where there is no request
+        told["key"] = "" if "key=" in str(answer.url) else _key_sent(answer.request.headers)
     sent_on = getattr(answer, "history", None) or []
     return {**told, "redirected": str(sent_on[0].url).partition("?")[0]} if sent_on else told
+
+
+def _key_sent(headers: Any) -> str:
+    """Return what is odd about the key that a request sent: "none", "bare", "unfilled" or "quoted"; else ""."""
+    values = [str(headers.get(name) or "") for name in ("Authorization", *OTHER_KEYS)]
+    scheme, _, token = values[0].partition(" ")
+    key = token.strip() or next(filter(None, values[1:]), "")
+    if not any(values):
+        return "none"
+    if values[0] and not token.strip():
+        return "none" if scheme in ("Bearer", "Basic") else "bare"
+    if key == "None" or re.match(r"\$|\{|<|%\w+%$|your", key, re.IGNORECASE):
+        return "unfilled"
+    return "quoted" if key[0] in "'\"" else ""
 
 
 def _body(answer: Any) -> str:
@@ -305,7 +330,7 @@ def _reason(body: str) -> str:
                 value.get(name) for name in ("error", "message", "detail", "msg", "title") if value.get(name)
             ]
             value = named[0] if named else json.dumps(value)
-    return fit(" ".join(re.sub(r"(?s)<(script|style).*?</\1>|<[^>]*>", " ", str(value)).split()), 200)
+    return fit(" ".join(re.sub(r"(?s)<(script|style).*?</\1>|<[^>]*>", " ", str(value)).split()), 320)
 
 
 # Whose argument it is not ---------------------------------------------------------------------
@@ -334,7 +359,10 @@ def _refusal(frames: list[tuple[Any, int]], callee: str, argument: str) -> dict[
             package = packages.pop()
             version = version_of(importlib.metadata.packages_distributions().get(package, [package])[0])
             of = f" of {package} {version}" if version else ""
-            return {"library": package, "of": of, "near": near(argument, taken[refusing[0]])}
+            refuser, names = known[refusing[0]], taken[refusing[0]]
+            if has(refuser, "from_pretrained"):  # of transformers, which hands on what it doesn't know
+                names = [*names, *names_of(refuser.from_pretrained)]
+            return {"library": package, "of": of, "near": near(argument, names)}
     return {}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import groupby
 from typing import Any
 
 from kit.agents.inside import (
@@ -35,6 +36,7 @@ MADE_UP = re.compile(
     r"\n\s*(?:assistant\s*\n|### (?:Assistant|Response):)"
 )
 UNREADABLE = "The argument must be in JSON format"  # what AutoGen answers for arguments that are no JSON
+CODE_FAILED = re.compile(r"exitcode: (?!0\b)\d+ \(execution failed\)\s*Code output:(.*)", re.DOTALL)
 NOT_FOUND = re.compile(r"Error: Function .* not found")  # what AutoGen answers for a tool that an agent lacks
 Message = dict[str, Any]
 
@@ -67,6 +69,7 @@ def said(agents: list[Any]) -> Iterator[Finding]:
         if silent and silent >= partner.max_consecutive_auto_reply(agent):
             yield found("nothing-to-say", agent=agent.name, partner=partner.name, count=silent)
         yield from _tools(agent, partner, messages, own)
+        yield from _code(agent, partner, messages)
         if not group_of(partner):
             yield from _ending(agent, partner, messages)
     for agent in dict.fromkeys(agent for agent, _, _ in chats):
@@ -130,6 +133,14 @@ def _tools(agent: Any, partner: Any, messages: list[Message], own: list[Message]
             shown = fit(repr((call.get("function") or {}).get("arguments")), 80)
             yield found("tool-arguments", agent=agent.name, shown=shown)
             return
+    failed = {one.get("tool_call_id"): _text(one) for one in ran if _text(one).startswith("Error: ")}
+    for call in calls:
+        name = (call.get("function") or {}).get("name")
+        if (text := failed.get(call.get("id"))) and not NOT_FOUND.match(text):
+            arguments = fit(str((call.get("function") or {}).get("arguments")), 80)
+            shown = fit(text.removeprefix("Error: "), 120)
+            yield found("tool-failed", agent=agent.name, tool=name, arguments=arguments, shown=shown)
+            break
     for call in calls:
         name = (call.get("function") or {}).get("name")
         if call.get("id") not in results and name not in can_run:
@@ -140,6 +151,17 @@ def _tools(agent: Any, partner: Any, messages: list[Message], own: list[Message]
         if CALL.search(text) and any(re.search(rf"""["'=:]\s*{re.escape(name)}\b""", text) for name in named):
             yield found("call-as-text", agent=agent.name, shown=fit(repr(text), 60))
             break
+
+
+def _code(agent: Any, partner: Any, messages: list[Message]) -> Iterator[Finding]:
+    """Yield that the last code that was run for an agent ended with an error, and the error."""
+    ran = [message for message in messages if _text(message).startswith("exitcode: ")]
+    if failed := CODE_FAILED.match(_text(ran[-1])) if ran else None:
+        last = ([line.strip() for line in failed[1].splitlines() if line.strip()] or ["no output"])[-1]
+        error = re.match(r"(\w*Error)\b", last)
+        code = {"FileNotFoundError": "code-without-file", "ModuleNotFoundError": "code-without-package"}
+        facts = {"agent": agent.name, "partner": partner.name, "shown": fit(last, 200)}
+        yield found(code.get(error[1] if error else "", "code-failed"), **facts)
 
 
 def _clients(agent: Any) -> Iterator[Finding]:
@@ -173,11 +195,19 @@ def does_more(client: Any) -> bool:
 
 
 def _selection(manager: Any) -> Iterator[Finding]:
-    """Yield that a group only ever took turns, as it does when its selector's replies name nobody."""
+    """Yield that one member spoke again and again, or that a group only ever took turns.
+
+    It takes turns when the replies of its selector name nobody.
+    """
     group = group_of(manager)
     names = [agent.name for agent in group.agents]
     spoke = [message.get("name") for message in group.messages if message.get("role") != "tool"][1:]
-    if not selector_config(manager) or len(names) < 3 or len(spoke) < 2 * len(names) or spoke[0] not in names:
+    if not selector_config(manager) or not spoke or spoke[0] not in names:
+        return
+    last = next((name for name, run in groupby(spoke) if len([*run]) > 2), "")
+    if last and group.speaker_selection_method == "auto":
+        yield found("one-speaker", agent=last)
+    if len(names) < 3 or len(spoke) < 2 * len(names):
         return
     first = names.index(spoke[0])
     if spoke == [names[(first + turn) % len(names)] for turn in range(len(spoke))]:

@@ -161,7 +161,7 @@ def named(name, text):
     return type(name, (Exception,), {})(text)
 
 
-REQUEST = httpx.Request("POST", "http://localhost/v1")
+REQUEST = httpx.Request("POST", "http://localhost/v1", headers={"Authorization": "Bearer sk"})
 
 
 def refused(error, status):
