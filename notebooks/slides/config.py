@@ -29,7 +29,7 @@ WORDS = 40  # of prose on a slide
 SENTENCE = 25  # words of a sentence that is shown whole, if it can be cut after a clause
 LINES = 12  # of code, and of an output
 ROWS = 14  # lines of code and output for which a slide has room below 40 words
-WIDTH = 92  # characters of a line of code
+WIDTH = 98  # characters of a line of code
 KEY = r"\*\*[^*]+ [^*]+ [^*]+\*\*"  # what is bold matters, unless it is the label of a button
 CUT = "… (in the notebook)"
 
@@ -63,7 +63,14 @@ class Slide:
             return self.asks() or not self.things and not (self.texts and "**Predict" in source)
         if kind in ("code", "output"):
             return (kind == "output" or all(map(is_list, self.things))) and self.rows + rows(source) <= ROWS
-        return not self.things and not (self.texts and kind == "image")
+        if kind == "list" and is_choice(source) and words("\n".join([*self.said(source), source])) > WORDS:
+            return not self.texts  # the question first, and once more with the choices
+        return not self.things and not (kind == "image" and words("\n".join(self.texts)) > 15)
+
+    def said(self, *things):
+        """Return what is said of the texts, above some things."""
+        lists = sum(words(thing) for thing in things if is_list(thing))
+        return choose(self.texts, WORDS - words(self.title) - lists, leads=bool(things))
 
     def begun(self):
         return bool(self.texts or self.things or self.outputs)
@@ -71,13 +78,15 @@ class Slide:
     def asks(self):
         return any(map(is_choice, self.things))
 
-    def add(self, kind, source):
+    def add(self, kind, source, least):
         """Take a part of a cell; return what of a list has to go on the next slide."""
         rest = ""
         if kind == "text" and not self.asks():  # what follows choices says where to write the answer
             self.texts.append(source)
         elif kind == "list":
-            shown, source, rest = fit_list(source, WORDS - words(self.title) - 14 * bool(self.texts))
+            room = WORDS - words(self.title) - 14 * bool(self.texts)
+            voted = is_choice(source) and (words(source) <= WORDS or not self.title.startswith("## Exercise"))
+            shown, source, rest = (source, source, "") if voted else fit_list(source, room, least)
             self.things.append(shown)
         elif kind == "code":
             self.things.append(cut_code(source))
@@ -91,12 +100,11 @@ class Slide:
         return rest
 
     def cells(self):
-        title = self.title
-        lists = sum(words(thing) for thing in self.things if is_list(thing))
-        said = choose(self.texts, WORDS - words(title) - lists, leads=bool(self.things))
-        if words(title) + sum(map(words, said)) + lists > WORDS and self.asks():
-            title = ""  # rather than a part of a question
-        shown = "\n\n".join(filter(None, [title, *said, *self.things]))
+        shown = [self.title, *self.said(*self.things), *self.things]
+        lists = "\n".join(part for part in shown if not part.startswith(("```", "|", "![")))
+        if self.asks() and words(lists) > WORDS >= words(lists) - words(self.title):
+            shown.pop(0)  # rather than a part of a question
+        shown = "\n\n".join(shown)
         yield new_markdown_cell(shown, metadata={"slideshow": {"slide_type": self.kind}})
         if self.outputs:
             # It waits for a key below its code, so that a class can say what it expects.
@@ -116,24 +124,32 @@ def slides_of(cells):
             slides[-1].full = slides[-1].begun()  # another text is another thought
         for kind, source in parts(cell):
             if kind == "heading":
-                topic = source.startswith("#")
-                slides.append(Slide("slide" if topic else "subslide", source if topic else f"## {source.strip('*:')}"))
+                bold = source.startswith("*")  # "**Key points**"
+                slides.append(Slide(*(("subslide", f"## {source.strip('*:')}") if bold else ("slide", source))))
                 continue
             while source:
                 if not slides[-1].has_room(kind, source):
-                    slides.append(Slide("subslide", slides[-1].title))
-                source = slides[-1].add(kind, source)
+                    before = slides[-1]
+                    slides.append(Slide("subslide", before.title))
+                    if kind == "list" and is_choice(source):
+                        said = [sentence for text in before.texts for sentence in sentences(text)]
+                        slides[-1].texts = [sentence for sentence in said if sentence.endswith("?")][-1:]
+                header = not any(slide.kind == "slide" for slide in slides[1:])
+                source = slides[-1].add(kind, source, least=6 if header else 12)
     return slides
 
 
 def for_the_wall(cells):
     """Return the cells that are shown: not what a learner does alone, nor what leads to it."""
     cells = [cell for cell in cells if cell.source.strip() and slide_type(cell) != "skip"]
+    topics = 0
     for cell, following in zip(cells, [*cells[1:], None], strict=True):
+        topics += is_text(cell) and cell.source.startswith("#")
         leads_on = len(cell.source) < 120 and not re.search(r"\*\*Predict|^#", cell.source, re.M)
         if is_private(cell) or is_text(cell) and following and is_private(following) and leads_on:
             continue  # "Your guess, against what happened:"
-        yield cell
+        if topics > 1 or cell is cells[0]:  # between them: "Housekeeping, as before:"
+            yield cell
 
 
 def parts(cell):
@@ -224,10 +240,15 @@ def shorten(sentence, limit):
     text = re.sub(r"\s\((?:`[^`]*`|[^()`])*\)", "", sentence)
     if words(text) <= limit:
         return text
-    clause = r"[:;] |, (?=(?:and|or|but|so|which|who|because|unless|if|as|where|when|until|not) )"
-    heads = [text[: match.start()] for match in re.finditer(clause, text)]
-    heads = [head for head in heads if is_whole(head) and 3 < words(head) <= limit]
-    return heads[-1] + "…" if heads else ""
+    for clause in (
+        r"[:;] |, (?=(?:and|or|but|so|which|who|because|unless|if|as|where|when|until|not|with) )",
+        r",? (?=(?:before|after|when|where|while|without|until|because|and) )",
+    ):
+        heads = [text[: match.start()] for match in re.finditer(clause, text)]
+        heads = [head for head in heads if is_whole(head) and 4 < words(head) <= limit]
+        if heads:
+            return heads[-1] + "…"
+    return ""
 
 
 def choose(paragraphs, room, leads):
@@ -258,20 +279,19 @@ def choose(paragraphs, room, leads):
     return [" ".join(parts) for parts in said.values()]
 
 
-def fit_list(source, room):
+def fit_list(source, room, least):
     """Return the items of a list that fit in so many words, what they are in full, and the other items."""
-    if is_choice(source):
-        return source, source, ""
-    items = re.split(r"\n(?=[-*] |\d+\. )", source)
-    ends = ",;." if items[0].endswith((",", ";")) else ""
+    items = [re.match(r"(\S+ +)([\s\S]*)", item).groups() for item in re.split(r"\n(?=[-*] |\d+\. )", source)]
+    ends = ",;." if items[0][1].endswith((",", ";")) else ""
     for pages in range(1, len(items) + 1):
         count = -(-len(items) // pages)  # on the first page, of pages of about the same length
-        full, rest = "\n".join(items[:count]), "\n".join(items[count:])
-        for limit in range(SENTENCE, 7, -1):
-            short = [shorten(sentences(item)[0].rstrip(ends), limit) for item in items[:count]]
-            if all(short) and words("\n".join(short)) <= room:
-                return "\n".join(short), full, rest
-    return " ".join(re.sub(r"[*`]", "", items[0]).split()[:room]) + "…", full, rest
+        full, rest = ("\n".join(mark + item for mark, item in part) for part in (items[:count], items[count:]))
+        for limit in range(SENTENCE, least - 1, -1):
+            short = [(mark, shorten(sentences(item)[0].rstrip(ends), limit)) for mark, item in items[:count]]
+            shown = "\n".join(mark + item for mark, item in short)
+            if all(item for mark, item in short) and words(shown) <= room:
+                return shown, full, rest
+    return items[0][0] + " ".join(re.sub(r"[*`]", "", items[0][1]).split()[:room]) + "…", full, rest
 
 
 def cut_code(fence):
