@@ -27,6 +27,7 @@ WHEEL = "sphinx_revealjs-3.2.1-py3-none-any.whl"  # which carries reveal.js 5.2.
 WHEEL_SHA256 = "805bed3ca459346e0f01967d5ed1c40d6b7b917de1541e1e4566c8341fe7017b"
 WORDS = 40  # of prose on a slide
 SENTENCE = 25  # words of a sentence that is shown whole, if it can be cut after a clause
+SHORT = 20  # words of a paragraph that is shown whole, where there is room
 LINES = 12  # of code, and of an output
 ROWS = 14  # lines of code and output for which a slide has room below 40 words
 WIDTH = 98  # characters of a line of code
@@ -242,7 +243,7 @@ def shorten(sentence, limit):
         return text
     for clause in (
         r"[:;] |, (?=(?:and|or|but|so|which|who|because|unless|if|as|where|when|until|not|with) )",
-        r",? (?=(?:before|after|when|where|while|without|until|because|and) )",
+        r",? (?=(?:before|after|when|where|while|without|until|because|with|that|in|for|from|by|between) )",
     ):
         heads = [text[: match.start()] for match in re.finditer(clause, text)]
         heads = [head for head in heads if is_whole(head) and 4 < words(head) <= limit]
@@ -261,7 +262,8 @@ def choose(paragraphs, room, leads):
             asked = asked or "**Predict" in sentence
             last = (number, place) == (len(paragraphs) - 1, len(said) - 1)
             follows = place == 1 and (said[0].endswith(("?", "?**")) or words(said[0]) < 5)
-            order = [asked, leads and last and sentence.endswith(":"), re.search(KEY, sentence), place == 0, follows]
+            lead = leads and last and sentence.endswith(":")
+            order = [asked, lead, re.search(KEY, sentence), place == 0, follows or words(paragraph) <= SHORT]
             if any(order) and not (sentence.startswith("(") and not asked):
                 ranked.append((next(filter(order.__getitem__, range(5))), number, place, sentence))
     taken = {}
