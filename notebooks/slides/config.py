@@ -107,14 +107,13 @@ class Slide:
             shown.pop(0)  # rather than a part of a question
         shown = "\n\n".join(shown)
         yield new_markdown_cell(shown, metadata={"slideshow": {"slide_type": self.kind}})
+        if self.notes:  # before the outputs: reveal.js reads no notes in what waits for a key
+            yield new_markdown_cell("\n\n".join(self.notes), metadata={"slideshow": {"slide_type": "notes"}})
         if self.outputs:
             # It waits for a key below its code, so that a class can say what it expects.
             kind = "fragment" if self.things else "-"
             metadata = {"slideshow": {"slide_type": kind}, "transient": {"remove_source": True}}
             yield new_code_cell("", outputs=self.outputs, metadata=metadata)
-        notes = "\n\n".join(self.notes)
-        if notes:
-            yield new_markdown_cell(notes, metadata={"slideshow": {"slide_type": "notes"}})
 
 
 def slides_of(cells):
@@ -207,7 +206,7 @@ def words(text):
 def rows(part):
     """Return how many lines of code are as high as a part."""
     if isinstance(part, list):
-        return sum(len(chunks(text_of(output))) for output in part)
+        return sum(ROWS if "image/png" in output.get("data", {}) else len(chunks(text_of(output))) for output in part)
     if part.startswith("```"):
         return len(chunks(cut_code(part))) - 2
     return sum(1.7 * (len(line) // 75 + 1) for line in part.splitlines()) if is_list(part) else 0
@@ -236,17 +235,18 @@ def is_whole(text):
     return "`" not in plain and plain.count("*") % 2 == 0 and plain.count("(") == plain.count(")")
 
 
-def shorten(sentence, limit):
+def shorten(sentence, limit, tight=False):
     """Return a sentence without what is in brackets, up to a clause if it is too long; "" if that is not enough."""
     text = re.sub(r"\s\((?:`[^`]*`|[^()`])*\)", "", sentence)
     if words(text) <= limit:
         return text
     for clause in (
         r"[:;] |, (?=(?:and|or|but|so|which|who|because|unless|if|as|where|when|until|not|with) )",
-        r",? (?=(?:before|after|when|where|while|without|until|because|with|that|in|for|from|by|between) )",
+        r",? (?=(?:before|after|when|where|while|without|until|because|with|that) )",
+        r",? (?=(?:in|for|from|by|to|and) )" if tight else "$.",  # which ends no sentence, but an objective
     ):
         heads = [text[: match.start()] for match in re.finditer(clause, text)]
-        heads = [head for head in heads if is_whole(head) and 4 < words(head) <= limit]
+        heads = [head.rstrip(",") for head in heads if is_whole(head) and 4 - 2 * tight < words(head) <= limit]
         if heads:
             return heads[-1] + "…"
     return ""
@@ -272,9 +272,9 @@ def choose(paragraphs, room, leads):
         if short:
             taken[number, place] = short
             room -= words(short)
-    if ranked and not taken:
+    if ranked and not taken and room > 5:
         plain = re.sub(r"[*`]", "", min(ranked)[-1])
-        return [" ".join(plain.split()[: max(room, 1)]) + "…"]
+        return [" ".join(plain.split()[:room]) + "…"]
     said = {}
     for number, place in sorted(taken):
         said.setdefault(number, []).append(taken[number, place])
@@ -289,7 +289,7 @@ def fit_list(source, room, least):
         count = -(-len(items) // pages)  # on the first page, of pages of about the same length
         full, rest = ("\n".join(mark + item for mark, item in part) for part in (items[:count], items[count:]))
         for limit in range(SENTENCE, least - 1, -1):
-            short = [(mark, shorten(sentences(item)[0].rstrip(ends), limit)) for mark, item in items[:count]]
+            short = [(mark, shorten(sentences(item)[0].rstrip(ends), limit, least < 12)) for mark, item in items[:count]]
             shown = "\n".join(mark + item for mark, item in short)
             if all(item for mark, item in short) and words(shown) <= room:
                 return shown, full, rest
