@@ -125,7 +125,9 @@ def slides_of(cells):
         for kind, source in parts(cell):
             if kind == "heading":
                 bold = source.startswith("*")  # "**Key points**"
-                slides.append(Slide(*(("subslide", f"## {source.strip('*:')}") if bold else ("slide", source))))
+                slides.append(
+                    Slide(*(("subslide", f"## {source.strip('*:')}") if bold else ("slide", source)))
+                )
                 continue
             while source:
                 if not slides[-1].has_room(kind, source):
@@ -206,7 +208,9 @@ def words(text):
 def rows(part):
     """Return how many lines of code are as high as a part."""
     if isinstance(part, list):
-        return sum(ROWS if "image/png" in output.get("data", {}) else len(chunks(text_of(output))) for output in part)
+        return sum(
+            ROWS if "image/png" in output.get("data", {}) else len(chunks(text_of(output))) for output in part
+        )
     if part.startswith("```"):
         return len(chunks(cut_code(part))) - 2
     return sum(1.7 * (len(line) // 75 + 1) for line in part.splitlines()) if is_list(part) else 0
@@ -236,7 +240,7 @@ def is_whole(text):
 
 
 def shorten(sentence, limit, tight=False):
-    """Return a sentence without what is in brackets, up to a clause if it is too long; "" if that is not enough."""
+    """Return a sentence without what is in brackets, up to a clause if it is too long; "" if it still is."""
     text = re.sub(r"\s\((?:`[^`]*`|[^()`])*\)", "", sentence)
     if words(text) <= limit:
         return text
@@ -246,7 +250,9 @@ def shorten(sentence, limit, tight=False):
         r",? (?=(?:in|for|from|by|to|and) )" if tight else "$.",  # which ends no sentence, but an objective
     ):
         heads = [text[: match.start()] for match in re.finditer(clause, text)]
-        heads = [head.rstrip(",") for head in heads if is_whole(head) and 4 - 2 * tight < words(head) <= limit]
+        heads = [
+            head.rstrip(",") for head in heads if is_whole(head) and 4 - 2 * tight < words(head) <= limit
+        ]
         if heads:
             return heads[-1] + "…"
     return ""
@@ -287,9 +293,14 @@ def fit_list(source, room, least):
     ends = ",;." if items[0][1].endswith((",", ";")) else ""
     for pages in range(1, len(items) + 1):
         count = -(-len(items) // pages)  # on the first page, of pages of about the same length
-        full, rest = ("\n".join(mark + item for mark, item in part) for part in (items[:count], items[count:]))
+        full, rest = (
+            "\n".join(mark + item for mark, item in part) for part in (items[:count], items[count:])
+        )
         for limit in range(SENTENCE, least - 1, -1):
-            short = [(mark, shorten(sentences(item)[0].rstrip(ends), limit, least < 12)) for mark, item in items[:count]]
+            short = [
+                (mark, shorten(sentences(item)[0].rstrip(ends), limit, least < 12))
+                for mark, item in items[:count]
+            ]
             shown = "\n".join(mark + item for mark, item in short)
             if all(item for mark, item in short) and words(shown) <= room:
                 return shown, full, rest
@@ -297,7 +308,7 @@ def fit_list(source, room, least):
 
 
 def cut_code(fence):
-    """Return a piece of code; if it is too long, without its imports, and up to the beginning of a statement."""
+    """Return a piece of code; if it is too long, without its imports, and up to a statement."""
     first, *lines, last = fence.splitlines()
     if len(chunks("\n".join(lines))) <= LINES:
         return fence
@@ -331,7 +342,11 @@ def is_docstring(node):
 
 
 def text_of(output):
-    return output.get("text") or output.get("data", {}).get("text/plain") or "\n".join(output.get("traceback", []))
+    return (
+        output.get("text")
+        or output.get("data", {}).get("text/plain")
+        or "\n".join(output.get("traceback", []))
+    )
 
 
 def cut_outputs(outputs):

@@ -85,8 +85,10 @@ def test_s_opens_the_notes_beside_the_slides(page, slides):
     speaker = opened.value
     speaker.wait_for_function(
         "text => document.querySelector('.speaker-controls-notes:not(.hidden)')?.innerText.includes(text)",
-        arg=page.evaluate("document.querySelector('section.present section.present aside p, "
-                          "section.present section.present aside li').textContent"),
+        arg=page.evaluate(
+            "document.querySelector('section.present section.present aside p, "
+            "section.present section.present aside li').textContent"
+        ),
     )
     speaker.keyboard.press("ArrowRight")  # which moves the slides, too
     page.wait_for_function("JSON.stringify(Reveal.getIndices()) !== JSON.stringify({h: 1, v: 0})")
