@@ -15,14 +15,17 @@ WALK = """() => {
     for (let steps = 0; steps < 1000; steps++) {
         if (!Reveal.availableFragments().next) {
             const slide = Reveal.getCurrentSlide(), frame = slide.getBoundingClientRect();
-            const parts = [...slide.querySelectorAll("pre, p, li, td, img, h1, h2, h3")];
+            const parts = [...slide.querySelectorAll("pre, p, li, td, img, h1, h2, h3, summary")]
+                .filter(part => !part.closest("aside"));
+            const prose = [...slide.querySelectorAll(".jp-MarkdownCell :is(h1, h2, p, li)")]
+                .filter(part => !part.closest("aside, table"));
             const boxes = parts.map(part => part.getBoundingClientRect()).filter(box => box.width);
             seen.push({
                 place: Object.values(Reveal.getIndices()).slice(0, 2).join("."),
                 text: slide.innerText.trim(),
-                size: Number(getComputedStyle(slide).getPropertyValue("--size")),
+                size: Math.min(...prose.map(part => parseFloat(getComputedStyle(part).fontSize))),
                 scrolls: slide.scrollHeight > slide.clientHeight,
-                hidden: boxes.filter(box => box.bottom > frame.top + slide.scrollHeight + 1).length,
+                hidden: boxes.filter(box => box.bottom > frame.bottom).length,
                 wide: parts.filter(part => part.scrollWidth > part.clientWidth + 1 && part.clientWidth).length
                     + boxes.filter(box => box.right > frame.right + 1 || box.left < frame.left - 1).length,
                 frame: [frame.left, frame.top, frame.right, frame.bottom].map(Math.round).join(" "),
@@ -71,5 +74,22 @@ def test_every_slide_is_whole(page, slides, lesson):
     assert {slide["frame"] for slide in seen} == {"0 0 1280 720"}
     assert not [slide for slide in seen if slide["hidden"] or slide["wide"] or not slide["pictures"]]
     assert not [slide["place"] for slide in seen if slide["scrolls"]]
-    small = [slide["place"] for slide in seen if slide["size"] < 0.75]
-    assert len(small) <= 3, small
+    assert min(slide["size"] for slide in seen) >= 28
+
+
+def test_s_opens_the_notes_beside_the_slides(page, slides):
+    page.goto((slides / f"{LESSONS[0].stem}.slides.html").as_uri() + "#/1")
+    page.wait_for_function("window.Reveal && Reveal.isReady()")
+    with page.expect_popup() as opened:
+        page.keyboard.press("s")
+    speaker = opened.value
+    speaker.wait_for_function(
+        "text => document.querySelector('.speaker-controls-notes:not(.hidden)')?.innerText.includes(text)",
+        arg=page.evaluate(
+            "document.querySelector('section.present section.present aside p, "
+            "section.present section.present aside li').textContent"
+        ),
+    )
+    speaker.keyboard.press("ArrowRight")  # which moves the slides, too
+    page.wait_for_function("JSON.stringify(Reveal.getIndices()) !== JSON.stringify({h: 1, v: 0})")
+    assert not page.errors

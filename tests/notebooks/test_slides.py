@@ -1,6 +1,7 @@
-"""The slides of every lesson: what is on them and in which order. Whether all of it fits: browser/."""
+"""The slides of every lesson: what is on them and in the notes. Whether all of it fits: browser/."""
 
 import re
+from copy import copy
 from functools import cache
 from pathlib import Path
 
@@ -46,29 +47,77 @@ def notebook(*cells):
 
 
 def outline(notebook):
-    """Return what each slide says, on one line; `|` stands where it waits for a key."""
+    """Return what each slide says, on one line; `|` is where it waits for a key, and notes follow `//`."""
     page = slides_of(notebook)
-    for waits in page.select("div.fragment, .celltag_predicted .jp-Cell-outputWrapper"):
-        waits.insert_before("|")
+    for mark, selector in ("|", "div.fragment"), ("//", "aside.notes"):
+        for part in page.select(selector):
+            part.insert_before(mark)
     for prompt in page.select(".jp-InputPrompt, .jp-OutputPrompt"):
         prompt.decompose()
-    return [
-        [" ".join(slide.get_text(" ").replace("¶", "").split()) for slide in stack.find_all("section")]
-        for stack in page.select(".slides > section")
-    ]
+    found = page.select(".slides > section > section")
+    return [" ".join(slide.get_text(" ").replace("¶", "").split()) for slide in found]
+
+
+def plain(text):
+    """Return the words of a text, without its marks."""
+    return re.sub(r"[\W_]+", "", re.sub(r"\]\([^)]*\)", "", text))
 
 
 @each_lesson
-def test_each_heading_begins_a_slide_and_no_slide_is_empty(lesson):
-    cells = nbformat.read(lesson, as_version=4).cells
-    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
-    text = re.sub(r"```.*?```|<details>.*?</details>", "", text, flags=re.S)
-    stacks = slides(lesson).select(".slides > section")
-    titles = [stack.section.find(["h1", "h2", "strong"]).get_text().strip("¶") for stack in stacks]
-    wanted = [re.sub(r"[`*\\]", "", line) for line in re.findall(r"^##? (.+)", text, re.M)]
-    assert [title for title in titles if title != "Key points"] == wanted
+def test_a_slide_has_at_most_forty_words_and_twelve_lines_of_code(lesson):
     for slide in slides(lesson).select(".slides > section > section"):
+        shown = copy(slide)
+        for part in shown.select("aside, table, .jp-OutputArea, .anchor-link"):
+            part.decompose()
         assert slide.get_text(strip=True)
+        for code in shown.select("pre"):
+            assert len(code.extract().get_text().rstrip().splitlines()) <= 12
+        said = shown.get_text(" ", strip=True)
+        assert len(shown.get_text().replace("¶", "").split()) <= 40, said
+
+
+@each_lesson
+def test_the_notes_hold_the_whole_prose(lesson):
+    notes = plain(" ".join(note.get_text() for note in slides(lesson).select("aside.notes")))
+    cells = nbformat.read(lesson, as_version=4).cells
+    topics = [number for number, cell in enumerate(cells) if cell.source.startswith("## ")]
+    for cell in [cells[0], *cells[topics[0] :]]:
+        source = re.sub(r"<details>.*?</details>|^```.*?^```", "", cell.source, flags=re.S | re.M)
+        for part in re.split(r"\n\s*\n", source) if cell.cell_type == "markdown" else ():
+            part = part.strip()
+            alone = len(cell.source) < 120 or re.match(r"(Next|Solutions?)\b", part)
+            if part and part[0] not in "#|!" and not re.fullmatch(r"\*\*[^*]+\*\*", part) and not alone:
+                items = re.split(r"^(?:[-*]|\d+\.) ", part, flags=re.M)  # a list may go on below
+                assert all(plain(item) in notes for item in items), part
+
+
+@each_lesson
+def test_a_question_and_its_choices_are_whole(lesson):
+    shown = copy(slides(lesson).select_one(".slides"))
+    for note in shown.select("aside"):
+        note.decompose()
+    text = plain(shown.get_text().replace("¶", ""))
+    for cell in nbformat.read(lesson, as_version=4).cells:
+        if cell.cell_type == "markdown" and re.search(r"^(?!- ).*\*\*Predict", cell.source, re.M):
+            asked = cell.source[cell.source.index("**Predict") :]
+            choices = re.findall(r"^- \*\*\w\*\* .*", asked, re.M)
+            assert plain(asked.split("\n\n")[0]) in text
+            assert plain("".join(choices)) in text
+
+
+@each_lesson
+def test_objectives_are_on_one_slide_and_key_points_on_two_at_most(lesson):
+    titles = [slide.find(["h1", "h2"]) for slide in slides(lesson).select(".slides > section > section")]
+    titles = [title.get_text().strip("¶") for title in titles if title]
+    assert titles.count("After this lesson you can") == 1
+    assert 1 <= titles.count("Key points") <= 2
+
+
+@each_lesson
+def test_a_diagram_is_on_a_slide_with_its_heading_and_little_else(lesson):
+    for image in slides(lesson).select(".slides .jp-MarkdownCell img"):
+        slide = image.find_parent("section")
+        assert slide.find(["h1", "h2"]) and not slide.select("pre, table")
 
 
 @each_lesson
@@ -91,44 +140,76 @@ def test_the_file_fetches_nothing(lesson):
     assert not re.search(r"@import|url\((?!data:)", "".join(style.text for style in page.select("style")))
 
 
-def test_the_outcome_of_a_prediction_waits_and_so_does_its_explanation():
+def test_an_outcome_waits_and_the_text_that_explains_it_is_the_next_slide():
     shown = outline(
         notebook(
-            "## Topic\n\n**Predict:** what?\n\n- **a** one\n- **b** two",
+            "## Topic\n\n**Predict:** what?\n\n- **a** one\n- **b** two\n\nWrite it down:",
             ("guess = ...", ""),
             "We run it:",
             ("x", "two"),
             "Your guess, against what happened:",
             ("from checks import predicted_1_topic\n\npredicted_1_topic(guess)", "○"),
-            "It is two. Once more:",
-            ("y", "three"),
+            "It is two.",
         )
     )
-    assert shown == [
-        ["A lesson 5 minutes"],
-        ["Topic Predict: what? a one b two We run it: x | two | It is two. Once more: y three"],
+    assert shown[1:] == [
+        "Topic Predict: what? a one b two // Predict: what? a one b two Write it down:",
+        "Topic We run it: x // We run it: | two",
+        "Topic It is two. // It is two.",
     ]
 
 
-def test_what_does_not_fit_goes_on_the_slide_below_and_a_text_stays_with_its_code():
-    long = "\n".join(f"line_{number} = {number}" for number in range(12))
-    shown = outline(notebook("## Topic", ("first()", ""), "This:", (long, ""), "And that:", (long, "")))
-    assert [slide.split()[0] for slide in shown[1]] == ["Topic", "And"]
+def test_of_a_long_text_the_first_the_bold_and_the_leading_sentence_are_shown():
+    first, other = "The first sentence (an aside) says it.", "Another one is for readers. " * 3
+    shown = outline(
+        notebook(f"## Topic\n\n{first} {other}**This one is important**. {other}Look:", ("x", ""))
+    )
+    said, notes = shown[1].split(" // ")
+    assert said == "Topic The first sentence says it. This one is important . Look: x"
+    assert notes.startswith("The first sentence (an aside) says it. Another one")
 
 
-def test_hints_and_solutions_are_left_out_and_key_points_stay_with_the_end():
+def test_a_sentence_that_is_too_long_is_cut_after_a_clause():
+    long = "It goes on, " + "as a sentence may " * 6 + "and there is no end to it, " + "none at all " * 9
+    said = outline(notebook(f"## Topic\n\n{long}."))[1].split(" // ")[0]
+    assert said.endswith("…") and 4 < len(said.split()) <= 40
+
+
+def test_a_question_that_is_too_long_comes_before_its_choices():
+    asked = "**Predict:** " + "this is a long story. " * 5 + "What happens?"
+    choices = "- **a** " + "nothing at all " * 3 + "\n- **b** " + "all of it " * 3
+    shown = [slide.split(" // ")[0] for slide in outline(notebook(f"## Topic\n\n{asked}\n\n{choices}"))]
+    assert shown[1].startswith("Topic Predict: this") and shown[1].endswith("What happens?")
+    assert shown[2].startswith("Topic What happens? a nothing")
+
+
+def test_long_code_is_cut_before_a_statement_and_the_notes_have_all_of_it():
+    body = "\n".join(f"    value_{number} = (\n        {number}\n    )" for number in range(6))
+    said, notes = outline(notebook("## Topic", (f"import json\n\n\ndef made():\n{body}", "")))[1].split(
+        " // "
+    )
+    assert said.startswith("Topic def made") and said.endswith("value_2 = ( 2 ) # … (in the notebook)")
+    assert "import json" in notes and "value_5" in notes
+
+
+def test_long_output_is_cut_and_a_large_table_is_in_the_notes():
+    output = "\n".join(f"line {number}" for number in range(40))
+    table = "| a | b |\n| --- | --- |\n" + "| cell | cell |\n" * 9
+    shown = outline(notebook("## Topic", ("x", output), f"A table:\n\n{table}"))
+    assert "line 10 … (in the notebook)" in " ".join(shown[1:3]) and "line 11" not in " ".join(shown)
+    assert shown[-1].startswith("Topic A table: // A table: a b cell")
+
+
+def test_hints_housekeeping_and_what_is_marked_skip_are_left_out():
     hint = "<details><summary>Hint 1</summary>\n\nLook.\n</details>\n\nSolution: [1](solutions/1.ipynb)."
     stub = ("answer = ...", ""), ("from checks import check_1a\n\ncheck_1a(answer)", "○")
-    end = "## In your own project\n\nCopy.\n\n**Key points**\n\n- One."
-    shown = outline(notebook("## Exercise 1a: do it\n\nSo.", *stub, hint, end))
-    assert shown[1:] == [
-        ["Exercise 1a: do it So. answer = ..."],
-        ["In your own project Copy. Key points One."],
+    end = "## In your own project\n\nCopy.\n\n**Key points**\n\n- One.\n\nNext: [2](2.ipynb)."
+    made = notebook(
+        "Housekeeping:", ("import os", ""), "## Exercise 1a: do it\n\nSo.", *stub, hint, end, "Two."
+    )
+    made.cells[-1].metadata["slideshow"] = {"slide_type": "skip"}
+    assert [slide.split(" // ")[0] for slide in outline(made)[1:]] == [
+        "Exercise 1a: do it So. answer = ...",
+        "In your own project Copy.",
+        "Key points One.",
     ]
-
-
-def test_a_slide_type_in_the_notebook_is_kept():
-    made = notebook("## Topic", "One.", "Two.")
-    made.cells[2].metadata["slideshow"] = {"slide_type": "skip"}
-    made.cells[3].metadata["slideshow"] = {"slide_type": "subslide"}
-    assert outline(made)[1] == ["Topic", "Two."]
