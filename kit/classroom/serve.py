@@ -1,9 +1,9 @@
 """One model for the whole class: `python -m kit serve` starts `transformers serve` behind a gate.
 
 The engine is transformers' own, with continuous batching: replies of many students are computed together.
-This module adds what a class needs and the engine leaves to you: settings that were measured (the table is
-in notebooks/INSTRUCTOR.md), a look at port and memory first, the gate (gate.py), a warm-up, and the entry
-for the students' config lists.
+This module adds what a class needs and the engine leaves to you: settings that were measured (how long a
+class waits is in notebooks/INSTRUCTOR.md), a look at port and memory first, the gate (gate.py), a warm-up,
+and the entry for the students' config lists.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ from kit.models import ModelDownloadError, local_model, look_into, models_folder
 
 NAME = "class-model"  # whatever runs behind it: an entry stays the same when the server changes
 RUNTIME = 1.5e9  # bytes: PyTorch, the engine and its cache beside the weights (measured: 1.1 to 1.7 GB)
-BLOCK = 32  # tokens; a system message that all share is computed once, in blocks of this size
+# Tokens; a system message that all share is computed once, as far as it fills blocks of this size. With the
+# default, a class with AutoGen's long system message waited three times as long.
+BLOCK = 32
 ROOM = 8  # requests of the longest kind that the cache holds at the same time; the others wait
 
 

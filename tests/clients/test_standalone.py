@@ -147,12 +147,46 @@ def test_the_recording_client_alone_records_and_replays(chat_alone, tmp_path):
     assert (tmp_path / "talk.jsonl").read_text(encoding="utf-8") == text
 
 
+README = (HERE.parents[1] / "README.md").read_text(encoding="utf-8")
+PROGRAMS = re.findall(
+    r"^```python\n(.*?)^```", README.split("## In your own project")[1].split("\n## ")[0], re.M | re.S
+)
+
+
 def test_the_program_that_the_readme_prints_runs_beside_the_copied_file(tmp_path, local_model_folder):
-    readme = (HERE.parents[1] / "README.md").read_text(encoding="utf-8")
-    program = re.search(r"^```python\n(.*?)^```", readme, re.M | re.S)[1]
     hub_name = '"HuggingFaceTB/SmolLM2-1.7B-Instruct"'
-    assert hub_name in program
-    (tmp_path / "program.py").write_text(program.replace(hub_name, repr(local_model_folder)))
+    assert hub_name in PROGRAMS[0]
+    (tmp_path / "program.py").write_text(PROGRAMS[0].replace(hub_name, repr(local_model_folder)))
     shutil.copy(CLIENTS / "huggingface.py", tmp_path)
     run = subprocess.run([sys.executable, "program.py"], cwd=tmp_path, capture_output=True, text=True)
     assert "Paris" in run.stdout, run.stderr
+
+
+# In the place of a model that would take its time: it calls the tool that it is offered, once.
+QUICK_MODEL = """
+from dummy import DummyModelClient, tool_call
+
+class HuggingFaceModelClient(DummyModelClient):
+    def _answers(self, messages, n):
+        asked = self.calls[-1].get("tools") and messages[-1]["role"] == "user"
+        return [tool_call("temperature", city="Paris") if asked else "Paris."] * n
+"""
+
+
+def test_what_the_readme_adds_for_groups_tools_and_a_check_goes_on_from_that_program(tmp_path):
+    (tmp_path / "program.py").write_text("\n".join(PROGRAMS))
+    (tmp_path / "huggingface.py").write_text(QUICK_MODEL)
+    shutil.copy(CLIENTS / "dummy.py", tmp_path)
+    run = subprocess.run([sys.executable, "program.py"], cwd=tmp_path, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert "Next speaker: assistant" in run.stdout and "Next speaker: critic" in run.stdout
+    assert "Output:\n21 degrees" in run.stdout
+    assert "✔" in run.stdout and "✘" not in run.stdout, run.stdout
+
+
+def test_the_versions_that_the_readme_prints_are_those_of_the_requirements():
+    pinned = (HERE.parents[1] / "requirements.txt").read_text(encoding="utf-8")
+    named = set(re.findall(r"[a-z]+(?:\[openai\])?==[\d.]+", README))
+    assert len(named) > 4
+    for requirement in named:
+        assert re.search(rf"^{re.escape(requirement)}\s", pinned, re.M), requirement
