@@ -49,8 +49,12 @@ predicted_0_capital = prediction(
 
 @exercise("0a")
 def check_0a(order):
+    if isinstance(order, (list, tuple)) and len(order) == 1 and "," in str(order[0]):
+        order = order[0]  # ["class, config, register"]
     if isinstance(order, str):
         order = re.findall(r"\w+", order)
+    if isinstance(order, (set, frozenset)):
+        return "a set { } has no order: write a list, with [ ]."
     if not isinstance(order, (list, tuple)):
         return 'write a list of the three words: ["...", "...", "..."].'
     words = [... if word in (..., "...") else str(word).strip().lower() for word in order]
@@ -67,8 +71,9 @@ def check_0a(order):
 
 @exercise("0b")
 def check_0b(choice):
+    letter = re.fullmatch(r"\W*([abc])\W*", str(choice).lower())
     return {
         "a": "no base class is needed: AutoGen only calls methods by their names.",
         "b": None,
         "c": "a server is one way, and then no custom client is needed at all. Here, Python answers.",
-    }.get(str(choice).strip().lower(), 'answer with "a", "b" or "c".')
+    }.get(letter and letter[1], 'answer with "a", "b" or "c".')

@@ -27,6 +27,8 @@ predicted_1_shout = prediction(
 
 @exercise("1a")
 def check_1a(order):
+    if isinstance(order, (set, frozenset)):
+        return 'a set { } has no order: write a text or a list, for example `order = list("ABCDEF")`.'
     if not isinstance(order, (str, list, tuple)):
         return 'write the letters A to F once each, for example `order = list("ABCDEF")`.'
     letters = [letter for letter in "".join(map(str, order)).upper() if letter.isalnum()]
@@ -48,22 +50,33 @@ def check_1a(order):
 
 @exercise("1b")
 def check_1b(client_class):
+    if not isinstance(client_class, type):
+        return THE_CLASS.format("check_1b(WordCounter)")
+    if client_class.__init__ is object.__init__:
+        return NO_CONSTRUCTOR.format("WordCounter")
     for model, text in (("counter-7", "count these four words"), ("counter-8", "two words")):
         client, words = client_class({"model": model}), len(text.split())
         response = client.create({"messages": [{"role": "user", "content": text}]})
-        response.cost = 0  # AutoGen stores what `cost` returned before it asks for the usage
+        response.cost = client.cost(response)  # as AutoGen does before it asks for the usage
         if _mistake_two(client_class):
             return MISTAKE_TWO
-        usage = client.get_usage(response)
+        try:
+            usage = client.get_usage(response)
+        except (NameError, AttributeError) as error:
+            if error.name not in ELSEWHERE:
+                raise
+            return ELSEWHERE[error.name]
         if usage is ...:
             return ...
         if not isinstance(usage, dict):
             return f"`get_usage` returns a dict, {{...}}, not {usage!r}."
+        if any(value is ... for value in usage.values()):
+            return "there are still dots in it: put something in the place of each `...`."
         expected = {
             "prompt_tokens": (words, "`response.prompt_words`"),
             "completion_tokens": (3, "`completion_words`"),
             "total_tokens": (words + 3, "the sum of the other two"),
-            "cost": (0, "`response.cost`"),
+            "cost": (response.cost, "`response.cost`"),
             "model": (model, "`response.model`"),
         }
         missing = [name for name in expected if name not in usage]
@@ -78,6 +91,12 @@ def check_1b(client_class):
 
 @exercise("1c")
 def check_1c(client_class):
+    if not isinstance(client_class, type):
+        return THE_CLASS.format("check_1c(LoudClient)")
+    if client_class.__init__ is object.__init__:
+        return NO_CONSTRUCTOR.format("LoudClient")
+    if name := _without_self(client_class):
+        return f"`{name}` has one parameter, and gets two: the first one is `self`."
     client = client_class({"model": "my-model"})
     messages = [{"role": "user", "content": "first"}, {"role": "assistant", "content": "hello there"}]
     try:
@@ -128,7 +147,7 @@ def check_1d(client_class):
     from kit import check_model_client
 
     if not isinstance(client_class, type):
-        return "hand over the class itself, `MyClient`, without brackets after it."
+        return THE_CLASS.format("check_1d(MyClient)")
     if client_class.__bases__ == (object,) and not any(
         callable(value) for value in vars(client_class).values()
     ):
@@ -184,12 +203,33 @@ ONE_DICT = (
     '"messages".'
 )
 NO_BRACKETS = "without ( ) behind its name a method is not called: `text.upper()`, `text.split()`."
+THE_CLASS = "hand over the class itself, without quotes and without ( ) after its name: `{}`."
+NO_CONSTRUCTOR = "it has no constructor: write `class {}(EchoClient):`, and it inherits one."
+ELSEWHERE = {
+    "prompt_words": "`prompt_words` is in the response: `response.prompt_words`.",
+    "completion_words": "`completion_words` is not in the response: the line above the `return` makes it.",
+    "self": "`get_usage` has no `self`: what you need is in the response, `response.model` for example.",
+    "params": "`get_usage` does not get the params: `response.prompt_words` has what went in.",
+    "model": "`model` is in the response: `response.model`.",
+    "cost": "`cost` is in the response: `response.cost`.",
+}
 MISTAKE_TWO = "`get_usage` has one parameter, and gets two. This is mistake two: `@staticmethod`."
 
 
 def _mistake_two(client_class):
     """Return whether `get_usage` has the response as its one parameter, and no `@staticmethod`."""
-    method = inspect.getattr_static(client_class, "get_usage", None)
+    return _has_one_parameter(client_class, "get_usage")
+
+
+def _without_self(client_class):
+    """Return which of two methods lacks `self`, "" if none does."""
+    names = [name for name in ("create", "cost") if _has_one_parameter(client_class, name)]
+    return "".join(names[:1])
+
+
+def _has_one_parameter(client_class, name):
+    """Return whether a method that is called on an object has one parameter."""
+    method = inspect.getattr_static(client_class, name, None)
     if not inspect.isfunction(method):
         return False
     kinds = [parameter.kind for parameter in inspect.signature(method).parameters.values()]

@@ -14,12 +14,6 @@ predicted_2_filter = prediction(
     b="each has at least one of the values that the filter lists.",
     c="an entry without the field has none of the values, so it goes.",
 )
-predicted_2_broken_file = prediction(
-    "c",
-    a="it can read what was meant, but changing somebody's file unasked could lose what it can't read.",
-    b="it says what is wrong, and then offers more than that.",
-    c="lines with `-` go, lines with `+` come, and nothing is changed until you answer.",
-)
 
 
 @exercise("2a")
@@ -31,6 +25,8 @@ def check_2a(entry):
         return ...
     if isinstance(name, type):
         return "that is the class itself, which no file can hold: write its name as text, in quotes."
+    if type(name).__name__ == "OwlClient":
+        return "that is an object of the class: write the name of the class as text, in quotes."
     if "model_client_cls" not in entry:
         return 'the field is called "model_client_cls", letter by letter.'
     if entry.get("model") != "owl":
@@ -49,7 +45,7 @@ def check_2b(text):
     from kit.config_list import ConfigListError, check_config_list, parse_config_list
 
     if not isinstance(text, str):
-        return 'keep it a text, between the two """: JSON is what stands in a file.'
+        return 'keep it a text, between the two """: a file holds text.'
     if "'DummyModelClient'" in text and "1.5" in text and "[" not in text:
         return ...
     try:
@@ -60,8 +56,8 @@ def check_2b(text):
         return "both entries should still be there: parrot, then owl."
     if any(entry.get("model_client_cls") != "DummyModelClient" for entry in entries):
         return "both entries should still name the class DummyModelClient."
-    if not any(isinstance(entry.get("temperature"), (int, float)) for entry in entries):
-        return "an entry should still have a temperature, as a number without quotes, from 0 to 1."
+    if not any(type(entry.get("temperature")) in (int, float) for entry in entries):
+        return 'an entry should still have a "temperature", as a number without quotes, from 0 to 1.'
     problems = check_config_list(entries)
     return str(problems[0]) if problems else None
 
@@ -70,6 +66,10 @@ def check_2b(text):
 def check_2c(entries):
     from kit.config_list import check_config_list
 
+    if isinstance(entries, str):
+        return "that is a text: write the list itself, without quotes around it."
+    if isinstance(entries, dict) and entries and all(isinstance(entry, dict) for entry in entries.values()):
+        return "the entries are in a dict: put them in a list, [{...}, {...}], without names."
     if isinstance(entries, dict):
         return "that is one entry: a config list has [ ] around its entries, even around one."
     if isinstance(entries, tuple):
@@ -83,11 +83,14 @@ def check_2c(entries):
     first, second = entries
     if "max_length" in first:
         return "the task asks for `max_length` one level deeper: in a dict under the name `params`."
-    wanted = {"model": "my-llama", "model_client_cls": "MyModelClient", "device": "cpu"}
-    for name, value in {**wanted, "params": {"max_length": 50}}.items():
+    for name, value in {"model": "my-llama", "model_client_cls": "MyModelClient", "device": "cpu"}.items():
         if first.get(name) != value:
             found = f"it is {first[name]!r}" if name in first else "it is missing"
             return f"entry 0: `{name}` should be {value!r}, {found}."
+    params = first.get("params")
+    if not isinstance(params, dict) or params.get("max_length") != 50:
+        found = f"it is {params!r}" if "params" in first else "it is missing"
+        return f"entry 0: `params` should be {{'max_length': 50}}, {found}."
     if second.get("model_client_cls") != "DummyModelClient":
         found = second.get("model_client_cls")
         return f"entry 1: `model_client_cls` should be 'DummyModelClient', it is {found!r}."
@@ -102,23 +105,28 @@ def check_2c(entries):
 
 @exercise("2d")
 def check_2d(builder):
+    if not hasattr(builder, "editor"):
+        return "hand over the form itself: `check_2d(builder)`."
     names = [entry.get("model") for entry in builder.editor.entries]
     canaries = [entry for entry in builder.editor.entries if entry.get("model") == "canary"]
     entries = [entry for entry in canaries if entry.get("tags") != ["small"]]  # which parrot has
-    if canaries and not entries:
-        if "dummy" in names:
+    if not entries and "dummy" in names:
+        if canaries:
             return "canary is parrot, renamed: rename the new entry, which is still called dummy."
+        return "the new entry is still called dummy: type canary in the field Model, and press Enter."
+    if canaries and not entries:
         return (
-            "canary is parrot, renamed. Name it parrot again, then choose the preset Dummy (no model), press "
-            "Add, and name that canary."
+            "canary is parrot, renamed. Name it parrot again, then press Add entry, choose Dummy (no model), "
+            "and name that canary."
         )
     if not entries:
-        if "dummy" in names:
-            return "the new entry is still called dummy: type canary in the field Model, and press Enter."
-        return ...
-    if entries[0].get("model_client_cls") != "DummyModelClient":
+        if len(names) < 2:
+            return ...
+        return f"the new entry should be called canary, letter by letter. There are {names}."
+    entry = next((entry for entry in entries if entry.get("n") == 2), entries[0])
+    if entry.get("model_client_cls") != "DummyModelClient":
         return "canary should be answered by the class DummyModelClient, as the preset has it."
-    if entries[0].get("n") != 2:
-        return f"`Choices (n)` should be 2, it is {entries[0].get('n')!r}."
+    if entry.get("n") != 2:
+        return f"`Choices (n)` should be 2, it is {entry.get('n')!r}."
     problems = builder.editor.problems()
     return str(problems[0]) if problems else None

@@ -55,6 +55,9 @@ def counter(usage=None, **fields):
         def __init__(self, config):
             self.model = config["model"]
 
+        def cost(self, response):
+            return 0.01
+
         def create(self, params):
             return answer("three word answer", model=self.model, prompt_words=len(last(params).split()))
 
@@ -63,6 +66,11 @@ def counter(usage=None, **fields):
             return counted(response, **fields) if usage is None else usage
 
     return Counter
+
+
+def gets(usage):
+    """A client of 1b whose `get_usage` is a function of the response."""
+    return type("WordCounter", (counter(),), {"get_usage": usage})
 
 
 def loud(params):
@@ -95,6 +103,34 @@ class Words(DummyModelClient):
 class Nothing: ...
 
 
+class Echo:
+    """The lesson's `EchoClient`."""
+
+    def __init__(self, config, **kwargs):
+        self.model = config["model"]
+
+    def create(self, params):
+        return answer(*[last(params)] * params.get("n", 1), model=self.model)
+
+    message_retrieval, cost, get_usage = WHOLE["message_retrieval"], lambda self, response: 0.01, BILL
+
+
+def sub(base=Echo, **methods):
+    """A class that inherits from the lesson's client, with some methods of its own."""
+    return type("LoudClient", (base,), methods)
+
+
+def upper_of_super(self, params):
+    response = super(type(self), self).create(params)
+    for choice in response.choices:
+        choice.message.content = choice.message.content.upper()
+    return response
+
+
+HALF = {"cost": lambda self, response: 0.5}
+LOUD = {"create": lambda self, params: loud(params), **HALF}
+
+
 class NoConstructor:
     def create(self, params):
         return answer(words(params), id="1")
@@ -122,6 +158,16 @@ ANSWERS = [
     ("1a", "dfceba", "right"),
     ("1a", ["D", "F", "C", "E", "B", "A"], "right"),
     ("1a", "D, F, C, E, B, A", "right"),
+    ("1a", ("f", "d", "c", "e", "b", "a"), "right"),
+    ("1a", "D-F-C-E-B-A", "right"),
+    ("1a", "ABCDEF", "below a `return` never runs"),
+    ("1a", "FEDCBA", "stand below the `for`"),
+    ("1a", "CDEBFA", "D makes the response"),
+    ("1a", [4, 6, 3, 5, 2, 1], "letters A to F once"),
+    ("1a", "DDFCEBA", "letters A to F once"),
+    ("1a", ["return response"], "letters A to F once"),
+    ("1a", set("DFCEBA"), "a set { } has no order"),
+    ("1a", None, "not started"),
     ("1a", "DFCEAB", "below a `return` never runs"),
     ("1a", "FCEBDA", "D makes the response"),
     ("1a", "DCEBFA", "F reads the text"),
@@ -132,11 +178,24 @@ ANSWERS = [
     ("1a", 5, "write the letters A to F"),
     ("1a", {"A": 1}, "write the letters A to F"),
     ("1b", counter(), "right"),
-    ("1b", counter(cost=0.0, more="is fine"), "right"),
-    ("1b", type("SelfToo", (counter(),), {"get_usage": lambda self, response: counted(response)}), "right"),
-    ("1b", counter(USAGE), "asked 'two words' of the model counter-8, \"prompt_tokens\" should be 2"),
+    ("1b", counter(cost=1 / 100, more="is fine"), "right"),
+    ("1b", gets(staticmethod(counted)), "right"),
+    ("1b", gets(classmethod(lambda c, r: counted(r))), "right"),
+    ("1b", gets(staticmethod(lambda r: dict(**counted(r)))), "right"),
+    ("1b", counter()({"model": "m"}), "hand over the class itself"),
+    ("1b", sub(object, get_usage=staticmethod(counted)), "class WordCounter(EchoClient):"),
+    ("1b", "WordCounter", "hand over the class itself"),
+    ("1b", gets(staticmethod(print)), "a dict, {...}, not None"),
+    ("1b", gets(staticmethod(lambda r: prompt_words)), "`response.prompt"),  # noqa: F821
+    ("1b", gets(staticmethod(lambda r: r.completion_words)), "the line above"),
+    ("1b", gets(staticmethod(lambda r: self.model)), "has no `self`"),  # noqa: F821
+    ("1b", counter(prompt_tokens=...), "still dots in it"),
+    ("1b", counter(prompt_tokens="4"), "`response.prompt_words`. Yours is '4'."),
+    ("1b", counter(cost=0), '"cost" should be 0.01: `response.cost`. Yours is 0.'),
+    ("1b", gets(lambda self, response: counted(response)), "right"),
+    ("1b", counter({**USAGE, "cost": 0.01}), "asked 'two words' of the model counter-8, "),
     ("1b", counter(model="counter-7"), "\"model\" should be 'counter-8'"),
-    ("1b", counter(cost=None), '"cost" should be 0: `response.cost`. Yours is None.'),
+    ("1b", counter(cost=None), '"cost" should be 0.01: `response.cost`. Yours is None.'),
     ("1b", counter(total_tokens=4), "the sum of the other two. Yours is 4."),
     ("1b", counter(prompt_tokens=22), "`response.prompt_words`"),
     ("1b", counter(model="my-model"), "`response.model`"),
@@ -144,12 +203,25 @@ ANSWERS = [
     ("1b", counter({}), "drops them all"),
     ("1b", counter([4, 3, 7]), "returns a dict"),
     ("1b", counter({4, 3, 7}), "returns a dict"),
-    ("1b", client(lambda p: answer("a b c"), get_usage=lambda response: USAGE), "This is mistake two"),
-    ("1b", client(lambda p: answer("a b c"), get_usage=lambda: USAGE), "raised TypeError"),
+    ("1b", gets(lambda response: USAGE), "This is mistake two"),
+    ("1b", gets(lambda: USAGE), "raised TypeError"),
     ("1b", counter(...), "not started"),
     ("1c", shouts(), "right"),
     ("1c", shouts(cost=staticmethod(lambda response: 1 / 2)), "right"),
     ("1c", shouts(get_usage=staticmethod(lambda response: {**USAGE, "cost": 0.5})), "right"),
+    ("1c", sub(**LOUD), "right"),
+    ("1c", sub(create=upper_of_super, **HALF), "right"),
+    ("1c", sub(sub(**LOUD), cost=classmethod(lambda cls, response: 0.5)), "right"),
+    ("1c", sub(create=LOUD["create"]), "`cost` should return 0.5, it returns 0.01"),
+    ("1c", sub(**HALF), "text.upper()"),
+    ("1c", sub(**HALF, message_retrieval=lambda self, response: ["HELLO THERE"]), "text.upper()"),
+    ("1c", sub(**{**LOUD, "cost": lambda self, response: "0.5"}), "should return 0.5, it returns '0.5'"),
+    ("1c", sub(**{**LOUD, "cost": lambda response: 0.5}), "`cost` has one parameter, and gets two"),
+    ("1c", sub(**{**HALF, "create": lambda params: loud(params)}), "`create` has one parameter"),
+    ("1c", sub(object, **LOUD), "class LoudClient(EchoClient):"),
+    ("1c", sub(**LOUD)({"model": "m"}), "hand over the class itself"),
+    ("1c", "LoudClient", "hand over the class itself"),
+    ("1c", sub(create=lambda self, params: ..., cost=lambda self, response: ...), "not started"),
     ("1c", shouts(lambda p: answer()), "append each choice"),
     ("1c", shouts(lambda p: answer(p["messages"][-1])), '["content"]'),
     ("1c", shouts(lambda p: answer("FIRST")), "whoever wrote it"),
@@ -223,6 +295,10 @@ ANSWERS = [
         TWO_SHELLS,
     ),
     ("1d", Words({"model": "m"}), "the class itself"),
+    ("1d", "MyClient", "the class itself"),
+    ("1d", sub(), "should be '2', it is 'hello there'"),
+    ("1d", sub(create=lambda self, p: answer(words(p), id="1")), "it should cost 0, the bill says 0.01"),
+    ("1d", sub(create=lambda self, p: answer(words(p), id="1"), cost=FREE["cost"]), "right"),
     ("1d", Nothing, "not started"),
 ]
 

@@ -1,6 +1,7 @@
 """Lesson 02: its checks accept every right answer, and name each misconception."""
 
 import json
+from collections import OrderedDict
 
 import pytest
 
@@ -36,6 +37,19 @@ SPARROW = {"model": "sparrow", "model_client_cls": "DummyModelClient", "tags": [
 ANSWERS = [
     ("2a", OWL, "right"),
     ("2a", {**OWL, "model_client_cls": OwlClient.__name__}, "right"),
+    ("2a", {"n": 1, "model_client_cls": f"{'owl'.title()}Client", "model": "owl"}, "right"),
+    ("2a", OrderedDict(OWL), "right"),
+    ("2a", {**OWL, "n": 2, "tags": ["wise"]}, "right"),
+    ("2a", json.loads(json.dumps(OWL)), "right"),
+    ("2a", [OWL], "an entry is a dict"),
+    ("2a", json.dumps(OWL), "an entry is a dict"),
+    ("2a", {**OWL, "model_client_cls": OwlClient(OWL)}, "an object of the class"),
+    ("2a", {**OWL, "model_client_cls": ["OwlClient"]}, 'is called "OwlClient"'),
+    ("2a", {**OWL, "model_client_cls": " OwlClient"}, "letter by letter"),
+    ("2a", {**OWL, "model_client_cls": "class OwlClient"}, 'is called "OwlClient"'),
+    ("2a", {**OWL, "model_client_cls": "..."}, 'is called "OwlClient"'),
+    ("2a", {"model": "OwlClient", "model_client_cls": "owl"}, 'still be "owl"'),
+    ("2a", None, "not started"),
     ("2a", {**OWL, "model_client_cls": OwlClient}, "the class itself, which no file can hold"),
     ("2a", {**OWL, "model_client_cls": "owlclient"}, "letter by letter"),
     ("2a", {**OWL, "model_client_cls": "OwlClient()"}, "letter by letter"),
@@ -48,7 +62,24 @@ ANSWERS = [
     ("2a", {"model": "owl", "model_client_cls": ...}, "not started"),
     ("2b", VALID.replace("1.5", "1"), "right"),
     ("2b", VALID.replace("1.5", "0"), "right"),
-    ("2b", BOTH, "should still have a temperature"),
+    ("2b", json.dumps(json.loads(VALID.replace("1.5", "0.5"))), "right"),
+    ("2b", VALID.replace("1.5", '0.5, "tags": []'), "right"),
+    ("2b", BOTH.replace('"owl"', '"owl", "temperature": 1.0'), "right"),
+    ("2b", VALID.replace("1.5", "0.5,"), "a comma before the closing bracket"),
+    ("2b", VALID.replace("1.5", "0.5").replace("},", "}"), "a comma is missing"),
+    ("2b", VALID.replace("1.5", ".5"), "0.5, not .5"),
+    ("2b", VALID.replace("1.5", "0,5"), "a decimal comma"),
+    ("2b", VALID.replace("1.5", '"0.5"'), "as a number without quotes"),
+    ("2b", VALID.replace("1.5", "true"), "as a number without quotes"),
+    ("2b", VALID.replace("1.5", "-1"), "greater than or equal to 0"),
+    ("2b", VALID.replace("1.5", "0.5").replace("temperature", "Temperature"), 'still have a "temperature"'),
+    ("2b", VALID.replace("1.5", "0.5  # was 1.5"), "a comment. JSON has none"),
+    ("2b", VALID.replace("[", "{").replace("]", "}"), "an object right inside another"),
+    ("2b", f"config_list = {VALID}", "this is Python, not JSON"),
+    ("2b", VALID.replace('"owl"', "“owl”"), "a curly quote"),
+    ("2b", VALID[:-1], "ends too early"),
+    ("2b", "", "empty"),
+    ("2b", BOTH, "should still have a"),
     ("2b", f"[{STUB}]", "JSON"),
     ("2b", STUB.replace("'", '"'), "[ ]"),
     ("2b", VALID, "'temperature': 1.5 is not allowed"),
@@ -62,9 +93,23 @@ ANSWERS = [
     ("2c", [LLAMA, SPARROW], "right"),
     ("2c", (LLAMA, SPARROW), "makes a tuple"),
     ("2c", [{**LLAMA, "n": 1}, {**SPARROW, "model": "my-llama", "tags": ["quick", "small"]}], "right"),
+    ("2c", [dict(**LLAMA, temperature=0.5), dict(**SPARROW)], "right"),
+    ("2c", [LLAMA, {**SPARROW, "tags": ("small",)}], "right"),
+    ("2c", [{**LLAMA, "params": {"max_length": 50, "top_k": 1}}, SPARROW], "right"),
+    ("2c", json.loads(json.dumps([LLAMA, SPARROW])), "right"),
+    ("2c", json.dumps([LLAMA, SPARROW]), "write the list itself"),
+    ("2c", [[LLAMA, SPARROW]], "a list of dicts"),
+    ("2c", {"first": LLAMA, "second": SPARROW}, "put them in a list"),
+    ("2c", [LLAMA, SPARROW, SPARROW], "it has 3"),
+    ("2c", [{**LLAMA, "device": "CPU"}, SPARROW], "`device` should be 'cpu', it is 'CPU'"),
+    ("2c", [{**LLAMA, "params": 50}, SPARROW], "entry 0: `params` should be {'max_length': 50}, it is 50"),
+    ("2c", [LLAMA, {**SPARROW, "tags": ["Small"]}], "that holds 'small', it is ['Small']"),
+    ("2c", [LLAMA, {**SPARROW, "tags": {"small"}}], "`tags` should be a list"),
+    ("2c", [LLAMA, {**SPARROW, "model": ""}], "entry 1, 'model': empty"),
+    ("2c", ..., "not started"),
     ("2c", LLAMA, "that is one entry"),
     ("2c", [LLAMA], "it has 1"),
-    ("2c", "my-llama", "a list of dicts"),
+    ("2c", "my-llama", "that is a text"),
     ("2c", [LLAMA, "sparrow"], "a list of dicts"),
     ("2c", [LLAMA, {**SPARROW, "tags": ...}], "still dots in it"),
     ("2c", [{**LLAMA, "max_length": 50}, SPARROW], "one level deeper"),
@@ -77,7 +122,10 @@ ANSWERS = [
     ("2c", [LLAMA, {**SPARROW, "tags": ["wise"]}], "that holds 'small'"),
     ("2c", [LLAMA, {**SPARROW, "tags": 5}], "entry 1: `tags`"),
     ("2c", [LLAMA, {"model_client_cls": "DummyModelClient", "tags": ["small"]}], "'model'"),
-    ("2d", "a builder", "raised AttributeError"),
+    ("2d", "a builder", "hand over the form itself"),
+    ("2d", [LLAMA, SPARROW], "hand over the form itself"),
+    ("2d", ConfigListBuilder, "hand over the form itself"),
+    ("2d", None, "not started"),
 ]
 
 
@@ -86,41 +134,70 @@ def test_each_answer_gets_its_verdict(check_says, exercise, answer, expected):
     check_says(exercise, answer, expected)
 
 
-def test_2d_follows_what_is_in_the_form(check_says, folder):
+PARROT = {"model": "parrot", "model_client_cls": "DummyModelClient", "tags": ["small"]}
+DUMMY, LOCAL = "Dummy (no model)", "Local Hugging Face model"
+
+
+def added(preset=DUMMY, **fields):
+    """What a learner does: add an entry and change fields of it."""
+
+    def steps(editor):
+        editor.add(preset)
+        editor.set(**fields)
+
+    return steps
+
+
+def changed(index, **fields):
+    """What a learner does: select an entry and change fields of it."""
+
+    def steps(editor):
+        editor.select(index)
+        editor.set(**fields)
+
+    return steps
+
+
+def removed(index):
+    def steps(editor):
+        editor.select(index)
+        editor.remove()
+
+    return steps
+
+
+RENAMED = changed(0, model="canary", n=2)
+FORMS = [
+    ([], "not started"),
+    ([changed(0, n=2)], "not started"),
+    ([added()], "still called dummy"),
+    ([added(n=2)], "still called dummy"),
+    ([added(model="canary")], "`Choices (n)` should be 2, it is None"),
+    ([added(model="canary", n=3)], "should be 2, it is 3"),
+    ([added(model="canary", n="2")], "should be 2, it is '2'"),
+    ([added(model="Canary", n=2)], "There are ['parrot', 'Canary']"),
+    ([added(model="canari", n=2)], "letter by letter"),
+    ([added(model="canary", n=2, temperature=1.5)], "'temperature': 1.5 is not allowed"),
+    ([added(model="canary", n=2), changed(0, temperature=1.5)], "entry 0, 'temperature'"),
+    ([added(LOCAL, model="canary", n=2)], "answered by the class DummyModelClient"),
+    ([added("OpenAI", model="canary", n=2)], "answered by the class DummyModelClient"),
+    ([RENAMED], "canary is parrot, renamed. Name it parrot again"),
+    ([RENAMED, added()], "canary is parrot, renamed: rename the new entry"),
+    ([added(model="canary"), changed(0, n=2)], "`Choices (n)` should be 2, it is None"),
+    ([added(model="canary", n=2)], "right"),
+    ([added(model="canary", n=2, temperature=0.5)], "right"),
+    ([added(), changed(1, n=2), changed(1, model="canary")], "right"),
+    ([RENAMED, added(), changed(0, model="parrot"), changed(1, model="canary", n=2)], "right"),
+    ([changed(0, model="polly"), added(model="canary", n=2)], "right"),
+    ([added(model="canary"), added(model="canary", n=2)], "right"),
+    ([added(model="canary", n=2), removed(0)], "right"),
+]
+
+
+@pytest.mark.parametrize(("steps", "expected"), FORMS)
+def test_2d_follows_what_is_in_the_form(check_says, folder, steps, expected):
+    save_config_list([PARROT], "OAI_CONFIG_LIST")
     builder = ConfigListBuilder()
-    check_says("2d", builder, "not started")
-    builder.editor.add("Dummy (no model)")
-    check_says("2d", builder, "still called dummy")
-    builder.editor.set(model="canary", temperature=1.5)
-    check_says("2d", builder, "`Choices (n)` should be 2, it is None")
-    builder.editor.set(n=2)
-    check_says("2d", builder, "'temperature': 1.5 is not allowed")
-    builder.editor.set(temperature=0.5)
-    check_says("2d", builder, "right")
-
-
-def test_2d_tells_an_entry_that_was_renamed_from_one_that_was_added(check_says, folder):
-    parrot = {"model": "parrot", "model_client_cls": "DummyModelClient", "tags": ["small"]}
-    save_config_list([parrot], "OAI_CONFIG_LIST")
-    builder = ConfigListBuilder()
-    builder.editor.set(model="canary", n=2)
-    check_says("2d", builder, "canary is parrot, renamed. Name it parrot again")
-    builder.editor.add("Dummy (no model)")
-    check_says("2d", builder, "canary is parrot, renamed")
-    builder.editor.select(0)
-    builder.editor.set(model="parrot")
-    builder.editor.select(1)
-    builder.editor.set(model="canary", n="2")
-    check_says("2d", builder, "should be 2, it is '2'")
-    builder.editor.set(n=2)
-    check_says("2d", builder, "right")
-
-
-def test_2d_takes_the_added_entry_though_the_first_one_was_renamed(check_says, folder):
-    parrot = {"model": "parrot", "model_client_cls": "DummyModelClient", "tags": ["small"]}
-    save_config_list([parrot], "OAI_CONFIG_LIST")
-    builder = ConfigListBuilder()
-    builder.editor.set(model="polly")
-    builder.editor.add("Dummy (no model)")
-    builder.editor.set(model="canary", n=2)
-    check_says("2d", builder, "right")
+    for step in steps:
+        step(builder.editor)
+    check_says("2d", builder, expected)
