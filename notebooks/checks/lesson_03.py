@@ -106,7 +106,7 @@ def check_3c(replies):
     if isinstance(replies, str):
         return "one text answers every time: write a list of three texts."
     if not isinstance(replies, (list, tuple)) and not callable(replies):
-        return f"write a list of three texts, in square brackets: this is a {type(replies).__name__}."
+        return f"write a list of three texts, in square brackets: it is of type {type(replies).__name__}."
     if isinstance(replies, (list, tuple)):
         for reply in replies:
             if reply is not ... and not isinstance(reply, (str, list, tuple, dict)):

@@ -51,7 +51,7 @@ def _choices(entry, **params):
     from kit.config_list import check_config_list
 
     if not isinstance(entry, dict):
-        return None, f"an entry is a dict, like `entry` at the top of this page, not a {type(entry).__name__}."
+        return None, f"an entry is a dict, like `entry` above, and this is of type {type(entry).__name__}."
     if not isinstance(entry.get("params", {}), dict):
         return None, f"`params` is a dict inside the entry, not {entry['params']!r}."
     if ... in [*entry.values(), *entry.get("params", {}).values()]:

@@ -72,6 +72,7 @@ def unfinished(registers=False, returns=True):
 
     return make_shouter
 
+
 ANSWERS = [
     ("3a", "BACD", "right"),
     ("3a", list("bacd"), "right"),
@@ -152,9 +153,9 @@ ANSWERS = [
     ("3c", [], "the list holds no reply"),
     ("3c", [1, 2, "TERMINATE"], "each reply is a text in quotes, and 1 is none"),
     ("3c", ["a", "b", None], "each reply is a text in quotes, and None is none"),
-    ("3c", {"a", "b", "TERMINATE"}, "this is a set"),
-    ("3c", {"replies": ["a", "b", "TERMINATE"]}, "this is a dict"),
-    ("3c", 7, "this is a int"),
+    ("3c", {"a", "b", "TERMINATE"}, "it is of type set"),
+    ("3c", {"replies": ["a", "b", "TERMINATE"]}, "it is of type dict"),
+    ("3c", 7, "it is of type int"),
     ("3c", ["a", "b", ...], "there are still dots in it"),
     ("3d", parrot("polly", "rocco"), "right"),
     ("3d", parrot("rocco", "polly"), "right"),
