@@ -2,6 +2,7 @@
 
 import copy
 import dis
+import re
 
 from checks.exercise import exercise, prediction
 
@@ -27,11 +28,18 @@ predicted_3_two_entries = prediction(
 )
 
 
+def letters_of(order):
+    """Return the letters of an answer such as "BACD", ["b", "a"] or "B, A", None where it has no order."""
+    if isinstance(order, (list, tuple)) and all(isinstance(letter, str) for letter in order):
+        order = "".join(order)
+    return re.sub(r"[\W_]", "", order).upper() if isinstance(order, str) else None
+
+
 @exercise("3a")
 def check_3a(order):
-    if not isinstance(order, (list, tuple, str)) or sorted(map(str.upper, order)) != list("ABCD"):
+    order = letters_of(order)
+    if order is None or sorted(order) != list("ABCD"):
         return 'use each of the letters A, B, C and D once, for example list("ABCD").'
-    order = "".join(order).upper()
     if order.index("B") > order.index("A"):
         return "the agent (A) is made from the config list (B): the list comes first."
     if order.index("C") < order.index("A"):
@@ -43,7 +51,7 @@ def check_3a(order):
 
 @exercise("3b")
 def check_3b(make_shouter):
-    if not callable(make_shouter):
+    if not callable(make_shouter) or isinstance(make_shouter, type):
         return "hand over the function itself: check_3b(make_shouter), without brackets behind it."
     blanks = sum(line.argval is ... for line in dis.get_instructions(make_shouter))
     if blanks:
@@ -54,8 +62,12 @@ def check_3b(make_shouter):
         return _why_no_agent(error)
     if agent is None:
         return "`make_shouter` returns nothing: end it with `return agent`."
+    if not hasattr(agent, "generate_reply"):
+        return f"`make_shouter` returns a {type(agent).__name__}: end it with `return agent`."
     if not getattr(agent, "client", None):
         return "the agent has no model: blank 2 makes an LLMConfig of the entry."
+    if "PlaceHolder" in type(agent.client._clients[0]).__name__:
+        return "no class is registered: the line with `register_model_client` is missing."
     reply = agent.generate_reply(messages=QUESTION)
     if reply == "PRETTY BIRD":
         return None
@@ -72,10 +84,15 @@ def _why_no_agent(error):
     if "was not found in the config_list" in text:
         return "the text in blank 1 and the name of the class in blank 3 differ."
     if "missing 1 required positional argument: 'config'" in text:
-        return "blank 3: the class itself, without brackets: AutoGen makes the client."
+        return (
+            "`Shouter()` makes a client, and that is AutoGen's work. Blank 1 is its name in quotes, "
+            "blank 3: the class itself, without brackets."
+        )
+    if "missing 1 required positional argument: 'model_client_cls'" in text:
+        return "blank 3 is empty: hand over the class, Shouter."
     if "has no attribute '__name__'" in text:
         return "blank 3: hand over the class itself, Shouter, without quotes and without brackets."
-    if "LLMConfig" in text or "not a mapping" in text:
+    if "LLMConfig" in text or "not a mapping" in text or "'register_model_client'" in text:
         return "blank 2: LLMConfig takes the entry as it is: LLMConfig(entry)."
     return f"calling make_shouter() raised {type(error).__name__}: {text.splitlines()[0]}"
 
@@ -87,7 +104,16 @@ def check_3c(replies):
     from kit import DummyModelClient
 
     if isinstance(replies, str):
-        return "one text answers every time, and the chat never ends: write a list of three texts."
+        return "one text answers every time: write a list of three texts."
+    if not isinstance(replies, (list, tuple)) and not callable(replies):
+        return f"write a list of three texts, in square brackets: it is of type {type(replies).__name__}."
+    if isinstance(replies, (list, tuple)):
+        for reply in replies:
+            if reply is not ... and not isinstance(reply, (str, list, tuple, dict)):
+                return f"each reply is a text in quotes, and {reply!r} is none."
+        if len(replies) < 3:
+            held = "no reply" if not replies else "1 text" if len(replies) == 1 else "2 texts"
+            return f"the list holds {held}: it takes three, in quotes, with commas between them."
     entry = {"model": "dummy", "model_client_cls": "DummyModelClient"}
     agent = ConversableAgent("assistant", llm_config=LLMConfig(entry), human_input_mode="NEVER")
     agent.register_model_client(DummyModelClient, replies=copy.copy(replies))
@@ -97,7 +123,7 @@ def check_3c(replies):
     try:
         user.initiate_chat(agent, message="Hello!", silent=True, max_turns=10)
     except RuntimeError:
-        return "the chat did not end: the last reply must be exactly 'TERMINATE', nothing else."
+        return "the chat did not end: the third reply must be exactly 'TERMINATE', nothing else."
     calls = len(agent.client._clients[0].calls)
     times = "once" if calls == 1 else f"{calls} times"
     return None if calls == 3 else f"the assistant should speak 3 times, it spoke {times}."
@@ -105,8 +131,10 @@ def check_3c(replies):
 
 @exercise("3d")
 def check_3d(agent):
+    if isinstance(agent, type):
+        return f"`my_agent` is the class {agent.__name__}, and should be an agent: AssistantAgent(...)."
     if not hasattr(agent, "generate_reply"):
-        return f"`my_agent` is to be the agent, and it is a {type(agent).__name__}: AssistantAgent(...)."
+        return f"`my_agent` should be an agent, and it is a {type(agent).__name__}: AssistantAgent(...)."
     if not getattr(agent, "client", None):
         return "the agent has no model: give it an llm_config."
     entries = agent.llm_config.config_list

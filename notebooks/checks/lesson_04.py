@@ -1,9 +1,11 @@
 """Checks of lesson 04: a real model."""
 
 import copy
+import re
 import uuid
 
 from checks.exercise import exercise, prediction
+from checks.lesson_03 import letters_of
 
 predicted_4_special_tokens = prediction(
     "b",
@@ -15,7 +17,7 @@ predicted_4_copies = prediction(
     "a",
     a="clients whose entries ask for the same model share it.",
     b="`my_model` is a copy of its own, but none of these four was given it.",
-    c="a client looks first whether this model has been loaded already.",
+    c="so it was in the blog's notebook. This client looks first whether the model has been loaded.",
 )
 predicted_4_greedy = prediction(
     "c",
@@ -27,9 +29,10 @@ predicted_4_greedy = prediction(
 
 @exercise("4a")
 def check_4a(order):
-    if not isinstance(order, (list, tuple, str)) or sorted(map(str.upper, order)) != list("ABCDE"):
+    order = letters_of(order)
+    if order is None or sorted(order) != list("ABCDE"):
         return 'use each of the letters A, B, C, D and E once, for example list("ABCDE").'
-    place = {letter: index for index, letter in enumerate("".join(order).upper())}
+    place = {letter: index for index, letter in enumerate(order)}
     if place["E"] < place["B"]:
         return "a tokenizer takes text, so the messages become one text (B) before they become tokens (E)."
     if place["A"] < place["E"]:
@@ -48,16 +51,25 @@ def _choices(entry, **params):
     from kit.config_list import check_config_list
 
     if not isinstance(entry, dict):
-        return None, "an entry is a dict, like `entry` at the top of this page."
+        return None, f"an entry is a dict, like `entry` above, and this is of type {type(entry).__name__}."
     if not isinstance(entry.get("params", {}), dict):
         return None, f"`params` is a dict inside the entry, not {entry['params']!r}."
+    if ... in [*entry.values(), *entry.get("params", {}).values()]:
+        return None, "there are still dots in it: put something in the place of each `...`."
+    if "model" not in entry:
+        return None, "the entry has no 'model': begin with a copy, {**entry, ...}."
     problems = check_config_list([entry])
     if problems:
         return None, str(problems[0])
     if entry.get("model_client_cls") != "HuggingFaceModelClient":
         return None, "the entry should still name the class HuggingFaceModelClient."
     messages = [{"role": "user", "content": "Tell me about the sea."}]
-    return HuggingFaceModelClient(entry).create({"messages": messages, **params}), None
+    try:
+        return HuggingFaceModelClient(entry).create({"messages": messages, **params}), None
+    except ValueError as error:  # the client refuses an option, and says why
+        if unknown := re.search(r"`model_kwargs` are not used by the model: \[(.*?)\]", str(error)):
+            return None, f"`params` holds {unknown[1]}, and the model has no such option."
+        return None, str(error)
 
 
 @exercise("4b")
@@ -68,7 +80,7 @@ def check_4b(entry):
     if mistake:
         return mistake
     tokens = response.usage.completion_tokens
-    return None if tokens <= 10 else f"asked about the sea, the model wrote {tokens} new tokens."
+    return None if tokens <= 10 else f"asked about the sea, the model wrote {tokens} new tokens, not 10."
 
 
 @exercise("4c")
@@ -78,17 +90,27 @@ def check_4c(entry):
         return mistake
     texts = [choice.message.content for choice in response.choices]
     if len(texts) != 3:
-        return f"asked about the sea, it gave {len(texts)} choice(s), not 3."
+        given = "1 choice" if len(texts) == 1 else f"{len(texts)} choices"
+        inside = "n" in entry.get("params", {}) and "n" in entry
+        why = f' The "n": {entry.get("n")} of the entry wins over the one in `params`.' if inside else ""
+        return f"asked about the sea, it gave {given}, not 3.{why}"
     if len(set(texts)) < 3:
         return "some of the three choices are the same text: allow more chance."
     return None
+
+
+def _is_content(content):
+    """Return whether it is a text, or a list of parts in OpenAI's form."""
+    return isinstance(content, str) or (
+        isinstance(content, list) and all(isinstance(part, dict) for part in content)
+    )
 
 
 @exercise("4d")
 def check_4d(with_time):
     from kit import HuggingFaceModelClient, local_model
 
-    if not callable(with_time):
+    if not callable(with_time) or isinstance(with_time, type):
         return "`with_time` is a function: def with_time(chat, now)."
     chat = [{"role": "system", "content": "You are a guide at the harbour."}]
     for island in ("north", "east", "south", "west", "middle"):  # a long history, a short system message
@@ -105,6 +127,12 @@ def check_4d(with_time):
             return ... if timed is ... else "`with_time` returns nothing: it has to return the list."
         if copied != messages:
             return "it changed `chat` itself, so an agent would keep every old time: make a new list."
+        if not isinstance(timed, (list, tuple)):
+            return f"it returned a {type(timed).__name__}, not a list of messages."
+        if others := [one for one in timed if not isinstance(one, dict)]:
+            return f"each item of the list is a message, a dict, and one is a {type(others[0]).__name__}."
+        if odd := [one.get("content") for one in timed if not _is_content(one.get("content"))]:
+            return f"the content of a message is one text, not {odd[0]!r}."
         texts = [str(message["content"]) for message in timed]
         if now not in " ".join(texts):
             return f"asked to put in {now!r}, it returned messages without that text."
