@@ -72,11 +72,12 @@ def check_5b(make_brief):
     except Exception as error:
         line = traceback.extract_tb(error.__traceback__)[-1]
         config = _config_of(error)
-        if error.args == ("params",) and _as_given(config):
+        if error.args == ("params",) and config == GIVEN:
             return ...
+        said = (str(error).splitlines() or ["no message"])[0]
         where = f" in {line.name}, at `{line.line}`." if line.line else f" in {line.name}."
         keys = f" There, `config` has {', '.join(config)}." if config else ""
-        return f"{type(error).__name__}: {str(error).splitlines()[0]},{where}{keys}"
+        return f"{type(error).__name__}: {said},{where}{keys}"
     if reply == "This is a":
         return None
     if reply == "This is a dummy reply.":
@@ -91,17 +92,13 @@ def _shown(value):
 def _config_of(error):
     """Return the fields of the entry that the failing constructor got, without AutoGen's own."""
     for frame, _ in traceback.walk_tb(error.__traceback__):
-        if frame.f_code.co_name == "__init__" and isinstance(frame.f_locals.get("config"), dict):
-            return {
-                k: v for k, v in frame.f_locals["config"].items() if k not in ("api_type", "stream", "tags")
-            }
+        config = frame.f_locals.get("config")
+        if frame.f_code.co_name == "__init__" and isinstance(config, dict):
+            return {name: config[name] for name in config if name not in ("api_type", "stream", "tags")}
     return {}
 
 
-def _as_given(config):
-    return set(config) == {"model", "model_client_cls", "max_length"} and config["max_length"] == 3
-
-
+GIVEN = {"model": "my-model", "model_client_cls": "Brief", "max_length": 3}  # the entry of 5b
 STEPS = {"class": 1, "config": 2, "list": 2, "entry": 2, "regist": 3}
 
 

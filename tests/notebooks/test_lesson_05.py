@@ -177,7 +177,7 @@ ANSWERS = [
     ("5a", fixed(lambda self, r: tuple(texts(r))), "right"),
     (
         "5a",
-        fixed(lambda self, r: list(map(lambda c: c.message.content, r.choices)), cost=lambda s, r: 0.0),
+        fixed(lambda self, r: [str(c.message.content) for c in r.choices], cost=lambda s, r: 0.0),
         "right",
     ),
     ("5a", fixed(lambda self, r: DummyModelClient.message_retrieval(self, r)), "right"),
