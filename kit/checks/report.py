@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
+from typing import ClassVar
 
 from kit.config_list.secrets import fit
 
@@ -36,8 +37,12 @@ class Finding:
 
 @dataclass
 class Report:
-    """What was checked, step by step, and what was found. `ok` says whether nothing is to be fixed."""
+    """What was checked, step by step, and what was found. `ok` says whether nothing is to be fixed.
 
+    `Report.fold_fixes = True` folds the fixes of all reports, so that a learner thinks first.
+    """
+
+    fold_fixes: ClassVar[bool] = False
     checks: list[tuple[int, str, list[Finding]]] = field(default_factory=list)
 
     def add(self, step: int, checked: str, findings: list[Finding]) -> None:
@@ -68,7 +73,10 @@ class Report:
     def __repr__(self) -> str:
         lines = []
         for step, checked, verdict, fix in self.rows():
-            lines.append(f"step {step}, {checked}: {verdict}" + (f"\n    Fix: {fix}" if fix else ""))
+            shown = f"\n    Fix: {fix}" if fix and not self.fold_fixes else ""
+            lines.append(f"step {step}, {checked}: {verdict}{shown}")
+        if self.fold_fixes and any(finding.fix for finding in self.findings):
+            lines.append("(Report.fold_fixes = False shows how to fix it.)")
         return "\n".join(lines) or "Nothing was checked."
 
     def _repr_html_(self) -> str:
@@ -82,7 +90,7 @@ class Report:
         totals += [("warning", f"▲ {warnings} to look at")] if warnings else []
         parts = [f'<strong class="kit-tone kit-{kind}">{text}</strong>' for kind, text in totals]
         cards = [
-            (finding.warning, _card(f"{step} {STEPS[step]}", checked, finding))
+            (finding.warning, _card(f"{step} {STEPS[step]}", checked, finding, self.fold_fixes))
             for step, checked, findings in self.checks
             for finding in findings
         ]
@@ -95,10 +103,12 @@ class Report:
         return f'{STYLE}<div class="kit-report">{total}{listed}{_passes(passed)}</div>'
 
 
-def _card(step: str, checked: str, finding: Finding) -> str:
-    """Return a finding as HTML: what is wrong, where, and how to fix it."""
+def _card(step: str, checked: str, finding: Finding, folded: bool) -> str:
+    """Return a finding as HTML: what is wrong, where, and how to fix it, behind a click if `folded`."""
     kind, mark = ("kit-warning", "▲") if finding.warning else ("kit-error", "✖")
     fix = f'<p class="kit-fix"><strong>Fix:</strong> {escape(finding.fix)}</p>' if finding.fix else ""
+    if fix and folded:
+        fix = f"<details><summary>Show the fix</summary>{fix}</details>"
     what = f'<p><strong class="kit-tone">{mark}</strong> {escape(finding.message)}</p>'
     where = f'<p class="kit-place">Step {escape(step)}: {escape(checked)}</p>'
     return f'<li class="kit-finding {kind}">{what}{where}{fix}</li>'

@@ -1,5 +1,6 @@
 """Checks of lesson 06: group chats, and who speaks next."""
 
+import dis
 import re
 
 from checks.exercise import exercise, prediction
@@ -10,11 +11,17 @@ predicted_6_first_speaker = prediction(
     b="the next in the list after the one who spoke last, and that was the moderator.",
     c="the opening was the moderator's turn, and its message is the first of the chat.",
 )
+predicted_6_selector = prediction(
+    "c",
+    a="every entry that you can see has one. But AutoGen makes one more agent from the manager's config.",
+    b="it can have one, as any agent with an entry. But a manager asks no model itself.",
+    c="AutoGen makes a hidden agent that chooses, with the manager's config, and without its client.",
+)
 predicted_6_script = prediction(
     "b",
     a="that is one client that reads on in its script, but each turn gets a new one.",
     b="each turn has a hidden agent of its own, with a new client that reads its script from the start.",
-    c="the entry does reach the constructor, `params` too. Only further arguments have no way to it.",
+    c="to the dummy a list is a script: it takes one item for each call, and returns that one name.",
 )
 predicted_6_nobody = prediction(
     "c",
@@ -26,9 +33,11 @@ predicted_6_nobody = prediction(
 
 @exercise("6a")
 def check_6a(names):
+    if isinstance(names, (set, frozenset, dict)):
+        return f"a {type(names).__name__} has no order, or no name twice: write a list of texts."
     names = re.findall(r"[\w.]+", names) if isinstance(names, str) else list(names)
-    if any(name is ... for name in names):
-        return ...
+    if ... in names:
+        return "there are still dots in it: put a name in the place of `...`." if names != [...] else ...
     names = [str(getattr(name, "name", name)).strip().lower() for name in names]
     right = ["carl", "anna", "ben", "carl", "anna"]
     if names == right:
@@ -67,22 +76,28 @@ CHATS = {  # who spoke so far, and who should be next
 
 
 @exercise("6b")
-def check_6b(cls):
-    if not isinstance(cls, type):
-        return "pass the class itself, without brackets behind its name."
+def check_6b(rule):
+    blanks = _blanks(rule)
+    if blanks > 1:
+        return ...
+    if blanks:
+        return "there are still dots in it: put something in the place of `...`."
+    if not callable(rule) and not hasattr(rule, "create"):
+        return f"this is {rule!r}: pass the function itself, check_6b(take_turns)."
     for speakers, (right, why) in CHATS.items():
-        answer = _choice(cls, speakers)
-        if answer is ...:
-            return ...
+        answer, so_far = _answer(rule, speakers), ", ".join(speakers)
+        if isinstance(answer, (list, tuple)) and len(answer) == 1:
+            answer = answer[0]
         if hasattr(answer, "name"):
             return f"that is the agent {answer.name} itself: write its name as a text, in quotes."
+        if answer is None:
+            return f"it returns nothing. So far: {so_far}. There, {why}: `return` the name."
+        if not isinstance(answer, str):
+            return f"it returns {answer!r}. So far: {so_far}. There, {why}: return one name, as a text."
         named = [name for name in ("moderator", *EXPERTS) if re.search(rf"(?<!\w){name}(?!\w)", answer)]
         if named == [right]:
             continue
-        so_far = ", ".join(speakers)
-        if len(answer) == 1:
-            return f"it answered {answer!r}, one letter: `_answers` returns a list of texts, [name] * n."
-        if not named and answer.lower() in ("moderator", *EXPERTS):
+        if not named and answer.strip().lower() in ("moderator", *EXPERTS):
             return f"it answered {answer!r}, and nobody is called so: upper and lower case count."
         if not named:
             return f"it answered {answer!r}, which names nobody. So far: {so_far}. There, {why}."
@@ -92,35 +107,22 @@ def check_6b(cls):
     return None
 
 
-def _choice(cls, speakers):
-    """Return what a selector says after these speakers, `...` if there is a blank in it."""
+def _blanks(rule):
+    """Return how many `...` are in the code of a function."""
+    code = getattr(rule, "__code__", None)
+    return sum(line.argval is ... for line in dis.get_instructions(code)) if code else 0
+
+
+def _answer(rule, speakers):
+    """Return what a rule, or a model client, says after these speakers."""
     chat = [{"role": "user", "name": name, "content": "Go on."} for name in speakers]
     rules = {"role": "system", "content": "Select the next role from moderator, geographer, cook."}
     question = {"role": "system", "name": "checking_agent", "content": "Who is next?"}
-    client = cls({"model": "selector", "model_client_cls": cls.__name__})
-    seen = []
-    if answers := getattr(client, "_answers", None):  # a blank would be refused as a reply
-
-        def look(messages, n):
-            seen.append(answers(messages, n))
-            return ["a blank"] * n if _blank(seen[-1]) or _agents(seen[-1]) else seen[-1]
-
-        client._answers = look
-    response = client.create({"messages": [rules, *chat, question]})
-    if seen and _blank(seen[-1]):
-        return ...
-    if seen and (agents := _agents(seen[-1])):
-        return agents[0]
-    return str(client.message_retrieval(response)[0]).strip()
-
-
-def _blank(answer):
-    return answer is ... or (isinstance(answer, (list, tuple)) and ... in answer)
-
-
-def _agents(answer):
-    """Return what is an agent in an answer: the lesson has agents of the names that are asked for."""
-    return [one for one in answer if hasattr(one, "name")] if isinstance(answer, (list, tuple)) else []
+    messages = [rules, *chat, question]
+    if hasattr(rule, "create"):
+        client = rule({"model": "selector"}) if isinstance(rule, type) else rule
+        return client.message_retrieval(client.create({"messages": messages}))
+    return rule(messages)
 
 
 QUIZ = ["host", "anna", "host", "ben", "host"]

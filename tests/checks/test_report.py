@@ -64,6 +64,19 @@ def test_findings_come_first_as_cards_and_passes_are_folded_into_one_line():
     assert "<details open" not in body
 
 
+def test_where_fixes_are_folded_a_card_opens_and_the_text_says_how_to_see_them(monkeypatch):
+    monkeypatch.setattr(Report, "fold_fixes", True)
+    report = Report()
+    report.add(2, "the list", [Finding("x", "9 is too hot", "Take 1.", 2)])
+    assert "<details><summary>Show the fix</summary><p" in report._repr_html_()
+    assert repr(report) == (
+        "step 2 the config list, the list: ✖ 9 is too hot\n(Report.fold_fixes = False shows how to fix it.)"
+    )
+    report = Report()
+    report.add(2, "the list", [Finding("x", "9 is too hot", "", 2)])
+    assert "<details" not in report._repr_html_() and "fold_fixes" not in repr(report)
+
+
 @pytest.mark.parametrize(
     ("entry", "total"),
     [({}, "✔ Nothing to fix"), ({"temperature": 9, "temprature": 1}, "✖ 1 to fix")],

@@ -14,32 +14,31 @@ def member(name, replies, cls=DummyModelClient, registered=True):
     return agent
 
 
-# Answers to 6b: classes that select who speaks
+# Answers to 6b: rules that choose who speaks
 
 
-def selector(choose):
-    """A selector class whose answers are what a function makes of the speakers so far and of n."""
+def rule(choose):
+    """A rule that returns what a function makes of the speakers so far."""
 
-    class TakeTurns(DummyModelClient):
-        def _answers(self, messages, n):
-            return choose([message["name"] for message in messages[1:-1]], n)
+    def take_turns(messages):
+        return choose([message["name"] for message in messages[1:-1]])
 
-    return TakeTurns
+    return take_turns
 
 
 def taking_turns(
     after_expert="moderator", after_geographer="cook", after_cook="geographer", first="geographer"
 ):
-    """A selector class that answers so."""
+    """A rule that answers so."""
 
-    def choose(speakers, n):
+    def choose(speakers):
         if speakers[-1] != "moderator":
-            return [after_expert] * n
+            return after_expert
         experts = [name for name in speakers if name != "moderator"]
         answers = {"geographer": after_geographer, "cook": after_cook}
-        return [answers[experts[-1]] if experts else first] * n
+        return answers[experts[-1]] if experts else first
 
-    return selector(choose)
+    return rule(choose)
 
 
 def counted(speakers):
@@ -47,14 +46,25 @@ def counted(speakers):
     return ("moderator", "geographer", "moderator", "cook")[len(speakers) % 4]
 
 
-ByCounting = selector(lambda speakers, n: [counted(speakers)] * n)
+class Counts:
+    """A rule that is an object."""
+
+    def __call__(self, messages):
+        return counted(messages[1:-1])
+
+
+class ByParams(DummyModelClient):
+    """A right answer as a whole client."""
+
+    def __init__(self, config, **kwargs):
+        super().__init__(config, replies=Counts())
 
 
 class FromScratch:
     """The whole protocol, and a sentence around the name."""
 
     def __init__(self, config, **kwargs):
-        self.inner = ByCounting(config)
+        self.inner = ByParams(config)
 
     def create(self, params):
         return self.inner.create(params)
@@ -68,11 +78,32 @@ class FromScratch:
     get_usage = DummyModelClient.get_usage
 
 
-def second_blank_left(speakers, n):
-    """The second blank is only compared, so nothing of it is in the answer."""
+def as_given(messages):
+    speakers = [message["name"] for message in messages[1:-1]]
     if speakers[-1] != "moderator":
-        return ["moderator"] * n
-    return ["cook"] * n if speakers[-1] == ... else ["geographer"] * n
+        return ...
+    experts = [name for name in speakers if name != "moderator"]
+    if experts and experts[-1] == ...:
+        return "cook"
+    return "geographer"
+
+
+def second_blank_left(messages):
+    speakers = [message["name"] for message in messages[1:-1]]
+    if speakers[-1] != "moderator":
+        return "moderator"
+    return "cook" if speakers[-1] == ... else "geographer"
+
+
+def first_blank_left(messages):
+    speakers = [message["name"] for message in messages[1:-1]]
+    if speakers[-1] != "moderator":
+        return ...
+    return "cook" if speakers[-2:-1] == ["geographer"] else "geographer"
+
+
+def prints(messages):
+    print(counted(messages[1:-1]))
 
 
 MODERATOR = member("moderator", "Hi.")  # in the lesson, `moderator` without quotes is an agent
@@ -81,7 +112,7 @@ MODERATOR = member("moderator", "Hi.")  # in the lesson, `moderator` without quo
 # Answers to 6c: functions that make a group
 
 
-class Script(DummyModelClient):
+class Selector(DummyModelClient):
     pass
 
 
@@ -93,7 +124,7 @@ class Other:
 
 
 ORDER = ("anna", "host", "ben", "host")
-SELECTOR = {"model": "selector", "model_client_cls": "Script"}
+SELECTOR = {"model": "selector", "model_client_cls": "Selector"}
 
 
 def quiz(order=ORDER, host=("Ben?", "TERMINATE"), names=("host", "anna", "ben"), max_round=20, **kwargs):
@@ -103,7 +134,7 @@ def quiz(order=ORDER, host=("Ben?", "TERMINATE"), names=("host", "anna", "ben"),
         members = [member(names[0], host), *(member(name, "Here.", **kwargs) for name in names[1:])]
         group = GroupChat(members, messages=[], max_round=max_round)
         manager = GroupChatManager(group, llm_config=LLMConfig(SELECTOR), silent=True)
-        register_model_clients(manager, Script, replies=list(order))
+        register_model_clients(manager, Selector, replies=list(order))
         return manager
 
     return make_quiz
@@ -136,14 +167,11 @@ def by_function_that_stops():
 
 
 def by_autogens_arguments():
-    class Counting(DummyModelClient):
-        def _answers(self, messages, n):
-            return [ORDER[len(messages) - 3]] * n
-
+    rule = {"replies": lambda messages: ORDER[len(messages) - 3]}
     return managed(
         players()[::-1],
-        select_speaker_auto_llm_config=LLMConfig({"model": "selector", "model_client_cls": "Counting"}),
-        select_speaker_auto_model_client_cls=Counting,
+        select_speaker_auto_llm_config=LLMConfig({**SELECTOR, "params": rule}),
+        select_speaker_auto_model_client_cls=Selector,
     )
 
 
@@ -164,7 +192,7 @@ def with_a_user():
     return managed([member("host", "Host."), member("anna", "A"), user])
 
 
-RIGHT_QUIZZES = [quiz(), quiz(cls=Script), by_function, by_function_that_stops, by_autogens_arguments]
+RIGHT_QUIZZES = [quiz(), quiz(cls=Selector), by_function, by_function_that_stops, by_autogens_arguments]
 
 ANSWERS = [
     ("6a", ["carl", "anna", "ben", "carl", "anna"], "right"),
@@ -183,11 +211,25 @@ ANSWERS = [
     ("6a", ["carl", "manager", "anna", "ben", "carl"], "'manager' is not in the group"),
     ("6a", [], "who sends it?"),
     ("6a", 5, "raised TypeError"),
+    ("6a", iter(["carl", "anna", "ben", "carl", "anna"]), "right"),
+    ("6a", [member(name, "Hi.") for name in ("carl", "anna", "ben", "carl", "anna")], "right"),
+    ("6a", "['carl', 'anna', 'ben', 'carl', 'anna']", "right"),
+    ("6a", ["moderator", "cook"], "'moderator' is not in the group"),
+    ("6a", {"carl", "anna", "ben"}, "a set has no order"),
+    ("6a", ["carl", "anna", "ben", "carl", ...], "put a name in the place of `...`"),
     ("6b", taking_turns(), "right"),
     ("6b", taking_turns(after_expert=" moderator\n"), "right"),
-    ("6b", ByCounting, "right"),
+    ("6b", taking_turns(after_expert="I choose the moderator."), "right"),
+    ("6b", rule(counted), "right"),
+    ("6b", rule(lambda speakers: [counted(speakers)]), "right"),
+    ("6b", lambda messages: counted(messages[1:-1]), "right"),
+    ("6b", Counts(), "right"),
+    ("6b", ByParams, "right"),
     ("6b", FromScratch, "right"),
-    ("6b", selector(lambda speakers, n: [counted(speakers)]), "right"),
+    ("6b", DummyModelClient({"model": "selector"}, replies=Counts()), "right"),
+    ("6b", as_given, "not started"),
+    ("6b", second_blank_left, "there are still dots in it"),
+    ("6b", first_blank_left, "there are still dots in it"),
     ("6b", taking_turns(after_geographer="geographer"), "after the geographer, it is the cook's turn"),
     ("6b", taking_turns(after_cook="cook"), "it is the geographer's turn again"),
     ("6b", taking_turns(first="cook"), "nobody has answered yet, so it is the geographer's turn"),
@@ -196,12 +238,21 @@ ANSWERS = [
     ("6b", taking_turns(after_expert="host"), "it answered 'host', which names nobody"),
     ("6b", taking_turns(after_expert="moderator or cook"), "wants one name"),
     ("6b", taking_turns(first="cooking"), "names nobody"),
-    ("6b", taking_turns()({"model": "selector"}), "pass the class itself"),
-    ("6b", int, "raised TypeError"),
-    ("6b", selector(lambda speakers, n: "geographer"), "one letter: `_answers` returns a list"),
-    ("6b", selector(lambda speakers, n: [MODERATOR] * n), "the agent moderator itself: write its name"),
-    ("6b", selector(second_blank_left), "after the geographer, it is the cook's turn"),
-    ("6b", taking_turns(after_expert=...), "not started"),
+    (
+        "6b",
+        taking_turns(after_expert=None),
+        "it returns nothing. So far: moderator, geographer. There, after",
+    ),
+    ("6b", taking_turns(first=["geographer", "cook"]), "it returns ['geographer', 'cook']"),
+    ("6b", taking_turns(after_expert=MODERATOR), "the agent moderator itself: write its name"),
+    ("6b", taking_turns(after_expert=[MODERATOR]), "the agent moderator itself: write its name"),
+    ("6b", prints, "it returns nothing. So far: moderator. There, nobody has answered yet"),
+    ("6b", lambda: "moderator", "takes 0 positional arguments"),
+    ("6b", lambda messages: messages[-1]["name"], "it answered 'checking_agent', which names nobody"),
+    ("6b", "geographer", "this is 'geographer': pass the function itself"),
+    ("6b", taking_turns()([{}, {"name": "moderator"}, {}]), "pass the function itself"),
+    ("6b", ["moderator", "geographer"], "pass the function itself"),
+    ("6b", DummyModelClient, "it answered 'This is a dummy reply.', which names nobody"),
     *[("6c", make, "right") for make in RIGHT_QUIZZES] * 2,  # a second time as the first
     ("6c", quiz()(), "pass the function itself"),
     ("6c", lambda: print("made"), "`return manager`"),
