@@ -194,7 +194,7 @@ def _no_script(script):
         if isinstance(item, (list, tuple)) and len(item) != 1:
             return "there is a list in the list: my_script is one list, with the call and the answer in it."
         if not (item is ... or isinstance(item, (str, dict, list, tuple)) or hasattr(item, "tool_calls")):
-            return f"my_script has {item!r} in it: tool_call(...) makes a call, an answer is a text in quotes."
+            return f"my_script has {item!r} in it: tool_call(...) makes a call, an answer is text in quotes."
     return None
 
 

@@ -233,7 +233,7 @@ def recording():
         [
             text(20, 55, "once", "start", 14, SOFT),
             box(90, 20, 120, 60, "the agent", "asks", tone="blue"),
-            box(290, 20, 210, 60, "the recording client", "with the real one", tone="orange"),
+            box(290, 20, 210, 60, "the recording client", "with client=", tone="orange"),
             box(570, 20, 130, 60, "the real client", "asks its model", tone="green"),
             arrow(210, 42, 288, 42, "request"),
             arrow(288, 64, 212, 64),
@@ -244,11 +244,11 @@ def recording():
             arrow(395, 174, 395, 216, "reads"),
             text(20, 255, "later", "start", 14, SOFT),
             box(90, 220, 120, 60, "the agent", "asks", tone="blue"),
-            box(290, 220, 210, 60, "the recording client", "alone", tone="orange"),
+            box(290, 220, 210, 60, "the recording client", "without client=", tone="orange"),
             arrow(210, 242, 288, 242, "request"),
             arrow(288, 264, 212, 264),
             arrow(500, 250, 568, 250, dashed=True),
-            box(570, 220, 130, 60, "an error", "if it is not there"),
+            box(570, 220, 130, 60, "an error", "for a new request"),
         ],
     )
 
