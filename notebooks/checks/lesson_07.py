@@ -3,6 +3,7 @@
 import ast
 import contextlib
 import copy
+import inspect
 import json
 import re
 
@@ -13,6 +14,13 @@ predicted_7_arguments = prediction(
     a="it would be, if the arguments were a dict. They only look like one.",
     b="that is what a dict without this key would raise. There is no dict here.",
     c="the arguments are one string of JSON, and a string has no place named 'city'.",
+)
+
+predicted_7_lost = prediction(
+    "c",
+    a="it would, if the client were still there. The new tool took its place away.",
+    b="a client need not know the tools beforehand: they come with each request. But it gets no request.",
+    c="for the new tool AutoGen made the agent's clients anew, with an empty place where yours was.",
 )
 
 predicted_7_who_runs = prediction(
@@ -27,6 +35,13 @@ predicted_7_texts = prediction(
     a="a text has no place for a call. What is left of the message is its content, and that is empty.",
     b="AutoGen sees only what message_retrieval returns. It does not go back to the response for the call.",
     c="one could wish for it. But an empty text is a reply like any other, and AutoGen says nothing.",
+)
+
+predicted_7_misspelled = prediction(
+    "b",
+    a="what goes wrong with a tool does not leave the chat: it becomes the result of the call.",
+    b="the result of the call is an error in words. The model reads it, and may call again.",
+    c="AutoGen compares names letter by letter, and takes no other function instead.",
 )
 
 WRONG_WITH_CALLS = {  # the right choice, and why the others are not
@@ -47,14 +62,21 @@ NOT_SO = {
 
 @exercise("7a")
 def check_7a(answers):
+    if isinstance(answers, (list, tuple)) and len(answers) == 4:
+        answers = dict(zip("ABCD", answers, strict=True))
+    if not isinstance(answers, dict):
+        return f"keep the dict, with a number for each of A, B, C and D, not {answers!r}."
+    answers = {str(letter).strip().upper(): choice for letter, choice in answers.items()}
     for letter, (right, where) in WRONG_WITH_CALLS.items():
-        choice = answers.get(letter, ...)
-        if choice is ...:
+        if letter not in answers:
+            return f"{letter} is missing: write a number for each of A, B, C and D."
+        if answers[letter] is ...:
             return ...
-        if choice not in (1, 2, 3, 4, 5):
-            return f"{letter}: choose a number from 1 to 5, not {choice!r}."
-        if choice != right:
-            reason = NOT_SO.get((choice, letter)) or NOT_SO[choice, "*"]
+        choice = str(answers[letter]).strip()
+        if choice not in ("1", "2", "3", "4", "5"):
+            return f"{letter}: choose a number from 1 to 5, not {answers[letter]!r}."
+        if int(choice) != right:
+            reason = NOT_SO.get((int(choice), letter)) or NOT_SO[int(choice), "*"]
             return f"{letter} is not {choice}: {reason} {where}"
     return None
 
@@ -92,18 +114,36 @@ def check_7b(cls):
     if text != "Hello!":
         return f"the text of the first choice is 'Hello!', yours is {text!r}."
     for message, content in zip(messages, ("", "Let me look."), strict=True):
-        if message == content:
-            if content:
-                return "a message may hold a text *and* a call, and this call got lost: ask for `tool_calls`."
-            return "the call got lost: a choice whose message has `tool_calls` must give the whole message."
-        if isinstance(message, (list, tuple)):
-            if message and _calls(message[0]):
-                return "that is a list with the message in it: append choice.message itself."
-            return "those are the calls alone. AutoGen wants the message that holds them: choice.message."
-        if hasattr(message, "message"):
-            return "that is the whole choice. The message in it is choice.message."
-        if not _calls(message):
-            return f"the call got lost: for a choice that calls a tool you return {message!r}."
+        if mistake := _not_whole(message, content):
+            return mistake
+    return None
+
+
+def _not_whole(message, content):
+    """Return what is wrong with what stands for a message that calls a tool, and has this content."""
+    if message == content:
+        if content:
+            return "a message may hold a text *and* a call, and this call got lost: ask for `tool_calls`."
+        return "the call got lost: a choice whose message has `tool_calls` must give the whole message."
+    if isinstance(message, (list, tuple)):
+        if message and _calls(message[0]):
+            return "that is a list with the message in it: append choice.message itself."
+        return "those are the calls alone. AutoGen wants the message that holds them: choice.message."
+    if isinstance(message, str):
+        return "that is a text about the call. AutoGen wants the message itself: choice.message."
+    if hasattr(message, "choices"):
+        return "that is the whole response. The message of this choice is choice.message."
+    if hasattr(message, "message"):
+        return "that is the whole choice. The message in it is choice.message."
+    if hasattr(message, "function") or hasattr(message, "arguments"):
+        return "that is a part of the message. AutoGen wants the whole of it: choice.message."
+    if getattr(message, "content", None) == "Hello!":
+        return "that is the message of another choice. The loop has the one it is at in `choice`."
+    calls = _calls(message)
+    if not calls:
+        return f"the call got lost: for a choice that calls a tool you return {message!r}."
+    if isinstance(message, dict) and not all(isinstance(call, dict) for call in calls):
+        return "AutoGen can't read objects in a dict: append choice.message itself, or its model_dump()."
     return None
 
 
@@ -114,10 +154,10 @@ def check_7c(answer):
         return ...
     tool = getattr(tool, "func", tool)  # a function that was registered already
     name = getattr(tool, "__name__", "")
-    if not callable(tool) or not name.isidentifier():
+    if not inspect.isroutine(tool) or inspect.isbuiltin(tool) or not name.isidentifier():
         return f"my_tool should be a function that was made with `def`, not {tool!r}."
-    if not (callable(script) or (isinstance(script, (list, tuple)) and script)):
-        return "my_script should be a list: first the call, then the answer."
+    if mistake := _untyped(tool) or _no_script(script):
+        return mistake
     history = _chat(tool, script)
     called = [call["function"] for message in history for call in message.get("tool_calls") or []]
     if not called:
@@ -130,10 +170,41 @@ def check_7c(answer):
     if last.get("tool_calls") or last.get("tool_responses"):
         return "the chat ends with the tool's result: add an answer in words to my_script."
     content = str(last.get("content") or "")
-    parts = [part for text in used for part in _parts(text)]
-    if not any(part and re.search(rf"(?<!\w){re.escape(part)}(?!\w)", content.lower()) for part in parts):
+    if not any(_says(content, part) for text in used for part in _parts(text)):
+        if used[-1] == "None":
+            return "the tool returned nothing. Does it print its result instead of returning it?"
         return f"the tool returned {used[-1]!r}, and the last message does not say so: {content!r}."
     return None
+
+
+def _untyped(tool):
+    """Return what is said about arguments that have no type, None where all have one."""
+    fields = inspect.signature(tool).parameters.values()
+    bare = [field.name for field in fields if field.annotation is field.default is field.empty]
+    return bare and f"each argument needs a type, and `{bare[0]}` has none: `{bare[0]}: int`, for example."
+
+
+def _no_script(script):
+    """Return why something can't be the replies of a dummy, None if it can."""
+    if callable(script):
+        return None
+    if not isinstance(script, (list, tuple)) or not script:
+        return "my_script should be a list: first the call, then the answer."
+    for item in script:
+        if isinstance(item, (list, tuple)) and len(item) != 1:
+            return "there is a list in the list: my_script is one list, with the call and the answer in it."
+        if not (item is ... or isinstance(item, (str, dict, list, tuple)) or hasattr(item, "tool_calls")):
+            return f"my_script has {item!r} in it: tool_call(...) makes a call, an answer is text in quotes."
+    return None
+
+
+def _says(content, part):
+    """Return whether a text has this in it; of a number any way to write it."""
+    number = r"(?<![\w.])-?\d+(?:\.\d+)?"
+    if re.fullmatch(number, part):
+        said = re.findall(number, re.sub(r"(?<=\d),(?=\d{3})", "", content))
+        return float(part) in map(float, said)
+    return bool(part and re.search(rf"(?<!\w){re.escape(part)}(?!\w)", content.lower()))
 
 
 def _parts(text):

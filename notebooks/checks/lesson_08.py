@@ -1,6 +1,7 @@
 """Checks of lesson 08: tests for agents."""
 
 import inspect
+import re
 
 from checks.exercise import exercise, prediction
 
@@ -21,6 +22,18 @@ predicted_8_cut = prediction(
     a="a cut reply is a reply. Why it ended stands in the response, which the agent does not look at.",
     b="AutoGen raises nothing: the response is a valid one.",
     c="AutoGen does not look at finish_reason, so it does not know that there is more to come.",
+)
+predicted_8_new_prompt = prediction(
+    "b",
+    a="almost the same question is another question. What was said to the old one proves nothing.",
+    b="this request is not in the file, and there is no model that could be asked.",
+    c="there is no model to ask: `client=` is not passed, and the file holds only what one has said.",
+)
+predicted_8_which_fails = prediction(
+    "b",
+    a="it gets a good reply at once, so the program never needs to ask again.",
+    b="only here does the program have to ask twice.",
+    c="a failure ends the program at the first call, as it did before.",
 )
 
 
@@ -54,15 +67,20 @@ WRONG = {
 
 @exercise("8a")
 def check_8a(doubles):
+    if isinstance(doubles, (list, tuple)) and len(doubles) == 4:
+        doubles = dict(zip("ABCD", doubles, strict=True))
+    if isinstance(doubles, dict):
+        doubles = {str(letter).strip().upper(): double for letter, double in doubles.items()}
     if not isinstance(doubles, dict) or set(doubles) != set(RIGHT):
         return "write a dict with the letters A, B, C and D, and a double for each."
     if any(double is ... for double in doubles.values()):
         return ...
     for letter, right in RIGHT.items():
-        double = str(doubles[letter]).strip().lower()
-        if double not in DOUBLES:
+        named = set(re.findall(rf"\b({'|'.join(DOUBLES)})s?\b", str(doubles[letter]).lower()))
+        if len(named) != 1:
             return f"{letter} is {doubles[letter]!r}: choose one of {', '.join(DOUBLES)}."
-        if double != right:
+        if {right} != named:
+            double = named.pop()
             return f"{letter} is not a case for the {double}: {WRONG[letter][double]}"
     return None
 
@@ -110,32 +128,53 @@ def check_8b(answer):
         return ...
     if not isinstance(script, (list, tuple)):
         return "the script is a list of two replies: [first, second]."
-    script = [item() if isinstance(item, type) and issubclass(item, Exception) else item for item in script]
     if len(script) != 2:
         return f"the script should have two replies, it has {len(script)}."
-    first, second = script
-    if isinstance(first, Exception):
+    if needy := [item for item in script if _needs_arguments(item)]:
+        name = needy[0].__name__
+        return f"{name} alone makes no error: it takes arguments. Python's own TimeoutError() takes none."
+    first, second = (item() if _is_error_class(item) else item for item in script)
+    if isinstance(first, BaseException):
         return "the first reply fails already, and the program gives up after one call: let it be nonsense."
+    if not isinstance(first, (str, dict, list, tuple)):
+        return f"a model answers with a text, and {first!r} is none. Put the nonsense in quotes."
     kind = _run([first, TimeoutError()])
     if kind != "unsure":
         return f"the program takes {first!r} for an answer ({kind}) and does not ask again."
     if isinstance(second, str) and "Error" in second:
         return f"in quotes, {second!r} is a text that the model says. Without them it is an exception."
-    if not isinstance(second, Exception):
-        kind = _run(script)
+    if isinstance(second, str):
+        kind = _run([first, second])
         if kind == "unsure":
             return "that ends in 'unsure' too, but after two useless replies: let the second call fail."
         return f"with {second!r} as the second reply, the program returns {kind!r}: let that call fail."
+    if not isinstance(second, BaseException):
+        return f"{second!r} makes no call fail: the second item should be an exception."
     try:
-        _run(script)
-    except Exception as error:
-        name = type(error).__name__
-        return f"the program does not expect a {name}, so it comes out of it. What does its `except` name?"
-    if asked == 2:
+        _run([first, second])
+    except BaseException:
+        name = type(second).__name__
+        return f"the program does not expect {name}, so it comes out of it. What does its `except` name?"
+    if str(asked).strip() in ("2", "2.0"):
         return None
     if asked == 1:
         return "the call that failed counts as well: `calls` keeps it. How often was the model asked?"
     return f"the model is asked {asked!r} times? Count: the nonsense, then the call that fails."
+
+
+def _is_error_class(item):
+    return isinstance(item, type) and issubclass(item, BaseException)
+
+
+def _needs_arguments(item):
+    """Return whether it is the class of an error that can't be made of its name alone."""
+    if not _is_error_class(item):
+        return False
+    try:
+        item()
+    except TypeError:
+        return True
+    return False
 
 
 def _run(replies):
@@ -147,7 +186,7 @@ def _run(replies):
 
 @exercise("8c")
 def check_8c(test):
-    if not callable(test):
+    if not callable(test) or isinstance(test, type):
         return "write a function, def my_test(sort_all): ..., and hand over its name."
     try:
         inspect.signature(test).bind(len)
@@ -167,15 +206,26 @@ def check_8c(test):
                 break
         return kinds
 
+    good.__qualname__ = "sort_all"  # as an error about its arguments calls it
     value, error = _outcome(test, good)
     if error is None and value is None and not returned:
         return "the test never calls the `sort_all` that it is given."
     if error is not None:
         return f"the test fails for the good version too: {_as_text(error)}"
+    if inspect.iscoroutine(value) or inspect.isgenerator(value):
+        value.close()
+        return "with `async` or `yield` a function does not run when it is called: take that out."
     if value is not None:
         return f"the test returns {value!r}: pytest does not look at that. Write `assert` instead."
+    if _outcome(test, good)[1] is not None:
+        return "it passes once, and fails the second time: make the agent inside the test, with its script."
     if _outcome(test, broken)[1] is not None:
         return None
+    if _outcome(test, lambda agent, tickets: {})[1] is None:
+        return (
+            "it passes for whatever `sort_all` returns, even an empty dict: "
+            "no `assert` looks at the result, or something catches its error."
+        )
     kinds = [list(one.values()) for one in returned]
     if not any("unsure" in one for one in kinds):
         return "it passes for the broken version: nothing ever fails in your script, so the bug is asleep."
@@ -188,7 +238,9 @@ def _outcome(test, function):
     """Return what a test returned, and the exception that it raised."""
     try:
         return test(function), None
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # pytest.fail and sys.exit, too
         return None, error
 
 

@@ -225,6 +225,34 @@ def tool_loop():
     )
 
 
+def recording():
+    """Lesson 08: a recording is made once, and answers from then on."""
+    return (
+        720,
+        300,
+        [
+            text(20, 55, "once", "start", 14, SOFT),
+            box(90, 20, 120, 60, "the agent", "asks", tone="blue"),
+            box(290, 20, 210, 60, "the recording client", "with client=", tone="orange"),
+            box(570, 20, 130, 60, "the real client", "asks its model", tone="green"),
+            arrow(210, 42, 288, 42, "request"),
+            arrow(288, 64, 212, 64),
+            arrow(500, 42, 568, 42),
+            arrow(568, 64, 502, 64),
+            arrow(395, 80, 395, 122, "writes"),
+            box(290, 124, 210, 50, "the file", "requests and replies"),
+            arrow(395, 174, 395, 216, "reads"),
+            text(20, 255, "later", "start", 14, SOFT),
+            box(90, 220, 120, 60, "the agent", "asks", tone="blue"),
+            box(290, 220, 210, 60, "the recording client", "without client=", tone="orange"),
+            arrow(210, 242, 288, 242, "request"),
+            arrow(288, 264, 212, 264),
+            arrow(500, 250, 568, 250, dashed=True),
+            box(570, 220, 130, 60, "an error", "for a new request"),
+        ],
+    )
+
+
 def adapters():
     """Lesson 09: one client, and an adapter for each framework."""
     rows = [
@@ -272,6 +300,7 @@ DIAGRAMS = [
     which_step,
     hidden_selector,
     tool_loop,
+    recording,
     adapters,
     class_server,
 ]

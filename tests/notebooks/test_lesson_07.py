@@ -17,6 +17,45 @@ def whole(choice):
     return choice.message if choice.message.tool_calls else choice.message.content or ""
 
 
+def dumped(choice):
+    return [call.model_dump() for call in choice.message.tool_calls]
+
+
+class InALoop(DummyModelClient):
+    def message_retrieval(self, response):
+        replies = []
+        for choice in response.choices:
+            if not choice.message.tool_calls:
+                replies += [choice.message.content]
+                continue
+            replies += [choice.message]
+        return tuple(replies)
+
+
+class OfTheResponse(DummyModelClient):
+    def message_retrieval(self, response):
+        return [response if choice.message.tool_calls else "Hello!" for choice in response.choices]
+
+
+class FirstChoice(DummyModelClient):
+    def message_retrieval(self, response):
+        first = response.choices[0].message
+        return [first if choice.message.tool_calls else first.content for choice in response.choices]
+
+
+class ReturnsTooEarly(DummyModelClient):
+    def message_retrieval(self, response):
+        for choice in response.choices:
+            return [choice.message if choice.message.tool_calls else choice.message.content]
+        return []
+
+
+class Yields(DummyModelClient):
+    def message_retrieval(self, response):
+        for choice in response.choices:
+            yield whole(choice)
+
+
 def double(number: int) -> int:
     return 2 * number
 
@@ -31,6 +70,14 @@ def shout(text: str = "hi") -> str:
 
 def broken(number: int) -> int:
     raise RuntimeError("out of order")
+
+
+def price() -> float:
+    return 1250.0
+
+
+def prints(number: int):
+    print(2 * number)
 
 
 def untyped(number):
@@ -66,7 +113,17 @@ ANSWERS = [
     ("7a", {**RIGHT, "D": 2}, "D is not 2: json.loads reads its arguments"),
     ("7a", {**RIGHT, "D": 3}, "D is not 3: it has an 'id'"),
     ("7a", {**RIGHT, "D": "x"}, "D: choose a number from 1 to 5"),
-    ("7a", [1, 2, 3, 5], "raised AttributeError"),
+    ("7a", [1, 2, 3, 5], "right"),
+    ("7a", {letter: str(number) for letter, number in RIGHT.items()}, "right"),
+    ("7a", {letter.lower(): number for letter, number in RIGHT.items()}, "right"),
+    ("7a", dict(reversed(RIGHT.items())), "right"),
+    ("7a", "1235", "keep the dict, with a number for each of A, B, C and D, not '1235'"),
+    ("7a", [1, 2, 3], "keep the dict"),
+    ("7a", {"A": 1, "B": 2, "C": 3}, "D is missing"),
+    ("7a", {1: "A", 2: "B", 3: "C", 5: "D"}, "A is missing"),
+    ("7a", {**RIGHT, "A": True}, "A: choose a number from 1 to 5, not True"),
+    ("7a", {**RIGHT, "C": [3]}, "C: choose a number from 1 to 5, not [3]"),
+    ("7a", {**RIGHT, "D": None}, "D: choose a number from 1 to 5, not None"),
     ("7a", dict.fromkeys(RIGHT, ...), "not started"),
     ("7a", {**RIGHT, "D": ...}, "not started"),
     ("7b", retrieves(whole), "right"),
@@ -76,7 +133,31 @@ ANSWERS = [
         "right",
     ),
     ("7b", retrieves(lambda c: c.message if c.finish_reason == "tool_calls" else c.message.content), "right"),
+    ("7b", retrieves(lambda c: c.message if c.message.tool_calls is not None else "Hello!"), "right"),
+    ("7b", retrieves(lambda c: {"tool_calls": dumped(c)} if c.message.tool_calls else "Hello!"), "right"),
+    ("7b", InALoop, "right"),
     ("7b", retrieves(lambda c: c.message.content or ""), "the call got lost"),
+    ("7b", retrieves(lambda c: c.message if hasattr(c.message, "tool_calls") else ""), "the condition"),
+    (
+        "7b",
+        retrieves(lambda c: str(c.message) if c.message.tool_calls else "Hello!"),
+        "a text about the call",
+    ),
+    (
+        "7b",
+        retrieves(lambda c: c.message.tool_calls[0] if c.message.tool_calls else "Hello!"),
+        "is a part of",
+    ),
+    (
+        "7b",
+        retrieves(lambda c: vars(c.message) if c.message.tool_calls else "Hello!"),
+        "read objects in a dict",
+    ),
+    ("7b", OfTheResponse, "that is the whole response"),
+    ("7b", FirstChoice, "the message of another choice"),
+    ("7b", ReturnsTooEarly, "Look at the `return`"),
+    ("7b", Yields, "not <generator"),
+    ("7b", "KeepsCalls", "hand over the class itself, not 'KeepsCalls'"),
     ("7b", retrieves(lambda c: c.message.content), "the call got lost"),
     ("7b", retrieves(lambda c: c.message), "should give its text"),
     ("7b", retrieves(lambda c: c.message.content or c.message), "a text *and* a call"),
@@ -102,6 +183,20 @@ ANSWERS = [
     ("7c", (shout, [tool_call("shout"), "It said hi"]), "right"),
     ("7c", (shout, [tool_call("shout", text="Go on."), "It said GO ON, and no more"]), "right"),
     ("7c", (slow, [tool_call("slow", number=3), "3, in the end."]), "right"),
+    ("7c", (price, [tool_call("price"), "It costs 1,250 euros."]), "right"),
+    ("7c", (double, [tool_call("double", number=-4), "It is -8."]), "right"),
+    ("7c", (double, [tool_call("double", number=-4), "It is 8."]), "the tool returned '-8'"),
+    ("7c", (prints, [tool_call("prints", number=4), "It is 8."]), "the tool returned nothing. Does it print"),
+    ("7c", (double, ["double(4)", "It is 8."]), "nobody called the tool"),
+    ("7c", (double, [double, "It is 8."]), "my_script has <function double"),
+    ("7c", (double, [8, "It is 8."]), "my_script has 8 in it"),
+    ("7c", (double, [CALL, None]), "my_script has None in it"),
+    ("7c", (double, [SCRIPT]), "a list in the list"),
+    ("7c", (double, {"call": CALL}), "my_script should be a list"),
+    ("7c", (double, [tool_call("double", number="four"), "It is 8."]), "should be a valid integer"),
+    ("7c", (double, [CALL, "It is eight."]), "the last message does not say so: 'It is eight.'"),
+    ("7c", (len, [tool_call("len", obj="abc"), "3"]), "made with `def`, not <built-in function len>"),
+    ("7c", ("double", SCRIPT), "made with `def`, not 'double'"),
     ("7c", (8, ["It is 8."]), "should be a function"),
     ("7c", (lambda number: 8, ["It is 8."]), "made with `def`"),
     ("7c", (double, "It is 8."), "my_script should be a list"),
@@ -116,7 +211,11 @@ ANSWERS = [
     ("7c", (double, [tool_call("double", n=4), "It is 8."]), "Field required"),
     ("7c", (double, [raw("double", "{number: 4}"), "It is 8."]), "the arguments are not valid JSON"),
     ("7c", (broken, [tool_call("broken", number=4), "It is 8."]), "out of order"),
-    ("7c", (untyped, [tool_call("untyped", number=4), "It is 4."]), "annotated"),
+    (
+        "7c",
+        (untyped, [tool_call("untyped", number=4), "It is 4."]),
+        "each argument needs a type, and `number` has none",
+    ),
     ("7c", (..., ...), "not started"),
     ("7c", (double, ...), "not started"),
 ]

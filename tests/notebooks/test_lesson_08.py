@@ -59,9 +59,36 @@ def raising(error):
     return my_test
 
 
+def swallowing(sort_all):
+    try:
+        WHOLE(sort_all)
+    except AssertionError:
+        print("a bug")
+
+
+def one_agent_for_all():
+    agent = sorter()
+
+    def my_test(sort_all):
+        assert list(sort_all(agent, TICKETS).values()) == KINDS
+
+    return my_test
+
+
+async def unawaited(sort_all):
+    WHOLE(sort_all)
+
+
 ANSWERS = [
     ("8a", DOUBLES, "right"),
     ("8a", {letter: f" {word.title()}" for letter, word in DOUBLES.items()}, "right"),
+    ("8a", [*DOUBLES.values()], "right"),
+    ("8a", {letter.lower(): f"a {word}" for letter, word in DOUBLES.items()}, "right"),
+    ("8a", {**DOUBLES, "A": "scripts"}, "right"),
+    ("8a", {**DOUBLES, "A": "DummyModelClient"}, "A is 'DummyModelClient': choose one of"),
+    ("8a", {**DOUBLES, "A": "script or function"}, "choose one of"),
+    ("8a", {**DOUBLES, "C": None}, "C is None: choose one of"),
+    ("8a", {word: letter for letter, word in DOUBLES.items()}, "write a dict"),
     ("8a", {**DOUBLES, "A": "function"}, "A is not a case for the function: it could be done"),
     ("8a", {**DOUBLES, "A": "model"}, "when it likes"),
     ("8a", {**DOUBLES, "A": "recording"}, "only by luck"),
@@ -91,14 +118,23 @@ ANSWERS = [
     ("8b", (["Hm.", "Hm."], 2), "after two useless replies: let the second call fail"),
     ("8b", (["Hm.", "question"], 2), "the program returns 'question': let that call fail"),
     ("8b", (["Hm.", "TimeoutError()"], 2), "in quotes, 'TimeoutError()' is a text"),
-    ("8b", (["Hm.", ValueError()], 2), "does not expect a ValueError"),
-    ("8b", (["Hm.", RuntimeError], 2), "does not expect a RuntimeError"),
+    ("8b", (["Hm.", ValueError()], 2), "does not expect ValueError"),
+    ("8b", (["Hm.", RuntimeError], 2), "does not expect RuntimeError"),
     ("8b", (["Hm.", TimeoutError()], 1), "the call that failed counts as well"),
     ("8b", (["Hm.", TimeoutError()], 3), "asked 3 times? Count"),
     ("8b", (["Hm.", TimeoutError()], "two"), "asked 'two' times? Count"),
     ("8b", (["Hm."], 1), "two replies, it has 1"),
     ("8b", ("Hm.", 2), "a list of two replies"),
-    ("8b", ([5, TimeoutError()], 2), "raised TypeError"),
+    ("8b", (["Hm.", TimeoutError()], "2"), "right"),
+    ("8b", ([5, TimeoutError()], 2), "a model answers with a text, and 5 is none"),
+    ("8b", (["Hm.", None], 2), "None makes no call fail"),
+    ("8b", (["Hm.", [TimeoutError()]], 2), "makes no call fail"),
+    ("8b", (["Hm.", "timeout"], 2), "let the second call fail"),
+    ("8b", (["Hm.", APITimeoutError], 2), "APITimeoutError alone makes no error"),
+    ("8b", (["Hm.", KeyboardInterrupt], 2), "does not expect KeyboardInterrupt"),
+    ("8b", (["Hm.", SystemExit()], 2), "does not expect SystemExit"),
+    ("8b", (lambda messages: "Hm.", 2), "a list of two replies"),
+    ("8b", (["Hm.", TimeoutError(), "bug"], 3), "two replies, it has 3"),
     ("8b", ([..., ...], ...), "not started"),
     ("8b", (["Hm.", ...], 2), "not started"),
     ("8b", (["Hm.", TimeoutError()], ...), "not started"),
@@ -130,7 +166,24 @@ ANSWERS = [
         my_test("assert sort_all(sorter(), TICKETS)['It hangs.'] == 'unsure'"),
         "tickets after the failure",
     ),
-    ("8c", my_test("sort_all(sorter(), TICKETS)"), "look at the tickets after the failure"),
+    ("8c", my_test("sort_all(sorter(), TICKETS)"), "even an empty dict: no `assert` looks"),
+    ("8c", my_test("print(sort_all(sorter(), TICKETS) == dict(zip(TICKETS, KINDS)))"), "even an empty dict"),
+    ("8c", swallowing, "or something catches its error"),
+    ("8c", my_test("sort_all = dict", "assert sort_all() == {}"), "never calls the `sort_all`"),
+    ("8c", one_agent_for_all(), "make the agent inside the test"),
+    ("8c", my_test("assert sort_all(sorter(), TICKETS) == KINDS"), "an assert does not hold"),
+    ("8c", my_test("assert sort_all(TICKETS)"), "TypeError: sort_all() missing 1 required"),
+    ("8c", my_test("with pytest.raises(TimeoutError): sort_all(sorter(), TICKETS)"), "DID NOT RAISE"),
+    ("8c", my_test("yield sort_all(sorter(), TICKETS)"), "with `async` or `yield`"),
+    ("8c", unawaited, "with `async` or `yield`"),
+    ("8c", Callable, "write a function"),
+    ("8c", Callable().__call__, "right"),
+    (
+        "8c",
+        my_test("if len(sort_all(sorter(), TICKETS)) < 3: pytest.fail('lost')"),
+        "right",
+    ),
+    ("8c", my_test("if len(sort_all(agent=sorter(), tickets=TICKETS)) < 3: raise SystemExit(1)"), "right"),
     ("8c", my_test("return len(sort_all(sorter(), TICKETS)) == 3"), "the test returns True"),
     (
         "8c",
