@@ -17,7 +17,7 @@ predicted_9_messages = prediction(
 predicted_9_memory = prediction(
     "a",
     a="its agents keep the chat. The other two start afresh with every call.",
-    b="classic does so, but each of its descendants decided anew who keeps the history.",
+    b="each framework decided for itself who keeps the chat, and two of the three leave it to you.",
     c="that is true of AG2 and Agent Framework, but not of Microsoft AutoGen: its agents keep the chat.",
 )
 predicted_9_tool = prediction(
