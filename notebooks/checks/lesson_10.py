@@ -46,17 +46,24 @@ WRONG = {
 
 @exercise("10a")
 def check_10a(choices):
-    if not isinstance(choices, dict) or set(choices) != set(RIGHT):
+    if isinstance(choices, (list, tuple)) and len(choices) == len(RIGHT):  # in the order of the cases
+        choices = dict(zip(RIGHT, choices, strict=True))
+    if isinstance(choices, dict):
+        choices = {str(letter).strip().upper(): choice for letter, choice in choices.items()}
+    if not isinstance(choices, dict) or not set(choices) <= set(RIGHT):
         return 'write a dict with the letters A to F, and "entry" or "client" for each.'
-    if any(choice is ... for choice in choices.values()):
+    left = [letter for letter in RIGHT if choices.get(letter) in (..., None)]
+    if len(left) == len(RIGHT):
         return ...
     for letter, right in RIGHT.items():
+        if letter in left:
+            continue
         choice = str(choices[letter]).strip().lower()
         if choice not in CASES:
             return f'{letter} is {choices[letter]!r}: choose "entry" or "client".'
         if choice != right:
             return f"{letter} is not a case for {CASES[choice]}: {WRONG[letter]}"
-    return None
+    return f"right so far. Still to go: {', '.join(left)}." if left else None
 
 
 # 10b ---------------------------------------------------------------------------------------------
@@ -70,20 +77,27 @@ CLEO = {
     "price": [0, 0],
     "params": {"max_length": 100},
 }
+NAMES = ("anna", "ben", "cleo")
 NOT_SENT = {"api_type", "base_url", "api_key", "max_retries", "price", "tags", "timeout"}
 
 
 @exercise("10b")
 def check_10b(entries):
-    entries = tuple(entries.values()) if isinstance(entries, dict) else tuple(entries)
-    if len(entries) != 3:
+    if isinstance(entries, dict):
+        named = {str(name).lower(): entry for name, entry in entries.items()}
+        entries = [named.get(name, ...) for name in NAMES]
+    entries = () if isinstance(entries, (str, int)) else tuple(entries)
+    if len(entries) != 3 or ... in entries:
         return "hand over the three entries: check_10b((anna, ben, cleo))."
     if entries == (ANNA, BEN, CLEO):
         return ...
-    for name, entry in zip(("anna", "ben", "cleo"), entries, strict=True):
+    for name, entry in zip(NAMES, entries, strict=True):
         if error := _error(entry):
             return f"{name}: {error}"
-    return None
+    limit = entries[2].get("max_tokens") or entries[2].get("max_completion_tokens")
+    if limit is None:
+        return "cleo: the server answers her now, but nothing limits her replies to 100 tokens."
+    return f"cleo: she wants at most 100 tokens, and {limit} are allowed." if limit > 100 else None
 
 
 def _error(entry):
@@ -93,7 +107,7 @@ def _error(entry):
     from kit.classroom.gate import Refused, Rules, check_request
 
     if not isinstance(entry, dict):
-        return f"an entry is a dict, not {entry!r}."
+        return f"an entry is a dict, not {repr(entry)[:60]}"
     if "model_client_cls" in entry:
         return "it names a class now, which would have to be registered. This server needs none."
     if not entry.get("api_key"):
@@ -105,8 +119,10 @@ def _error(entry):
                 f"TypeError: Completions.create() got an unexpected keyword argument {field!r}. "
                 "AutoGen's own client takes OpenAI's fields only: what is the limit of a reply called there?"
             )
-    url = str(entry.get("base_url", "")).rstrip("/")
-    if not url.startswith(SERVER):
+    url = str(entry.get("base_url") or "").rstrip("/")
+    if not url:
+        return "there is no base_url, so this asks OpenAI's own service."
+    if not f"{url}/".startswith(f"{SERVER}/"):
         return f"APIConnectionError: Connection error. The server of the class is at {SERVER}."
     if url != f"{SERVER}/v1":
         return 'NotFoundError 404: "base_url" has to end in /v1.'
@@ -124,16 +140,22 @@ def _error(entry):
 # 10c ---------------------------------------------------------------------------------------------
 
 QUESTION = "What is the capital of France?"
-NAMES = ("anna", "ben", "cleo")
+AGENTS = ("anna", "ben", "cleo", "dan", "eve")
 
 
 @exercise("10c")
 def check_10c(ask_all):
-    if not callable(ask_all):
+    if not callable(ask_all) or isinstance(ask_all, type):
         return "hand over the function itself: check_10c(ask_all), without brackets behind it."
+    if inspect.iscoroutinefunction(ask_all):
+        return "begin the function with `def`: an `async` one gives a coroutine, and no replies."
     if blanks := _blanks(getattr(ask_all, "__code__", None)):
         return ... if blanks == 3 else f"{blanks} of the three blanks still to go: look for `...`."
-    together = threading.Barrier(len(NAMES))
+    try:
+        inspect.signature(ask_all).bind([], QUESTION)
+    except TypeError:
+        return "it takes two arguments: agents and question."
+    together = threading.Barrier(len(AGENTS))
     alone, asked = [], []
 
     def reply_of(name):
@@ -143,30 +165,32 @@ def check_10c(ask_all):
                 together.wait(timeout=0.4)
             except threading.BrokenBarrierError:
                 alone.append(name)
-            time.sleep(0.02 * (len(NAMES) - NAMES.index(name)))  # the first one answers last
+            time.sleep(0.02 * (len(AGENTS) - AGENTS.index(name)))  # the first one answers last
             return f"{name} says Paris."
 
         return reply
 
     try:
-        replies = ask_all([_agent(reply_of(name), name) for name in NAMES], QUESTION)
-    except TypeError as error:
+        replies = ask_all([_agent(reply_of(name), name) for name in AGENTS], QUESTION)
+    except (TypeError, AttributeError, AssertionError) as error:
         if hint := _which_blank(str(error)):
             return hint
         raise
-    wanted = [f"{name} says Paris." for name in NAMES]
+    wanted = [f"{name} says Paris." for name in AGENTS]
     if replies is None:
         return "it returns nothing: begin the last line with `return`."
     if isinstance(replies, dict):
         return "a dict came back: return the replies alone, as a list."
     if not isinstance(replies, (list, tuple)):
         return f"a {type(replies).__name__} came back, not a list: put `list(...)` around it."
-    if len(replies) == len(NAMES) and all(hasattr(reply, "result") for reply in replies):
+    if len(replies) == len(AGENTS) and all(hasattr(reply, "result") for reply in replies):
         return "those are futures, promises of a reply: take the `.result()` of each."
     if any(callable(reply) for reply in replies):
         return "those are functions, not replies: who calls them?"
-    if len(asked) < len(NAMES):
-        return f"{len(asked)} of the {len(NAMES)} agents were asked: look at the first blank."
+    if replies and asked and all(reply is None for reply in replies):
+        return "all replies are None. (`print` shows a reply, and gives None.)"
+    if len(asked) < len(AGENTS):
+        return f"{len(asked)} of the {len(AGENTS)} agents were asked: look at the first blank."
     if any(question != QUESTION for question in asked):
         return f"the agents were asked {asked[0]!r}, not the question: hand over `messages`."
     if sorted(map(str, replies)) == sorted(wanted) and list(replies) != wanted:
@@ -179,7 +203,13 @@ def check_10c(ask_all):
 
 
 def _which_blank(text):
-    """Say which blank of 10c a TypeError speaks of, None if of none."""
+    """Say which blank of 10c an error speaks of, None if of none."""
+    if "'list' object has no attribute" in text:
+        return "one call is for one `agent`: somewhere the list of all stands in its place."
+    if "'str' object has no attribute 'get'" in text or "messages=None" in text:
+        return "the first blank: what the agent gets is a list with a dict, `messages=messages`."
+    if "initiate_chat" in text:
+        return "the first blank: a reply comes from `generate_reply`, as in `tell`."
     if "required positional argument: 'agent'" in text:
         return "the third blank: `ask` alone. With ( ) behind it, it is called right there, without an agent."
     if "not supported between" in text:
@@ -219,6 +249,8 @@ MANY = 20  # after so many failures the server is there after all, so that no lo
 def check_10d(ask_patiently):
     if not callable(ask_patiently):
         return "write a function, def ask_patiently(agent, question, tries=5, pause=2.0): ..."
+    if inspect.iscoroutinefunction(ask_patiently) or inspect.isgeneratorfunction(ask_patiently):
+        return "write a plain function: `def` without `async`, and `return` in place of `yield`."
     try:
         inspect.signature(ask_patiently).bind("agent", QUESTION, tries=3, pause=0.1)
     except TypeError:
@@ -235,8 +267,13 @@ def _first_time(ask_patiently):
         return ...
     if not calls and error is None:
         return f"the agent was never asked, and {reply!r} came back: call agent.generate_reply(messages=...)."
+    if error is not None and "ellipsis" in str(error):
+        return "there are still dots in it: put something in the place of each `...`."
+    if error is not None and "'str' object has no attribute 'get'" in str(error):
+        return "`messages` is a list with a dict, as in the cells above: the question is its content."
     if error is not None:
-        return f"the server is up, and still it raises {type(error).__name__}: {error}"
+        answered = "the agent answered" if calls else "the server is up"
+        return f"{answered}, and still it raises {type(error).__name__}: {error}"
     if len(calls) > 1:
         return f"the server answered at once, and the agent was asked {len(calls)} times: return its reply."
     if calls[0] != QUESTION:
@@ -249,7 +286,10 @@ def _first_time(ask_patiently):
 def _third_time(ask_patiently):
     reply, error, calls, seconds = _tried(ask_patiently, failures=2, tries=3, pause=0.05)
     if error is not None and _refused(error) and len(calls) == 1:
-        return "the first failure comes out of it: put a `try` around the call, inside the loop."
+        return (
+            "the first failure comes out of it: put a `try` around the call, inside the loop, "
+            "with `except openai.APIConnectionError`."
+        )
     if error is not None:
         return f"the third try had an answer, but try {len(calls)} ended in {type(error).__name__}: {error}"
     if reply != "Paris.":

@@ -15,7 +15,12 @@ import nbformat
 import pytest
 from autogen_agentchat import agents as microsoft
 
-from kit.adapters import ModelClientForAG2, ModelClientForAgentFramework, ModelClientForAutoGen
+from kit.adapters import (
+    ModelClientForAG2,
+    ModelClientForAgentFramework,
+    ModelClientForAutoGen,
+    registrable,
+)
 
 PROJECT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = PROJECT / "notebooks"
@@ -126,22 +131,59 @@ async def without_the_client(client, question):
     return "It is warm in Oslo."
 
 
+async def swapped(question, client):
+    return await by_ag2()(client, question)
+
+
+async def generator(client, question):
+    yield await by_ag2()(client, question)
+
+
+async def by_classic(client, question):
+    entry = {"model": "dummy", "model_client_cls": "DummyModelClient"}
+    agent = autogen.AssistantAgent("a", llm_config=autogen.LLMConfig(entry), system_message=SYSTEM)
+    user = autogen.UserProxyAgent("user", human_input_mode="NEVER", code_execution_config=False)
+    autogen.register_function(weather, caller=agent, executor=user, description="Tell the weather.")
+    agent.register_model_client(registrable(client))
+    return user.initiate_chat(agent, message=question, max_turns=2, silent=True).chat_history[-1]["content"]
+
+
 ANSWERS = [
     ("9a", RIGHT, "right"),
     ("9a", {letter: str(number) for letter, number in RIGHT.items()}, "right"),
+    (
+        "9a",
+        {"A": "Agent Framework", "B": "Classic", "C": "ag2", "D": "Microsoft AutoGen", "E": "AG2"},
+        "right",
+    ),
+    ("9a", [4, 1, 3, 2, 3], "right"),
+    ("9a", "41323", "right"),
+    ("9a", {letter.lower(): float(number) for letter, number in RIGHT.items()}, "right"),
     ("9a", dict.fromkeys(RIGHT, ...), "not started"),
+    ("9a", {}, "not started"),
     ("9a", {"A": 4}, "right so far. Still to go: B, C, D, E."),
     ("9a", {**RIGHT, "A": 3}, "A is not AG2: here the model is the first argument"),
     ("9a", {**RIGHT, "B": 2}, "B is not Microsoft AutoGen: `llm_config` takes a config list"),
     ("9a", {**RIGHT, "C": 4}, "C is not Agent Framework: the model is called `config`"),
     ("9a", {**RIGHT, "D": 1}, "D is not classic: the model is called `model_client`"),
     ("9a", {**RIGHT, "E": 4}, "E is not Agent Framework: who has a method `ask`"),
-    ("9a", {**RIGHT, "E": "AG2"}, "E: choose a number from 1 to 4"),
+    ("9a", {**RIGHT, "D": "classic"}, "D is not classic: the model is called `model_client`"),
+    ("9a", {**RIGHT, "E": "C"}, "E: choose a number from 1 to 4, not 'C'"),
+    ("9a", {**RIGHT, "E": [3]}, "E: choose a number from 1 to 4, not [3]"),
     ("9a", {**RIGHT, "E": 34}, "E: choose a number from 1 to 4"),
-    ("9a", [4, 1, 3, 2, 3], "write a dict"),
+    ("9a", {**RIGHT, "E": None}, "right so far. Still to go: E."),
+    ("9a", {letter: number - 1 for letter, number in RIGHT.items()}, "A is not AG2"),
+    ("9a", {number: letter for letter, number in RIGHT.items()}, "there is no 4."),
+    ("9a", (4, 2, 3, 1, 3), "B is not Microsoft AutoGen"),
+    ("9a", {4, 1, 3, 2}, "write a dict"),
+    ("9a", 4, "write a dict"),
     ("9b", adapter(), "right"),
     ("9b", adapter("message.contents[0].text"), "right"),
     ("9b", adapter(two="lambda params: self.client.create(params)"), "right"),
+    ("9b", adapter("f'{message.text}'", three="''.join(self.client.message_retrieval(response))"), "right"),
+    ("9b", adapter(three="self.client.message_retrieval(response).pop(0)"), "right"),
+    ("9b", type("Sub", (adapter(),), {}), "right"),
+    ("9b", adapter(source=ADAPTER.replace("answer", "reply")), "right"),
     ("9b", adapter("...", "...", "..."), "not started"),
     ("9b", adapter(two="...", three="..."), "2 of the three blanks still to go"),
     ("9b", adapter("message"), "blank 1: a content is a text, and yours is a Message."),
@@ -150,10 +192,15 @@ ANSWERS = [
     ("9b", adapter("message['content']"), "blank 1: TypeError"),
     ("9b", adapter("message.text()"), "blank 1: the text is an attribute of the message, not a method"),
     ("9b", adapter("messages[-1].text"), "they are ['Who am I?', 'Who am I?', 'Who am I?']"),
+    ("9b", adapter("print(message.text)"), "blank 1: a content is a text, and yours is None."),
+    ("9b", adapter("'message.text'"), "they are ['message.text', 'message.text', 'message.text']"),
     ("9b", adapter("str(message)"), "they are ['<agent_framework._types.Message object>', "),
     ("9b", adapter("'Hi'"), "blank 1: after the system message, the contents should be ['Good morning', "),
     ("9b", adapter(two="self.client.create()"), "blank 2: hand over the method itself"),
     ("9b", adapter(two="self.client.create({'messages': history})"), "blank 2: hand over the method itself"),
+    ("9b", adapter(two="self.client.create(history)"), "blank 2: hand over the method itself"),
+    ("9b", adapter(two="'self.client.create'"), "blank 2: TypeError: 'str' object is not callable."),
+    ("9b", adapter(two="client.create"), "blank 2: NameError: name 'client' is not defined."),
     ("9b", adapter(two="self.client"), "'Shouter' object is not callable. It should be a"),
     ("9b", adapter(two="self.client.message_retrieval"), "blank 2: AttributeError"),
     ("9b", adapter(two="len"), "blank 2: your client was not asked"),
@@ -162,23 +209,44 @@ ANSWERS = [
     ("9b", adapter(three="self.client.message_retrieval(response)"), "Take the first: [0]"),
     ("9b", adapter(three="self.client.message_retrieval(response)[0][0]"), "blank 3: that is the first"),
     ("9b", adapter(three="response.choices[0].message.content"), "blank 3: only the client knows what"),
+    ("9b", adapter(three="response[:3]"), "blank 3: you took the text out of the response yourself"),
+    ("9b", adapter(three="str(self.client.message_retrieval(response))"), "blank 3: that is a whole list"),
+    ("9b", adapter(three="print(self.client.message_retrieval(response)[0])"), "blank 3: there is no text"),
     ("9b", adapter(three="self.client.message_retrieval[0]"), "blank 3: TypeError"),
     ("9b", adapter(three="self.client.message_retrieval"), "should be a text, and yours is a method"),
     ("9b", adapter(three="'Hello'"), "it says 'Hello'"),
     ("9b", adapter(source=ADAPTER.replace("await ", "")), "the line of blank 2 needs its `await`"),
     ("9b", adapter()(None), "hand over the class itself"),
-    ("9b", str, "should keep its method `answer`"),
+    ("9b", "MyAdapter", "hand over the class itself"),
+    ("9b", str, "should be a BaseChatClient"),
+    ("9b", ModelClientForAgentFramework, "'Shouter' object has no attribute 'cost'"),
     ("9c", by_agent_framework(), "right"),
     ("9c", by_ag2(), "right"),
     ("9c", by_microsoft(max_tool_iterations=2), "right"),
     ("9c", by_microsoft(reflect_on_tool_use=True), "right"),
     ("9c", by_ag2(tools=[ag2.tool(weather)]), "right"),
     ("9c", ending_in("(await agent.run(question)).text"), "right"),
+    ("9c", by_agent_framework(system="you know the weather".capitalize()), "right"),
+    ("9c", lambda client, question: by_ag2()(client, question), "right"),
     ("9c", ending_in("await agent.run(question).text"), "Await first, in brackets"),
     ("9c", ending_in("agent.run(question).text"), "an `await` is missing or comes too late"),
     ("9c", ending_in("agent.run(question)"), "has still to be awaited"),
     ("9c", ending_in("asyncio.run(agent.run(question)).text"), "Here, `await` the call"),
     ("9c", ending_in("[(await agent.run(question)).text for _ in 'ab'][1]"), "yours was asked more often"),
+    ("9c", ending_in("(await agent.run(question)).body"), "where the text is: see the first cell of your"),
+    ("9c", ending_in("[(await agent.run(question)).text]"), "an object of the class list"),
+    ("9c", ending_in("(await agent.run(question)).text.upper()"), "yours is 'IT IS WARM IN OSLO.'"),
+    ("9c", ending_in("(await assistant.run(question)).text"), "NameError: name 'assistant' is not defined"),
+    ("9c", by_agent_framework(adapter=ModelClientForAG2), "the adapter is for another framework"),
+    (
+        "9c",
+        by_agent_framework(adapter=lambda client: ModelClientForAgentFramework(type(client))),
+        "not its class",
+    ),
+    ("9c", by_agent_framework(tools=[...]), "there are still dots in it"),
+    ("9c", by_classic, "that is classic still"),
+    ("9c", swapped, "the client comes first"),
+    ("9c", generator, "`yield` makes something else"),
     ("9c", by_agent_framework(adapter=lambda client: client), "the agent got your client itself"),
     ("9c", no_question, "your function takes two arguments"),
     ("9c", unstarted, "not started"),
@@ -225,7 +293,6 @@ def listing(beginning):
 
 def test_the_program_for_classic_answers_after_the_tool():
     from kit import DummyModelClient, tool_call
-    from kit.adapters import registrable
 
     client = DummyModelClient({"model": "dummy"}, replies=[tool_call("weather", city="Oslo"), "It is warm."])
     names = {"registrable": registrable, "weather": weather, "client": client, "question": "Weather in Oslo?"}

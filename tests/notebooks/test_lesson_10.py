@@ -1,5 +1,6 @@
 """Lesson 10: its checks accept every right answer, and name each misconception."""
 
+import asyncio
 import contextlib
 import threading
 import time
@@ -10,16 +11,22 @@ import checks
 import nbformat
 import openai
 import pytest
+from autogen import UserProxyAgent
 from checks.lesson_10 import ANNA, BEN, CLEO
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 CHOICES = {"A": "entry", "B": "client", "C": "client", "D": "entry", "E": "client", "F": "entry"}
 FIXED = {**ANNA, "model": "class-model"}
+CLEOS = {**FIXED, "max_tokens": 100}
 
 
 def with_anna(**fields):
     """The three entries of 10b, of which only anna's is not right."""
-    return {**FIXED, **fields}, FIXED, FIXED
+    return {**FIXED, **fields}, FIXED, CLEOS
+
+
+def with_cleo(**fields):
+    return FIXED, FIXED, {**FIXED, **fields}
 
 
 def ask(agent, question):
@@ -43,7 +50,7 @@ def with_threads(agents, question):
     return replies
 
 
-def mapped(agents, question, threads=3):
+def mapped(agents, question, threads=5):
     return ThreadPoolExecutor(threads).map(ask, agents, [question] * len(agents))
 
 
@@ -82,6 +89,18 @@ def three_blanks(agents, question):
 def one_blank(agents, question):
     with ThreadPoolExecutor(max_workers=...) as pool:
         return list(pool.map(ask, agents))
+
+
+def in_loop(agents, question):
+    async def all_of_them():
+        return await asyncio.gather(*[asyncio.to_thread(ask, agent, question) for agent in agents])
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, all_of_them()).result()
+
+
+async def never_awaited(agents, question):
+    return [ask(agent, question) for agent in agents]
 
 
 # Answers to 10d
@@ -185,8 +204,57 @@ def no_reply(agent, question, tries=5, pause=2.0):
     loop(agent, question, tries, pause)
 
 
+def with_chat(agent, question, tries=5, pause=2.0):
+    user = UserProxyAgent("user", human_input_mode="NEVER", code_execution_config=False)
+    for _ in range(tries):
+        try:
+            return user.initiate_chat(agent, message=question, max_turns=1, silent=True).summary
+        except openai.APIConnectionError:
+            time.sleep(pause)
+    raise RuntimeError(f"{tries} tries")
+
+
+def with_else(agent, question, tries=5, pause=2.0):
+    last = None
+    for _ in range(tries):
+        try:
+            reply = ask(agent, question)
+        except (openai.APIConnectionError, openai.APITimeoutError) as error:
+            last = error
+            time.sleep(pause)
+        else:
+            return reply
+    raise RuntimeError("Tried " + str(tries) + " times.") from last
+
+
+def another_error(agent, question, tries=5, pause=2.0):
+    return loop(agent, question, tries, pause, ConnectionError)
+
+
+def no_return(agent, question, tries=5, pause=2.0):
+    for _ in range(tries):
+        ask(agent, question)
+    raise RuntimeError(f"{tries} tries")
+
+
+def hint_three(agent, question, tries=5, pause=2.0):
+    for _ in range(...):
+        ask(agent, question)
+
+
+def a_generator(agent, question, tries=5, pause=2.0):
+    yield loop(agent, question, tries, pause)
+
+
+async def a_coroutine(agent, question, tries=5, pause=2.0):
+    return loop(agent, question, tries, pause)
+
+
 ANSWERS = [
     ("10a", CHOICES, "right"),
+    ("10a", list(CHOICES.values()), "right"),
+    ("10a", tuple(CHOICES.values()), "right"),
+    ("10a", {letter.lower(): word.upper() for letter, word in CHOICES.items()}, "right"),
     ("10a", {letter: f" {word.title()}" for letter, word in CHOICES.items()}, "right"),
     ("10a", {**CHOICES, "A": "client"}, "A is not a case for a client of your own: Ollama speaks"),
     ("10a", {**CHOICES, "B": "entry"}, "B is not a case for an entry alone: its protocol is not"),
@@ -198,17 +266,36 @@ ANSWERS = [
     ("10a", {**CHOICES, "F": "server"}, "F is 'server': choose"),
     ("10a", "ABCDEF", "write a dict with the letters A to F"),
     ("10a", ["entry"], "write a dict with the letters A to F"),
-    ("10a", {"A": "entry"}, "write a dict with the letters A to F"),
+    ("10a", {"A": "entry"}, "right so far. Still to go: B, C, D, E, F."),
+    ("10a", {"A": "client", "B": ...}, "A is not a case for a client"),
+    ("10a", dict.fromkeys("ABCDEF", "entry"), "B is not a case for an entry alone"),
+    ("10a", {letter: word == "entry" for letter, word in CHOICES.items()}, 'A is True: choose "entry"'),
+    ("10a", {**CHOICES, "G": "entry"}, "write a dict with the letters A to F"),
+    ("10a", {"entry": "ADF", "client": "BCE"}, "write a dict with the letters A to F"),
+    ("10a", {**CHOICES, "B": "a client"}, "B is 'a client': choose"),
     ("10a", dict.fromkeys("ABCDEF", ...), "not started"),
-    ("10a", {**CHOICES, "F": ...}, "not started"),
-    ("10b", (FIXED, FIXED, {**FIXED, "max_tokens": 100}), "right"),
-    ("10b", [FIXED, {**FIXED, "temperature": 0}, FIXED], "right"),
+    ("10a", {**CHOICES, "F": ...}, "right so far. Still to go: F."),
+    ("10a", {**CHOICES, "F": None}, "right so far. Still to go: F."),
+    ("10b", (FIXED, FIXED, CLEOS), "right"),
+    ("10b", [FIXED, {**FIXED, "temperature": 0}, CLEOS], "right"),
+    ("10b", iter((FIXED, FIXED, {**CLEOS, "max_tokens": 99})), "right"),
     (
         "10b",
         (FIXED, {**FIXED, "base_url": "http://teacher:8000/v1/"}, {**FIXED, "max_completion_tokens": 100}),
         "right",
     ),
-    ("10b", {"anna": FIXED, "ben": {**FIXED, "temperature": None, "timeout": 60}, "cleo": FIXED}, "right"),
+    ("10b", {"anna": FIXED, "ben": {**FIXED, "temperature": None, "timeout": 60}, "cleo": CLEOS}, "right"),
+    ("10b", {"Cleo": CLEOS, "Anna": FIXED, "Ben": FIXED}, "right"),
+    ("10b", with_cleo(), "cleo: the server answers her now, but nothing limits her replies"),
+    ("10b", with_cleo(max_tokens=128), "cleo: she wants at most 100 tokens, and 128 are allowed"),
+    ("10b", with_cleo(max_tokens="100"), 'cleo: the server says: 400 "max_tokens" has to be a whole'),
+    ("10b", with_cleo(params={"max_tokens": 100}), "unexpected keyword argument 'params'"),
+    ("10b", with_anna(base_url="http://teacher:80000/v1"), "anna: APIConnectionError: Connection error."),
+    ("10b", with_anna(base_url=None), "anna: there is no base_url"),
+    ("10b", with_anna(base_url="http://teacher:8000/v1/chat/completions"), "has to end in /v1"),
+    ("10b", (FIXED, None, CLEOS), "ben: an entry is a dict, not None"),
+    ("10b", FIXED, "hand over the three"),
+    ("10b", 3, "hand over the three"),
     ("10b", with_anna(model="SmolLM2"), "anna: the server says: 404 There is no model 'SmolLM2' here"),
     ("10b", with_anna(base_url="http://teacher:8000"), 'anna: NotFoundError 404: "base_url"'),
     ("10b", with_anna(base_url="http://teacher:8000/v2"), 'anna: NotFoundError 404: "base_url"'),
@@ -231,22 +318,22 @@ ANSWERS = [
     ("10c", lambda agents, question: [future.result() for future in submitted(agents, question)], "right"),
     ("10c", lambda agents, question: tuple(mapped(agents, question)), "right"),
     ("10c", lambda agents, question: [ask(agent, question) for agent in agents], "did not answer at once"),
-    ("10c", lambda agents, question: list(mapped(agents, question, 2)), "one thread for each is needed"),
+    ("10c", lambda agents, question: list(mapped(agents, question, 4)), "one thread for each is needed"),
     (
         "10c",
         lambda agents, question: [future.result() for future in as_completed(submitted(agents, question))],
-        "it begins with 'cleo says Paris.'. `pool.map` keeps it",
+        "it begins with 'eve says Paris.'. `pool.map` keeps it",
     ),
     ("10c", mapped, "a generator came back, not a list"),
     ("10c", submitted, "those are futures"),
     ("10c", lambda agents, question: list(mapped(agents, question)) and None, "it returns nothing"),
     (
         "10c",
-        lambda agents, question: dict(zip("abc", mapped(agents, question), strict=True)),
+        lambda agents, question: dict(zip("abcde", mapped(agents, question), strict=True)),
         "a dict came back",
     ),
     ("10c", lambda agents, question: list(mapped(agents, "Hello!")), "were asked 'Hello!', not the question"),
-    ("10c", lambda agents, question: [agent.name for agent in agents], "0 of the 3 agents were asked"),
+    ("10c", lambda agents, question: [agent.name for agent in agents], "0 of the 5 agents were asked"),
     ("10c", lambda agents, question: [agent.generate_reply for agent in agents], "those are functions"),
     ("10c", lambda agents, question: [*mapped(agents, question), "Bye."], "the replies should be"),
     ("10c", filled("agent.generate_reply(messages=messages)", "len(agents)", "ask"), "right"),
@@ -265,13 +352,33 @@ ANSWERS = [
         filled("agent.generate_reply(messages=messages)", "3", "'ask'"),
         "the third blank is the function",
     ),
+    ("10c", in_loop, "right"),
+    ("10c", filled("ask_it(agent)", "9", "lambda agent: agent.generate_reply(messages)"), "right"),
     ("10c", filled("agent.generate(messages)", "3", "ask"), "raised AttributeError"),
+    ("10c", filled("print(agent.generate_reply(messages))", "5", "ask"), "all replies are None"),
+    ("10c", filled("agent.generate_reply(messages=question)", "5", "ask"), "a list with a dict"),
+    ("10c", filled("agent.generate_reply()", "5", "ask"), "a list with a dict"),
+    ("10c", filled("agents.generate_reply(messages)", "5", "ask"), "one call is for one `agent`"),
+    ("10c", filled("agent.initiate_chat(message=question)", "5", "ask"), "comes from `generate_reply`"),
+    ("10c", filled("agent.generate_reply(messages)", "'len(agents)'", "ask"), "the second blank is a number"),
+    ("10c", filled("agent.generate_reply(messages)", "5", "..."), "1 of the three blanks still to go"),
+    ("10c", never_awaited, "begin the function with `def`"),
+    ("10c", lambda agents: [], "it takes two arguments"),
+    ("10c", ThreadPoolExecutor, "hand over the function itself"),
     ("10c", one_blank, "1 of the three blanks still to go"),
     ("10c", ["Paris."], "hand over the function itself"),
     ("10c", three_blanks, "not started"),
     ("10d", loop, "right"),
     ("10d", counting, "right"),
     ("10d", recursive, "right"),
+    ("10d", with_chat, "right"),
+    ("10d", with_else, "right"),
+    ("10d", another_error, "the first failure comes out of it"),
+    ("10d", no_return, "the agent answered, and still it raises RuntimeError"),
+    ("10d", hint_three, "there are still dots in it"),
+    ("10d", a_generator, "write a plain function"),
+    ("10d", a_coroutine, "write a plain function"),
+    ("10d", lambda agent, question, tries, pause: agent.generate_reply(question), "is a list with a dict"),
     ("10d", lambda agent, question, tries, pause: ask(agent, question), "the first failure comes out"),
     ("10d", two_tries_only, "the third try had an answer, but try 2 ended in APIConnectionError"),
     ("10d", no_import, "try 1 ended in NameError: name 'nowhere' is not defined"),
@@ -312,7 +419,7 @@ def test_the_stubs_are_those_of_the_lesson(check_says):
 
 def test_the_checks_are_instant():
     begin = time.perf_counter()
-    checks.check_10b((FIXED, FIXED, FIXED))
+    checks.check_10b((FIXED, FIXED, CLEOS))
     checks.check_10c(with_threads)
     checks.check_10d(loop)
     assert time.perf_counter() - begin < 2
