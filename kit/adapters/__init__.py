@@ -4,7 +4,7 @@ A client with the four methods of the blog post (`create`, `message_retrieval`, 
 model of an agent in each of these, without a change to the client:
 
     classic AutoGen, Microsoft's 0.2   agent.register_model_client(registrable(client))
-    Microsoft AutoGen 0.4 to 0.7       AssistantAgent("name", model_client=ModelClientForAutoGen(client))
+    Microsoft AutoGen 0.7              AssistantAgent("name", model_client=ModelClientForAutoGen(client))
     AG2 1.x                            Agent("name", config=ModelClientForAG2(client))
     Microsoft Agent Framework          Agent(ModelClientForAgentFramework(client))
 
