@@ -34,7 +34,7 @@ from kit.agents.inside import (
 from kit.checks.catalogue import found
 from kit.checks.explain import explain
 from kit.checks.facts import agent_of, chain, facts_of, frames_of, given, names_of, near, text_of, version_of
-from kit.checks.history import histories, said
+from kit.checks.history import asked, said
 from kit.checks.protocol import constructor_of, methods_of, model_clients, needed_by
 from kit.checks.report import Finding, Report
 from kit.config_list.lists import ConfigListError, Problem, check_config_list, parse_config_list, read_source
@@ -384,7 +384,7 @@ def _agents(
             open_ones = {index: entry for index, entry in entries.items() if index not in filled}
             report.add(2, f"{agent.name}: names", [*unnamed, *_names(open_ones, classes)])
         if entries:
-            _list(report, [*entries.values()], [], agent.name, reached or bool(histories([agent])))
+            _list(report, [*entries.values()], [], agent.name, reached or asked(agent))
     managers = [agent for agent in agents if group_of(agent)]
     hidden = [place for manager in managers for place in selector_places(manager)]
     findings = [*_unregistered(places, hidden, agents, classes), *_changed(agents)]
@@ -398,7 +398,7 @@ def _agents(
     for manager in managers:
         report.add(4, "the group", [*_group(group_of(manager), manager)])
     report.add(4, "the chat ends", [finding for agent in agents for finding in _settings(agent)])
-    if histories(agents):
+    if any(map(asked, agents)):
         report.add(4, "what was said", [*said(agents)])
 
 

@@ -66,6 +66,11 @@ def facts_of(error: Any) -> dict[str, Any]:
     }
     if entry := given(error, "openai_config"):
         facts["base_url"] = str(entry.get("base_url") or "")
+    made = {frame.f_code.co_qualname: frame.f_locals for frame, _ in frames}
+    if entry := made.get("OpenAIWrapper._register_default_client", {}).get("config"):
+        facts["for"] = f" for {entry.get('model')}"
+    elif (wrapping := made.get("OpenAIWrapper.__init__")) is not None:
+        facts["listed"] = "yes" if wrapping["config_list"] else "no"
     if registering := next((frame for frame, _ in frames if "model_client_cls" in frame.f_locals), None):
         name = getattr(registering.f_locals["model_client_cls"], "__name__", "")
         facts["named"] = "yes" if name in names_in(registering.f_locals.get("self")) else "no"
@@ -280,7 +285,7 @@ def _told_by(answer: Any) -> dict[str, str]:
 
 
 def _key_sent(headers: Any) -> str:
-    """Return what is odd about the key that a request sent: "none", "bare", "unfilled" or "quoted"; else ""."""
+    """Return what is odd about the key that a request sent: "none", "bare", "unfilled", "quoted"; or ""."""
     values = [str(headers.get(name) or "") for name in ("Authorization", *OTHER_KEYS)]
     scheme, _, token = values[0].partition(" ")
     key = token.strip() or next(filter(None, values[1:]), "")

@@ -35,6 +35,7 @@ MADE_UP = re.compile(
     r"\n\s*(?:(?:user|human)\s*\n|### (?:User|Human|Instruction):)(?s:.*)"
     r"\n\s*(?:assistant\s*\n|### (?:Assistant|Response):)"
 )
+NO_ACCESS = r"\b(?:do not|don't|cannot|can't|no) (?:directly )?(?:have )?(?:access|browse|call functions)\b"
 UNREADABLE = "The argument must be in JSON format"  # what AutoGen answers for arguments that are no JSON
 CODE_FAILED = re.compile(r"exitcode: (?!0\b)\d+ \(execution failed\)\s*Code output:(.*)", re.DOTALL)
 NOT_FOUND = re.compile(r"Error: Function .* not found")  # what AutoGen answers for a tool that an agent lacks
@@ -52,6 +53,13 @@ def histories(agents: list[Any]) -> list[tuple[Any, Any, list[Message]]]:
     ]
 
 
+def asked(agent: Any) -> bool:
+    """Return whether an agent has asked its model for anything; a manager asks for nothing itself."""
+    wrapper = getattr(agent, "client", None)
+    replied = getattr(wrapper, "total_usage_summary", None) or histories([agent])
+    return bool(entries_of(agent) and not group_of(agent) and replied)
+
+
 def said(agents: list[Any]) -> Iterator[Finding]:
     """Yield what is odd about what the agents said, and about how it came about."""
     chats = histories(agents)
@@ -59,7 +67,9 @@ def said(agents: list[Any]) -> Iterator[Finding]:
         own = [message for message in messages if _is_own(agent, message)]
         if thoughts := next(filter(None, (THOUGHTS.search(_text(one)) for one in own)), None):
             yield found("thoughts-in-history", agent=agent.name, shown=fit(repr(thoughts[0]), 60))
-        if tokens := next(filter(None, (SPECIAL_TOKEN.search(_text(one)) for one in own)), None):
+        in_tools = [*_tools(agent, partner, messages, own)]
+        tokens = next(filter(None, (SPECIAL_TOKEN.search(_text(one)) for one in own)), None)
+        if tokens and not any(finding.code == "call-as-text" for finding in in_tools):  # they are part of it
             yield found("special-tokens-in-history", agent=agent.name, shown=tokens[0].strip())
         if made_up := next(filter(None, (MADE_UP.search(_text(one)) for one in own)), None):
             yield found("runs-on", agent=agent.name, shown=fit(repr(made_up[0]), 60))
@@ -68,11 +78,11 @@ def said(agents: list[Any]) -> Iterator[Finding]:
         silent = sum(message.get("role") == "user" and message.get("content") == "" for message in messages)
         if silent and silent >= partner.max_consecutive_auto_reply(agent):
             yield found("nothing-to-say", agent=agent.name, partner=partner.name, count=silent)
-        yield from _tools(agent, partner, messages, own)
+        yield from in_tools
         yield from _code(agent, partner, messages)
         if not group_of(partner):
             yield from _ending(agent, partner, messages)
-    for agent in dict.fromkeys(agent for agent, _, _ in chats):
+    for agent in filter(asked, agents):
         yield from _clients(agent)
     for manager in filter(group_of, agents):
         yield from _selection(manager)
@@ -146,10 +156,22 @@ def _tools(agent: Any, partner: Any, messages: list[Message], own: list[Message]
         if call.get("id") not in results and name not in can_run:
             yield found("unread-tool", agent=agent.name, tool=name)
             break
-    named = [str((tool.get("function") or {}).get("name")) for tool in agent.llm_config.get("tools") or []]
+    functions = [tool.get("function") or {} for tool in agent.llm_config.get("tools") or []]
+    functions += agent.llm_config.get("functions") or []
+    named = [re.escape(str(function.get("name"))) for function in functions]
+    one_of = rf"\b(?:{'|'.join(named) or '(?!)'})\b"
     for text in map(_text, own):
-        if CALL.search(text) and any(re.search(rf"""["'=:]\s*{re.escape(name)}\b""", text) for name in named):
+        if (
+            CALL.search(text)
+            and re.search(rf"""["'=:]\s*{one_of}""", text)
+            or re.search(rf"""(?s){one_of}.{{0,40}}\{{\s*"\w+"\s*:""", text)
+        ):
             yield found("call-as-text", agent=agent.name, shown=fit(repr(text), 60))
+            return
+    for text in [] if calls or any(one.get("function_call") for one in own) else map(_text, own):
+        if re.search(rf"(?i){one_of}|{NO_ACCESS}", text) and functions:
+            names = ", ".join(str(function.get("name")) for function in functions)
+            yield found("tools-unused", agent=agent.name, names=fit(names, 80), shown=fit(repr(text), 100))
             break
 
 
@@ -168,11 +190,13 @@ def _clients(agent: Any) -> Iterator[Finding]:
     """Yield what AutoGen did not ask of an agent's clients, though it has replies of them."""
     wrapper, entries = getattr(agent, "client", None), entries_of(agent)
     total, actual = (getattr(wrapper, f"{kind}_usage_summary", None) for kind in ("total", "actual"))
-    if _tokens(total) > (asked := _tokens(actual)):
-        yield found("from-the-cache", agent=agent.name, how_many="some" if asked else "all")
+    if _tokens(total) > (paid := _tokens(actual)):
+        yield found("from-the-cache", agent=agent.name, how_many="some" if paid else "all")
     # Of several clients it is not known which one has answered; the first is asked first.
     for client, entry in zip(clients_of(agent)[:1], entries, strict=False):
         if "model_client_cls" not in entry:
+            if _tokens(total) and not (total or {}).get("total_cost") and "price" not in entry:
+                yield found("no-price", agent=agent.name, model=entry.get("model"))
             continue
         if not answered(agent) and does_more(client):
             yield found("retrieval-unused", agent=agent.name, name=type(client).__name__)

@@ -139,6 +139,7 @@ SERVER = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 threading.Thread(target=SERVER.serve_forever, daemon=True).start()
 URL = f"http://127.0.0.1:{SERVER.server_port}"
 GOOD = {"model": "good", "base_url": f"{URL}/v1", "api_key": "right", "max_retries": 0, "price": [0, 0]}
+AZURE = {"api_type": "azure", "api_version": "2024-08-01-preview"}
 REQUESTS = {
     "the whole endpoint": ({"base_url": f"{URL}/v1/chat/completions"}, "whole-endpoint"),
     "the endpoint of old models": ({"base_url": f"{URL}/v1/completions"}, "whole-endpoint"),
@@ -189,6 +190,11 @@ REQUESTS = {
     "a 404 that is not about the address": ({"model": "odd-404"}, "request-refused"),
     "a key that was never filled in": ({"api_key": "None"}, "key-unfilled"),
     "a key in quotes": ({"api_key": "'right'"}, "key-in-quotes"),
+    "Azure's address down to the deployment": (
+        {"base_url": f"{URL}/openai/deployments/good", **AZURE},
+        "doubled-deployment",
+    ),
+    "another server, asked as Azure is": ({"base_url": URL, **AZURE}, "azure-path-elsewhere"),
     "no such deployment": ({"model": "azure"}, "azure-deployment"),
 }
 
@@ -558,6 +564,13 @@ def test_a_cache_that_is_to_hold_what_json_does_not_have():
 
     assert explain(raised(lambda: chat_cached(made(dtype=torch.float32)))).code == "cache-key"
     chat_cached(made(dtype="float32"))
+
+
+def test_a_wrapper_without_a_list(monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    assert explain(raised(autogen.OpenAIWrapper)).code == "no-list"
+    answer = autogen.OpenAIWrapper(config_list=[GOOD]).create(messages=QUESTION)
+    assert answer.choices
 
 
 def test_a_second_system_message_at_the_end_is_the_selectors():
@@ -937,7 +950,31 @@ def talks_to_itself(fixed):
     return manager
 
 
+def knows_no_tools(fixed):
+    other = user()
+    made = with_add(agent(DUMMY), [tool_call("add", a=1, b=2), "3"] if fixed else ["I called add: 3."], other)
+    chat(made, other, max_turns=2 if fixed else 1)
+    return [made, other]
+
+
+def in_words_of_its_own(fixed):
+    other = user()
+    text = '<|to|>add\n<|body|>{"a": 1, "b": 2}'
+    made = with_add(agent(DUMMY), [tool_call("add", a=1, b=2), "3"] if fixed else [text], other)
+    chat(made, other, max_turns=2 if fixed else 1)
+    return [made, other]
+
+
+def unpriced(fixed):
+    made = agent({name: value for name, value in GOOD.items() if fixed or name != "price"})
+    chat(made, user(), max_turns=1)
+    return made
+
+
 RUNS = {
+    "a model that was not made for tools": (knows_no_tools, "tools-unused"),
+    "a call in a notation of its own": (in_words_of_its_own, "call-as-text"),
+    "a model without a price": (unpriced, "no-price"),
     "a tool that fails": (add_text, "tool-failed"),
     "code without its file": (runs("open('sales.csv')", "print(1)"), "code-without-file"),
     "code without its package": (runs("import no_such_package", "print(1)"), "code-without-package"),
