@@ -175,6 +175,8 @@ def check_1d(client_class):
             "a choice needs two shells around the text: "
             "`SimpleNamespace(message=SimpleNamespace(content=text))`."
         )
+    if findings and findings[0].code == "response-model":
+        return "the response names no model: give it a `model=`, the one that the constructor got."
     if findings:
         return f"{findings[0].message} Fix: {findings[0].fix}"
     recorded = type(client_class.__name__, (client_class,), {"message_retrieval": message_retrieval})

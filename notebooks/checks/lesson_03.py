@@ -3,6 +3,7 @@
 import copy
 import dis
 import re
+import traceback
 
 from checks.exercise import exercise, prediction
 
@@ -79,6 +80,8 @@ def check_3b(make_shouter):
 def _why_no_agent(error):
     """Say which blank of 3b an error speaks of."""
     text = str(error)
+    if "make_agent" in [frame.name for frame in traceback.extract_tb(error.__traceback__)]:
+        return "blank 2: `make_agent` makes a whole agent. An LLMConfig goes there: LLMConfig(entry)."
     if "model_client_cls" in text and "valid string" in text:
         return 'blank 1: the entry names the class as text, in quotes: "Shouter".'
     if "was not found in the config_list" in text:

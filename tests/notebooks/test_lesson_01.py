@@ -286,6 +286,7 @@ ANSWERS = [
     ("1d", counts(get_usage=lambda r: USAGE), "@staticmethod above"),
     ("1d", counts(lambda p: None), "create returned nothing. Fix: End it with: return response"),
     ("1d", counts(lambda p: answer()), "the response has no choices"),
+    ("1d", counts(lambda p: answer(words(p), id="1", model=None)), "names no model: give it a `model=`"),
     ("1d", counts(lambda p: SimpleNamespace(id="1", choices=[words(p)], model="m")), TWO_SHELLS),
     (
         "1d",

@@ -25,6 +25,13 @@ def make_shouter():
     return names["make_shouter"]
 
 
+def make_agent(entry, **kwargs):
+    """The lesson's function, which 3b says to compare with."""
+    agent = AssistantAgent("assistant", llm_config=LLMConfig(entry), system_message="Be brief.")
+    agent.register_model_client(DummyModelClient, **kwargs)
+    return agent
+
+
 class Parrot(DummyModelClient):
     def _answers(self, messages, n):
         return [messages[-1]["content"] + "!"] * n
@@ -109,6 +116,7 @@ ANSWERS = [
     ("3b", shouter("'shouter'"), "blank 1 and the name of the class in blank 3 differ"),
     ("3b", shouter("'any name'"), "blank 1 and the name of the class in blank 3 differ"),
     ("3b", shouter(three="DummyModelClient"), "blank 1 and the name of the class in blank 3 differ"),
+    ("3b", shouter(two="make_agent(entry)"), "blank 2: `make_agent` makes a whole agent"),
     ("3b", shouter(three="'Shouter'"), "the class itself, Shouter, without quotes"),
     ("3b", shouter(three="Shouter({'model': 'x'})"), "without brackets"),
     ("3b", shouter(three="Shouter()"), "blank 3: the class itself, without brackets"),
