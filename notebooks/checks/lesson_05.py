@@ -74,7 +74,7 @@ def check_5b(make_brief):
         config = _config_of(error)
         if error.args == ("params",) and config == GIVEN:
             return ...
-        said = (str(error).splitlines() or ["no message"])[0]
+        said = (str(error).splitlines() or ["no message"])[0].rstrip(".")
         where = f" in {line.name}, at `{line.line}`." if line.line else f" in {line.name}."
         keys = f" There, `config` has {', '.join(config)}." if config else ""
         return f"{type(error).__name__}: {said},{where}{keys}"

@@ -193,7 +193,7 @@ ANSWERS = [
     ("5b", brief('"params": {"max_tokens": 3}'), "KeyError: 'max_length', in __init__"),
     ("5b", brief('"params": 3'), "TypeError: 'int' object is not subscriptable, in __init__"),
     ("5b", brief('"params": [3]'), "TypeError: list indices must be integers"),
-    ("5b", brief('"params": {"max_length": "3"}'), "ValueError: max_tokens must be a whole number"),
+    ("5b", brief('"params": {"max_length": "3"}'), "of at least 1, not '3', in _number"),
     ("5b", brief('"params": {"max_length": 4}'), "the agent replies 'This is a dummy'"),
     ("5b", brief('"params": {"max_length": 1}'), "the agent replies 'This'"),
     ("5b", brief(limit='config.get("params")'), "nothing cuts its reply"),
