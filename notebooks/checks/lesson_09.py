@@ -33,7 +33,7 @@ LINES = {
     "B": (1, "`llm_config` takes a config list, and only one of the four has such lists"),
     "C": (3, "the model is called `config` here"),
     "D": (2, "the model is called `model_client` here"),
-    "E": (3, "who has a method `ask`, and a reply with a `body`?"),
+    "E": (3, "only one of the four has a method `ask`, and a reply with a `body`"),
 }
 
 
@@ -114,6 +114,8 @@ def check_9b(cls):
         return None
     if not text:
         return "blank 3: there is no text in it. (`print` shows a text, and gives None.)"
+    if text.upper() + "!" == right:
+        return "blank 3: that is the response itself. Ask the client for its text: message_retrieval."
     if text.upper() in right[:-1] and text != right[0]:
         return "blank 3: you took the text out of the response yourself. Ask the client: message_retrieval."
     if text == right[0]:

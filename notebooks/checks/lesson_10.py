@@ -172,7 +172,7 @@ def check_10c(ask_all):
 
     try:
         replies = ask_all([_agent(reply_of(name), name) for name in AGENTS], QUESTION)
-    except (TypeError, AttributeError, AssertionError) as error:
+    except (TypeError, AttributeError, AssertionError, NameError) as error:
         if hint := _which_blank(str(error)):
             return hint
         raise
@@ -210,7 +210,7 @@ def _which_blank(text):
         return "the first blank: what the agent gets is a list with a dict, `messages=messages`."
     if "initiate_chat" in text:
         return "the first blank: a reply comes from `generate_reply`, as in `tell`."
-    if "required positional argument: 'agent'" in text:
+    if "required positional argument: 'agent'" in text or "name 'agent' is not defined" in text:
         return "the third blank: `ask` alone. With ( ) behind it, it is called right there, without an agent."
     if "not supported between" in text:
         return "the second blank is a number: how many agents there are, `len(agents)`."

@@ -65,7 +65,7 @@ class Slide:
         if kind in ("code", "output"):
             return (kind == "output" or all(map(is_list, self.things))) and self.rows + rows(source) <= ROWS
         if kind == "list" and is_choice(source) and words("\n".join([*self.said(source), source])) > WORDS:
-            return not self.texts  # the question first, and once more with the choices
+            return not self.texts and not self.things  # the question first, and once more with the choices
         return not self.things and not (kind == "image" and words("\n".join(self.texts)) > 15)
 
     def said(self, *things):

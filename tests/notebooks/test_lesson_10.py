@@ -342,6 +342,7 @@ ANSWERS = [
         filled("agent.generate_reply(messages=messages)", "len(agents)", "ask()"),
         "the third blank: `ask`",
     ),
+    ("10c", filled("agent.generate_reply(messages)", "len(agents)", "ask(agent)"), "the third blank: `ask`"),
     (
         "10c",
         filled("agent.generate_reply(messages=messages)", "agents", "ask"),
