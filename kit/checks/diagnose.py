@@ -505,6 +505,8 @@ def _settings(agent: Any) -> Iterator[Finding]:
         yield found("no-llm-config", agent=agent.name)
     if any(cls.__name__ == "UserProxyAgent" for cls in type(agent).__mro__) and entries_of(agent):
         yield found("user-with-model", agent=agent.name)
+    if asks and getattr(agent, "function_map", None):
+        yield found("asks-before-tools", agent=agent.name)
     if runs_code(agent):
         yield found("runs-code", agent=agent.name)
 

@@ -85,6 +85,8 @@ def facts_of(error: Any) -> dict[str, Any]:
     elif unused := re.search(r"are not used by the model: \['(\w+)", text):
         options = getattr(sys.modules.get("transformers"), "GenerationConfig", dict)
         facts["near"] = near(unused[1], [*vars(options())] if options is not dict else [])
+    if isinstance(error, FileNotFoundError) and isinstance(error.filename, str):
+        facts["looked"] = _looked(Path(error.filename))
     if facts["by"] not in ("", "own", "kit"):
         facts["raised"] = f" (raised in {facts['by']})"
     return facts
@@ -236,6 +238,15 @@ def _values(code: str, names: dict[str, Any]) -> str:
     return f"; there, {', '.join(shown.values())}" if shown else ""
 
 
+def _looked(path: Path) -> str:
+    """Return where a relative path was looked for, and whether a file of its name is near there."""
+    if path.is_absolute():
+        return ""
+    near_by = [*Path().glob(path.name), *Path().glob(f"*/{path.name}"), *Path("..").glob(path.name)]
+    there = f", and {near_by[0]} is there" if near_by else ""
+    return f" (looked for from the folder {Path.cwd().name}{there})"
+
+
 def _folder(value: Any) -> str:
     """Return what a value names if that is a folder here: " (a folder with config.json, ...)"."""
     if not isinstance(value, (str, Path)) or len(str(value)) > 1000 or not Path(value).is_dir():
@@ -280,6 +291,7 @@ def _told_by(answer: Any) -> dict[str, str]:
     told = _told(str(answer.status_code), str(answer.url), _body(answer))
     with contextlib.suppress(Exception):  # httpx raises where there is no request
         told["key"] = "" if "key=" in str(answer.url) else _key_sent(answer.request.headers)
+        told["sent"] = next(filter(answer.request.headers.get, ("Authorization", *OTHER_KEYS)), "")
     sent_on = getattr(answer, "history", None) or []
     return {**told, "redirected": str(sent_on[0].url).partition("?")[0]} if sent_on else told
 

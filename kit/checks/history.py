@@ -158,7 +158,8 @@ def _tools(agent: Any, partner: Any, messages: list[Message], own: list[Message]
             break
     functions = [tool.get("function") or {} for tool in agent.llm_config.get("tools") or []]
     functions += agent.llm_config.get("functions") or []
-    named = [re.escape(str(function.get("name"))) for function in functions]
+    known = {str(function.get("name")) for function in functions} | can_run
+    named = [re.escape(name) for name in sorted(known)]
     one_of = rf"\b(?:{'|'.join(named) or '(?!)'})\b"
     for text in map(_text, own):
         if (

@@ -1,10 +1,8 @@
 // The page of ChatPanel. Python sends what was said as plain data (chat.py, markdown.py); what a person does
 // goes to Python as a message.
 
-let chats = 0;
-
 function render({ model, el }) {
-  const id = `kit-chat-${++chats}`;
+  const id = `kit-chat-${crypto.getRandomValues(new Uint32Array(1))[0]}`;
   const nodes = new WeakMap();  // of messages that are whole: they are drawn once
   const input = () => el.querySelector(`#${id}`);
   const log = () => el.querySelector(".kit-log");

@@ -1,9 +1,7 @@
 // The page of TemplatePicker. All that it shows is in the trait `view`; what a person does goes to Python.
 
-let pickers = 0;
-
 function render({ model, el }) {
-  const id = `kit-templates-${++pickers}`;
+  const id = `kit-templates-${crypto.getRandomValues(new Uint32Array(1))[0]}`;
 
   function page() {
     const view = model.get("view");

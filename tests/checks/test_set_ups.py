@@ -82,6 +82,7 @@ REFUSALS = {  # by the model's name: what servers say
     "prim": (400, {"error": {"message": "The response was filtered: content management policy"}}),
     "old": (404, {"error": {"message": "This is not a chat model and thus not supported here."}}),
     "odd-404": (404, {"error": {"message": "No allowed providers are there for the model."}}),
+    "unnamed": (400, {"message": "[{'loc': ('body', 'model'), 'msg': 'Input should be a valid string'}]"}),
     "azure": (404, {"error": {"code": "DeploymentNotFound", "message": "The API deployment is not there"}}),
 }
 
@@ -118,7 +119,7 @@ class Handler(BaseHTTPRequestHandler):
     def answer(self, asked):
         if self.path.startswith("/lines"):
             return 200, '{"text": "a"}\n{"text": "b"}\n'
-        if self.path.startswith("/azure"):
+        if self.path.startswith(("/azure", "/openai/deployments/gone/chat")):
             return 404, {"error": {"code": "404", "message": "Resource not found"}}
         if self.path.startswith("/page"):
             return 200, "<html><title>Welcome</title><script>1</script></html>"
@@ -195,6 +196,8 @@ REQUESTS = {
         "doubled-deployment",
     ),
     "another server, asked as Azure is": ({"base_url": URL, **AZURE}, "azure-path-elsewhere"),
+    "no such deployment, in other words": ({"model": "gone", "base_url": URL, **AZURE}, "azure-deployment"),
+    "no model": ({"model": "unnamed"}, "no-model-sent"),
     "no such deployment": ({"model": "azure"}, "azure-deployment"),
 }
 
@@ -564,6 +567,45 @@ def test_a_cache_that_is_to_hold_what_json_does_not_have():
 
     assert explain(raised(lambda: chat_cached(made(dtype=torch.float32)))).code == "cache-key"
     chat_cached(made(dtype="float32"))
+
+
+def test_a_prompt_asks_for_another_kind_of_completion():
+    wrapper = autogen.OpenAIWrapper(config_list=[GOOD])
+    error = raised(lambda: wrapper.create(prompt="Hi"))
+    assert explain(error).code == "asked-to-complete"
+    assert wrapper.create(messages=QUESTION).choices
+
+
+def test_a_token_of_another_service_is_not_a_wrong_key():
+    request = httpx.Request("POST", URL, headers={"Authorization": "Bearer a.b.c"})
+    said = {"message": "Access token is missing, invalid, audience is incorrect"}
+    answer = httpx.Response(401, request=request, json=said)
+    assert explain(openai.AuthenticationError("401", response=answer, body=None)).code == "token-scope"
+    request.headers = httpx.Headers({"api-key": "right"})
+    assert explain(openai.AuthenticationError("401", response=answer, body=None)).code == "key-refused"
+
+
+def test_azures_deployment_is_the_model():
+    error = raised(lambda: ask(agent({**GOOD, "deployment_name": "d"})))
+    assert explain(error).code == "deployment-field"
+
+
+def test_where_a_file_was_looked_for_is_told():
+    Path("here.json").write_text("[]")
+
+    def create(self, params):
+        return Path("data/here.json").read_text()
+
+    finding = explain(raised(lambda: ask(agent(MINE, register=[client(create=create)]))))
+    assert "looked for from the folder" in finding.message and "here.json is there" in finding.message
+
+
+def test_who_asks_before_a_tool_is_run_is_named():
+    asking = autogen.UserProxyAgent("asking", code_execution_config=False)
+    made = with_add(agent(DUMMY), ["3"], asking)
+    assert codes(diagnose([made, asking])) == ["asks-before-tools"]
+    made = with_add(agent(DUMMY), ["3"], other := user())
+    assert codes(diagnose([made, other])) == []
 
 
 def test_a_wrapper_without_a_list(monkeypatch):
