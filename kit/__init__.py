@@ -37,7 +37,7 @@ def __getattr__(name: str) -> Any:
     return value
 
 
-def __dir__() -> list[str]:
+def __dir__() -> "list[str]":  # in quotes for the Pythons that __main__ refuses in words
     return __all__
 
 

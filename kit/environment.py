@@ -1,0 +1,205 @@
+"""The virtual environment `.venv` beside this package: made once, filled from the requirement files.
+
+Everything here runs on a bare Python, before anything is installed, so it imports the standard library alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import subprocess
+import sys
+import sysconfig
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from kit.classroom.gather import ADAPTERS, use
+from kit.models import NAME, models_folder
+
+ROOT = Path(__file__).resolve().parents[1]
+ENVIRONMENT = ROOT / ".venv"
+FULL, LIGHT = "requirements.txt", "kit/requirements.txt"  # with a model on this machine, and without
+FOR_TESTS = ["tests/requirements.txt", ADAPTERS, "notebooks/classroom/requirements.txt"]
+UV = "uv==0.13.9"  # installs in a quarter of pip's time
+LONGEST = 170  # characters of the longest path in site-packages, a licence deep inside of torch
+WITHOUT_TORCH = """This set-up has no torch: {why}
+Lessons 00 to 03, 05 and 10 work, those with a model on this machine do not.{how}"""
+
+
+def environment(command: str, source: str = "", light: bool | None = None) -> str:
+    """Return the Python of the kit's virtual environment, made and filled for a command if need be.
+
+    With `source`, a gathered folder or its address, everything comes from there, what lesson 09 needs and the
+    model included; where all is there already, the source need not be. `light` leaves torch out; None keeps
+    to what is there, and takes torch where it has wheels for this machine.
+
+    Raises:
+        SystemExit: the set-up was interrupted, or failed; one line says why, and names the log.
+    """
+    python = ENVIRONMENT / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    why = _no_torch()
+    if light is None:
+        light = bool(why) or command == "gather" or _is_done(LIGHT) and not _is_done(FULL) and command == "start"
+    files = [LIGHT if light else FULL, *(FOR_TESTS if command == "test" else [ADAPTERS] if source else [])]
+    wanted = [file for file in files if not (python.exists() and _is_done(file))]
+    # A test of nbval compares outputs: the first download of the model is not to be among those of lesson 00.
+    fetch = not light and not (models_folder() / NAME).is_dir() and (source or command == "test")
+    if wanted or fetch:
+        _refuse_long_paths()
+        try:
+            _fill(python, wanted, use(source) if source else {}, fetch)
+        except KeyboardInterrupt:
+            sys.exit("\nSet-up interrupted. Run this again to go on.")
+    if light and command == "start":
+        how = "" if why else " `python3 -m kit start --full` adds it: about 2 GB."
+        print(WITHOUT_TORCH.format(why=why or "it was started with --light.", how=how))
+    return str(python)
+
+
+def _no_torch() -> str:
+    """Return why there is no wheel of torch for this machine, "" where there is one."""
+    machine = platform.machine().lower()
+    if sys.maxsize < 2**32:
+        return "it has no wheels for 32-bit Pythons; a 64-bit one from python.org has them."
+    if sys.platform == "win32" and machine not in ("amd64", "x86_64"):
+        return "it has no wheels for Windows on ARM; a Python for x64 from python.org has them, and runs there."
+    if sys.platform == "darwin" and machine != "arm64":
+        return "it has no wheels for Macs with an Intel processor any more."
+    if sys.platform == "darwin" and int(platform.mac_ver()[0].partition(".")[0] or 0) < 14:
+        return "its wheels need macOS 14 or newer."
+    if sys.platform == "linux":
+        if "musl" in str(sysconfig.get_config_var("HOST_GNU_TYPE")):
+            return "it has no wheels for a Linux with musl (Alpine)."
+        if machine not in ("x86_64", "aarch64"):
+            return f"it has no wheels for {machine}."
+    return ""
+
+
+def _refuse_long_paths() -> None:
+    """Stop where the paths of an environment would be too long for Windows, before anything is installed."""
+    length = len(str(ENVIRONMENT / "Lib/site-packages")) + 1 + LONGEST
+    if os.name == "nt" and length >= 260 and not _takes_long_paths():
+        sys.exit(
+            f"The folder of the kit is too deep: with it, paths get {length} characters long, and Windows "
+            "takes 259. Move it near the top of a drive, for example to C:\\kit."
+        )
+
+
+def _takes_long_paths() -> bool:
+    import winreg
+
+    try:
+        name = r"SYSTEM\CurrentControlSet\Control\FileSystem"
+        with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, name) as key:  # type: ignore[attr-defined]
+            return bool(winreg.QueryValueEx(key, "LongPathsEnabled")[0])  # type: ignore[attr-defined]
+    except OSError:
+        return False
+
+
+# What is installed ----------------------------------------------------------------------------
+
+
+def _text(file: str) -> str:
+    """Return the text of a requirement file, with those that it reads."""
+    lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
+    return "\n".join(_text(line[3:].strip()) if line.startswith("-r ") else line for line in lines)
+
+
+def _stamp(file: str) -> Path:
+    return ENVIRONMENT / f"kit-{file.removesuffix('.txt').replace('/', '-')}.sha256"
+
+
+def _digest(file: str) -> str:
+    # The root is part of it: a folder that was moved or copied needs its environment anew.
+    return hashlib.sha256((_text(file) + str(ROOT)).encode()).hexdigest()
+
+
+def _is_done(file: str) -> bool:
+    return _stamp(file).is_file() and _stamp(file).read_text() == _digest(file)
+
+
+def _fill(python: Path, files: list[str], settings: dict[str, str], fetch: bool) -> None:
+    """Make the environment and install what some requirement files name, and fetch the model."""
+    log = Path(f"{ENVIRONMENT}-setup.log")
+    log.write_text("", encoding="utf-8")
+    env = {**os.environ, **settings}
+    if not python.exists() or FULL in files or LIGHT in files:
+        what = "Making .venv"
+        if not _run(what, [sys.executable, "-m", "venv", str(ENVIRONMENT)], log, env):
+            _stop(log, what, "On Debian and Ubuntu, `sudo apt install python3-venv`.")
+    if files:
+        what = "Installing " + ("without torch (0.3 GB)" if LIGHT in files else "about 2 GB" if FULL in files else "")
+        options = [option for file in files for option in ("-r", file)]
+        commands = [*_with_uv(python, log, env), [str(python), "-m", "pip", "install"]]
+        if not any(_run(what.strip(), [*command, *options], log, env) for command in commands):
+            _stop(log, what, "Without a network, see `--from` in notebooks/INSTRUCTOR.md.")
+    for file in files:
+        _stamp(file).write_text(_digest(file))
+    if fetch:
+        subprocess.run([str(python), "-c", "import kit; kit.local_model()"], check=False, cwd=ROOT, env=env)
+
+
+def _with_uv(python: Path, log: Path, env: dict[str, str]) -> list[list[str]]:
+    """Return the commands by which uv installs, none where it can't be had.
+
+    The first of them takes the build of torch for this machine from PyTorch's own index: without an NVIDIA
+    card, the plain wheel of Linux brings gigabytes of CUDA along. Where that index can't be reached, the
+    second one is left.
+    """
+    if not _run("Fetching uv", [str(python), "-m", "pip", "install", UV], log, env):
+        return []
+    install = [str(python), "-m", "uv", "pip", "install", "--python", str(python)]
+    env.update(_as_uv_has_it(python, env))
+    own_torch = sys.platform == "linux" and not {"UV_NO_INDEX", "UV_FIND_LINKS"} & env.keys()
+    return [[*install, "--torch-backend", "auto"], install] if own_torch else [install]
+
+
+def _as_uv_has_it(python: Path, env: dict[str, str]) -> dict[str, str]:
+    """Return pip's settings, of its files and the environment, as uv has them: where packages come from."""
+    names = {
+        "index-url": "UV_DEFAULT_INDEX",
+        "extra-index-url": "UV_INDEX",
+        "find-links": "UV_FIND_LINKS",
+        "no-index": "UV_NO_INDEX",
+        "trusted-host": "UV_INSECURE_HOST",
+        "constraint": "UV_CONSTRAINT",
+        "cert": "SSL_CERT_FILE",
+        "proxy": "ALL_PROXY",
+    }
+    listed = subprocess.run([str(python), "-m", "pip", "config", "list"], env=env, capture_output=True, text=True)
+    found: dict[str, str] = {}
+    for line in listed.stdout.splitlines():  # global.find-links='/opt/wheels'; those of the environment first
+        place, _, value = line.partition("=")
+        name = names.get(place.rpartition(".")[2])
+        if name and name not in env:
+            found.setdefault(name, value.strip("'"))
+    return found
+
+
+# Showing it -----------------------------------------------------------------------------------
+
+
+def _run(what: str, command: list[str], log: Path, env: dict[str, str]) -> bool:
+    """Run a command, its output into a log, while one line tells how long it takes; return whether it worked."""
+    began, shows = time.monotonic(), sys.stdout.isatty()
+    with log.open("a", encoding="utf-8") as file:
+        print("$", *command, file=file, flush=True)
+        process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, cwd=ROOT, env=env)
+        try:
+            print(f"{what} ...", end="" if shows else "\n", flush=True)
+            while process.poll() is None:
+                time.sleep(0.2)
+                if shows:
+                    print(f"\r{what} ... {time.monotonic() - began:.0f} s ", end="", flush=True)
+        finally:
+            process.kill()
+            process.wait()
+    print(f"{what}: {time.monotonic() - began:.0f} s" if not shows else "", flush=True)
+    return process.returncode == 0
+
+
+def _stop(log: Path, what: str, hint: str) -> None:
+    last = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()][-3:]
+    sys.exit("\n".join([*last, f"Set-up stopped: {what} failed; {log} has all of it. {hint} Then run this again."]))
