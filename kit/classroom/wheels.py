@@ -13,7 +13,7 @@ import tomllib
 from collections.abc import Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -32,9 +32,9 @@ INDEXES = ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_FIND_LINKS", "UV_INDEX_URL", "UV_
 @dataclass(frozen=True)
 class Wheel:
     name: str
-    url: str
-    size: int
     sha256: str
+    url: str = field(compare=False)  # the same may be on two indexes, one of which tells no size
+    size: int = field(compare=False)
 
 
 def gather(folder: Path, wanted: list[tuple[str, str]], hub: bool) -> list[tuple[str, set[Wheel]]]:
@@ -111,13 +111,13 @@ def _wheels(requirements: str, tag: str, options: list[str]) -> tuple[str, set[W
         command, input=requirements, capture_output=True, text=True, encoding="utf-8", env=env
     )
     if done.returncode:
-        raise OSError(f"uv finds no wheels with {' '.join(options[:-1])}.\n{done.stderr.strip()}")
+        raise OSError(f"uv finds no wheels with {' '.join(options)}:\n{done.stderr.strip()}")
     packages = tomllib.loads(done.stdout).get("packages", [])
     if version:
         least = max(min(_least(wheel) for wheel in package["wheels"]) for package in packages)
         tag = "{}_{}_{}_{}".format("macosx" if system == "macOS" else "manylinux", *least, processor)
     return tag, {
-        Wheel(_name(each), each["url"], each.get("size") or _size(each["url"]), each["hashes"]["sha256"])
+        Wheel(_name(each), each["hashes"]["sha256"], each["url"], each.get("size") or _size(each["url"]))
         for package in packages
         for each in package["wheels"]
     }
@@ -156,7 +156,7 @@ def fetch(wheels: set[Wheel], folder: Path) -> None:
         finally:  # after Ctrl-C, too: what is under way ends at its next piece
             stop.set()
             pool.shutdown(cancel_futures=True)
-            print(flush=True)
+            print(end="\n" if sys.stdout.isatty() else "")
 
 
 def _fetch(
