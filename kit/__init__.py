@@ -32,7 +32,15 @@ __all__ = list(_HOME)
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'kit' has no attribute {name!r}; it has {', '.join(sorted(_HOME))}")
-    value = getattr(import_module(_HOME[name]), name)
+    try:
+        module = import_module(_HOME[name])
+    except ModuleNotFoundError as error:
+        if error.name not in ("torch", "transformers", "safetensors"):
+            raise
+        from kit.models import NoModelHere
+
+        raise NoModelHere() from None
+    value = getattr(module, name)
     globals()[name] = value
     return value
 

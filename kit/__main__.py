@@ -11,11 +11,11 @@ All work on a bare Python: kit/environment.py makes the virtual environment `.ve
 
 import sys
 
-# This file has to be valid in every Python from 3.6 on: others are refused here, before anything else is read.
+# This file is valid in every Python from 3.6 on: those are refused here, before anything else is read.
 if not (3, 11) <= sys.version_info[:2] <= (3, 15):
     sys.exit(
-        "The kit needs Python 3.11 to 3.15; this is %d.%d. If you have one of those, name it: `python3.13 -m kit "
-        "start`, on Windows `py -3.13 -m kit start`. Else install one from python.org." % sys.version_info[:2]
+        f"The kit needs Python 3.11 to 3.15; this is {sys.version.split()[0]}. If you have one of those, "
+        "name it: `python3.13 -m kit start`, on Windows `py -3.13 -m kit start`. Else see python.org."
     )
 
 import argparse  # noqa: E402
@@ -59,7 +59,8 @@ def main() -> int:
         if "--all" in arguments:  # lifts the mark and the limit of pyproject.toml
             arguments.remove("--all")
             arguments += ["-m", "", "--timeout=900"]
-    program = subprocess.Popen([environment(command, source, light), *COMMANDS[command], *arguments], cwd=ROOT)
+    python = environment(command, source, light)
+    program = subprocess.Popen([python, *COMMANDS[command], *arguments], cwd=ROOT)
     signal.signal(signal.SIGTERM, lambda *_: program.terminate())  # whoever ends this ends the program, too
     while True:
         try:

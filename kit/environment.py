@@ -12,7 +12,6 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from kit.classroom.gather import ADAPTERS, use
@@ -22,7 +21,8 @@ ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENT = ROOT / ".venv"
 FULL, LIGHT = "requirements.txt", "kit/requirements.txt"  # with a model on this machine, and without
 FOR_TESTS = ["tests/requirements.txt", ADAPTERS, "notebooks/classroom/requirements.txt"]
-UV = "uv==0.13.9"  # installs in a quarter of pip's time
+SIZES = {FULL: "about 2 GB", LIGHT: "0.3 GB, without torch"}
+UV = "uv==0.13.9"  # it installs several times as fast as pip
 LONGEST = 170  # characters of the longest path in site-packages, a licence deep inside of torch
 WITHOUT_TORCH = """This set-up has no torch: {why}
 Lessons 00 to 03, 05 and 10 work, those with a model on this machine do not.{how}"""
@@ -39,13 +39,16 @@ def environment(command: str, source: str = "", light: bool | None = None) -> st
         SystemExit: the set-up was interrupted, or failed; one line says why, and names the log.
     """
     python = ENVIRONMENT / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    why = _no_torch()
+    why = no_torch()
+    if why and command in ("serve", "test"):
+        sys.exit(f"`kit {command}` needs torch for a model on this machine: {why}")
     if light is None:
-        light = bool(why) or command == "gather" or _is_done(LIGHT) and not _is_done(FULL) and command == "start"
+        chosen = command == "start" and _is_done(LIGHT) and not _is_done(FULL)
+        light = bool(why) or command == "gather" or chosen
     files = [LIGHT if light else FULL, *(FOR_TESTS if command == "test" else [ADAPTERS] if source else [])]
     wanted = [file for file in files if not (python.exists() and _is_done(file))]
     # A test of nbval compares outputs: the first download of the model is not to be among those of lesson 00.
-    fetch = not light and not (models_folder() / NAME).is_dir() and (source or command == "test")
+    fetch = not (light or (models_folder() / NAME).is_dir()) and (bool(source) or command == "test")
     if wanted or fetch:
         _refuse_long_paths()
         try:
@@ -58,13 +61,13 @@ def environment(command: str, source: str = "", light: bool | None = None) -> st
     return str(python)
 
 
-def _no_torch() -> str:
+def no_torch() -> str:
     """Return why there is no wheel of torch for this machine, "" where there is one."""
     machine = platform.machine().lower()
     if sys.maxsize < 2**32:
         return "it has no wheels for 32-bit Pythons; a 64-bit one from python.org has them."
     if sys.platform == "win32" and machine not in ("amd64", "x86_64"):
-        return "it has no wheels for Windows on ARM; a Python for x64 from python.org has them, and runs there."
+        return "it has no wheels for Windows on ARM; the x64 Python of python.org runs there and has them."
     if sys.platform == "darwin" and machine != "arm64":
         return "it has no wheels for Macs with an Intel processor any more."
     if sys.platform == "darwin" and int(platform.mac_ver()[0].partition(".")[0] or 0) < 14:
@@ -122,7 +125,8 @@ def _is_done(file: str) -> bool:
 
 def _fill(python: Path, files: list[str], settings: dict[str, str], fetch: bool) -> None:
     """Make the environment and install what some requirement files name, and fetch the model."""
-    log = Path(f"{ENVIRONMENT}-setup.log")
+    log = ENVIRONMENT / "setup.log"
+    log.parent.mkdir(exist_ok=True)
     log.write_text("", encoding="utf-8")
     env = {**os.environ, **settings}
     if not python.exists() or FULL in files or LIGHT in files:
@@ -130,34 +134,35 @@ def _fill(python: Path, files: list[str], settings: dict[str, str], fetch: bool)
         if not _run(what, [sys.executable, "-m", "venv", str(ENVIRONMENT)], log, env):
             _stop(log, what, "On Debian and Ubuntu, `sudo apt install python3-venv`.")
     if files:
-        what = "Installing " + ("without torch (0.3 GB)" if LIGHT in files else "about 2 GB" if FULL in files else "")
+        what = f"Installing {next((size for file, size in SIZES.items() if file in files), ', '.join(files))}"
         options = [option for file in files for option in ("-r", file)]
-        commands = [*_with_uv(python, log, env), [str(python), "-m", "pip", "install"]]
-        if not any(_run(what.strip(), [*command, *options], log, env) for command in commands):
+        commands = [*_with_uv(python, FULL in files, log, env), [str(python), "-m", "pip", "install"]]
+        if not any(_run(what, [*command, *options], log, env) for command in commands):
             _stop(log, what, "Without a network, see `--from` in notebooks/INSTRUCTOR.md.")
-    for file in files:
+    for file in [*files, *([LIGHT] if FULL in files else [])]:
         _stamp(file).write_text(_digest(file))
     if fetch:
         subprocess.run([str(python), "-c", "import kit; kit.local_model()"], check=False, cwd=ROOT, env=env)
 
 
-def _with_uv(python: Path, log: Path, env: dict[str, str]) -> list[list[str]]:
+def _with_uv(python: Path, torch: bool, log: Path, env: dict[str, str]) -> list[list[str]]:
     """Return the commands by which uv installs, none where it can't be had.
 
-    The first of them takes the build of torch for this machine from PyTorch's own index: without an NVIDIA
-    card, the plain wheel of Linux brings gigabytes of CUDA along. Where that index can't be reached, the
-    second one is left.
+    With `torch`, the first of them takes the build for this machine from PyTorch's own index: without an
+    NVIDIA card, the plain wheel of Linux brings gigabytes of CUDA along. Where that index can't be reached,
+    the second one is left.
     """
     if not _run("Fetching uv", [str(python), "-m", "pip", "install", UV], log, env):
         return []
     install = [str(python), "-m", "uv", "pip", "install", "--python", str(python)]
     env.update(_as_uv_has_it(python, env))
-    own_torch = sys.platform == "linux" and not {"UV_NO_INDEX", "UV_FIND_LINKS"} & env.keys()
-    return [[*install, "--torch-backend", "auto"], install] if own_torch else [install]
+    if torch and sys.platform == "linux" and not {"UV_NO_INDEX", "UV_FIND_LINKS"} & env.keys():
+        return [[*install, "--torch-backend", "auto"], install]
+    return [install]
 
 
 def _as_uv_has_it(python: Path, env: dict[str, str]) -> dict[str, str]:
-    """Return pip's settings, of its files and the environment, as uv has them: where packages come from."""
+    """Return where packages come from, by pip's files and the environment, as settings of uv."""
     names = {
         "index-url": "UV_DEFAULT_INDEX",
         "extra-index-url": "UV_INDEX",
@@ -168,8 +173,10 @@ def _as_uv_has_it(python: Path, env: dict[str, str]) -> dict[str, str]:
         "cert": "SSL_CERT_FILE",
         "proxy": "ALL_PROXY",
     }
-    listed = subprocess.run([str(python), "-m", "pip", "config", "list"], env=env, capture_output=True, text=True)
-    found: dict[str, str] = {}
+    command = [str(python), "-m", "pip", "config", "list"]
+    listed = subprocess.run(command, env=env, capture_output=True, text=True)
+    # As pip: the newest of all indexes, and the certificates of this machine.
+    found = {"UV_INDEX_STRATEGY": "unsafe-best-match", "UV_SYSTEM_CERTS": "1"}
     for line in listed.stdout.splitlines():  # global.find-links='/opt/wheels'; those of the environment first
         place, _, value = line.partition("=")
         name = names.get(place.rpartition(".")[2])
@@ -182,7 +189,7 @@ def _as_uv_has_it(python: Path, env: dict[str, str]) -> dict[str, str]:
 
 
 def _run(what: str, command: list[str], log: Path, env: dict[str, str]) -> bool:
-    """Run a command, its output into a log, while one line tells how long it takes; return whether it worked."""
+    """Run a command, its output into a log, while one line tells the time; return whether it worked."""
     began, shows = time.monotonic(), sys.stdout.isatty()
     with log.open("a", encoding="utf-8") as file:
         print("$", *command, file=file, flush=True)
@@ -201,5 +208,6 @@ def _run(what: str, command: list[str], log: Path, env: dict[str, str]) -> bool:
 
 
 def _stop(log: Path, what: str, hint: str) -> None:
-    last = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()][-3:]
-    sys.exit("\n".join([*last, f"Set-up stopped: {what} failed; {log} has all of it. {hint} Then run this again."]))
+    lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    why = f"Set-up stopped: {what} failed; {log} has all of it. {hint} Then run this again."
+    sys.exit("\n".join([*lines[-3:], why]))
