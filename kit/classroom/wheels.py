@@ -46,7 +46,6 @@ def gather(folder: Path, wanted: list[tuple[str, str]], hub: bool) -> list[tuple
         OSError: they can't be found, fetched or written; it says why.
     """
     os.environ.update(_as_uv_has_it(Path(sys.executable), dict(os.environ)))
-    os.environ.setdefault("UV_INDEX_STRATEGY", "unsafe-best-match")  # as with pip, all indexes are one
     print(f"Finding wheels for {len(wanted)} kinds of machine and Python ...", flush=True)
     _, alone = _wheels(f"{WHEEL_REQUIREMENT}\n{SLIDES}", "any", ["--no-deps"])
     if not any(wheel.sha256 in WHEEL_REQUIREMENT for wheel in alone):
@@ -103,6 +102,8 @@ def _wheels(requirements: str, tag: str, options: list[str]) -> tuple[str, set[W
     command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--format", "pylock.toml"]
     command += ["--only-binary", ":all:", "--no-python-downloads", *options, "-"]
     env, (system, processor, version) = dict(os.environ), parts(tag)
+    if env.get("UV_NO_INDEX"):  # uv has it as an option alone
+        command.insert(-1, "--no-index")
     if "--torch-backend" in options:
         env["UV_HTTP_RETRIES"] = "0"
     if system == "macOS":
