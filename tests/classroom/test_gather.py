@@ -671,7 +671,11 @@ def test_a_laptop_without_a_network_is_set_up_from_the_folder(gathered, network_
         archive.extractall(tmp_path / "kit")
     laptop = tmp_path / "kit"
     words, settings = network_off
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "KIT_"))}
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PIP_", "KIT_", "PYTHONPATH"))
+    }
     environment |= {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache"), **settings}
     environment["PIP_CONFIG_FILE"] = os.devnull
     run = functools.partial(subprocess.run, cwd=laptop, env=environment, check=True, text=True)
