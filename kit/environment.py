@@ -66,7 +66,7 @@ def no_torch() -> str:
     machine = platform.machine().lower()
     if sys.maxsize < 2**32:
         return "it has no wheels for 32-bit Pythons; a 64-bit one from python.org has them."
-    if sys.platform == "win32" and machine not in ("amd64", "x86_64"):
+    if sys.platform == "win32" and sysconfig.get_platform() != "win-amd64":  # that of this Python
         return "it has no wheels for Windows on ARM; the x64 Python of python.org runs there and has them."
     if sys.platform == "darwin" and machine != "arm64":
         return "it has no wheels for Macs with an Intel processor any more."
@@ -156,6 +156,8 @@ def _with_uv(python: Path, torch: bool, log: Path, env: dict[str, str]) -> list[
         return []
     install = [str(python), "-m", "uv", "pip", "install", "--python", str(python)]
     env.update(_as_uv_has_it(python, env))
+    if env.get("UV_NO_INDEX"):  # uv has it as an option alone
+        install.append("--no-index")
     if torch and sys.platform == "linux" and not {"UV_NO_INDEX", "UV_FIND_LINKS"} & env.keys():
         return [[*install, "--torch-backend", "auto"], install]
     return [install]

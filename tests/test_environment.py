@@ -110,12 +110,12 @@ MACHINES = {
     ("linux", "x86_64", "x86_64-pc-linux-gnu", ""): "",
     ("linux", "aarch64", "aarch64-unknown-linux-gnu", ""): "",
     ("darwin", "arm64", "", "14.2"): "",
-    ("win32", "AMD64", "", ""): "",
+    ("win32", "win-amd64", "", ""): "",
     ("linux", "x86_64", "x86_64-alpine-linux-musl", ""): "musl",
     ("linux", "armv7l", "arm-unknown-linux-gnueabihf", ""): "armv7l",
     ("darwin", "x86_64", "", "14.2"): "Intel",
     ("darwin", "arm64", "", "13.6"): "macOS 14",
-    ("win32", "ARM64", "", ""): "Windows on ARM",
+    ("win32", "win-arm64", "", ""): "Windows on ARM",
 }
 
 
@@ -125,6 +125,7 @@ def test_for_which_machines_torch_has_wheels(monkeypatch, machine, why):
     monkeypatch.setattr(sys, "platform", system)
     monkeypatch.setattr(platform, "machine", lambda: processor)
     monkeypatch.setattr(platform, "mac_ver", lambda: (macos, ("", "", ""), processor))
+    monkeypatch.setattr("sysconfig.get_platform", lambda: processor)  # on Windows, that of the Python
     monkeypatch.setattr("sysconfig.get_config_var", lambda name: host)
     assert why in kit_environment.no_torch()
     assert bool(why) == bool(kit_environment.no_torch())
