@@ -22,8 +22,9 @@ import argparse  # noqa: E402
 import os  # noqa: E402
 import signal  # noqa: E402
 import subprocess  # noqa: E402
+from functools import partial  # noqa: E402
 
-from kit.classroom.gather import destination  # noqa: E402
+from kit.classroom.gather import destination, use  # noqa: E402
 from kit.environment import ROOT, environment  # noqa: E402
 
 COMMANDS = {
@@ -40,15 +41,15 @@ def main() -> int:
     if len(sys.argv) < 2 or sys.argv[1] not in COMMANDS:
         sys.exit(f"Usage: python -m kit {'|'.join(COMMANDS)}")
     command, *arguments = sys.argv[1:]
-    source, light = "", None
+    source, light = None, None
     if command in ("start", "serve"):
         options = argparse.ArgumentParser(prog=f"python -m kit {command}", add_help=False, allow_abbrev=False)
-        options.add_argument("--from", dest="source", metavar="FOLDER", default="")
+        options.add_argument("--from", dest="source", metavar="FOLDER")
         if command == "start":
             options.add_argument("--light", action="store_true", default=None)
             options.add_argument("--full", action="store_false", dest="light")
         known, arguments = options.parse_known_args(arguments)
-        source, light = known.source, getattr(known, "light", None)
+        source, light = known.source and partial(use, known.source), getattr(known, "light", None)
     elif command == "gather":
         destination(arguments)  # stops here rather than after the set-up
     # Threads of torch that spin while they wait make a reply ten times slower beside a busy program; passive

@@ -7,20 +7,20 @@ from __future__ import annotations
 
 import hashlib
 import os
-import platform
 import subprocess
 import sys
-import sysconfig
 import time
+from collections.abc import Callable
 from pathlib import Path
 
-from kit.classroom.gather import ADAPTERS, use
-from kit.models import NAME, models_folder
+from kit.models import NAME, models_folder, no_torch
 
 ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENT = ROOT / ".venv"
 FULL, LIGHT = "requirements.txt", "kit/requirements.txt"  # with a model on this machine, and without
-FOR_TESTS = ["tests/requirements.txt", ADAPTERS, "notebooks/classroom/requirements.txt"]
+ADAPTERS = "kit/adapters/requirements.txt"  # lesson 09
+HUB = "notebooks/classroom/requirements.txt"  # JupyterHub
+FOR_TESTS = ["tests/requirements.txt", ADAPTERS, HUB]
 SIZES = {FULL: "about 2 GB", LIGHT: "0.3 GB, without torch"}
 UV = "uv==0.13.9"  # it installs several times as fast as pip
 LONGEST = 170  # characters of the longest path in site-packages, a licence deep inside of torch
@@ -28,12 +28,14 @@ WITHOUT_TORCH = """This set-up has no torch: {why}
 Lessons 00 to 03, 05 and 10 work, those with a model on this machine do not.{how}"""
 
 
-def environment(command: str, source: str = "", light: bool | None = None) -> str:
+def environment(
+    command: str, source: Callable[[], dict[str, str]] | None = None, light: bool | None = None
+) -> str:
     """Return the Python of the kit's virtual environment, made and filled for a command if need be.
 
-    With `source`, a gathered folder or its address, everything comes from there, what lesson 09 needs and the
-    model included; where all is there already, the source need not be. `light` leaves torch out; None keeps
-    to what is there, and takes torch where it has wheels for this machine.
+    With `source`, which returns pip's settings for a gathered folder, everything comes from there, what
+    lesson 09 needs and the model included; it is called where something is missing. `light` leaves torch out;
+    None keeps to what is there, and takes torch where it has wheels for this machine.
 
     Raises:
         SystemExit: the set-up was interrupted, or failed; one line says why, and names the log.
@@ -52,32 +54,13 @@ def environment(command: str, source: str = "", light: bool | None = None) -> st
     if wanted or fetch:
         _refuse_long_paths()
         try:
-            _fill(python, wanted, use(source) if source else {}, fetch)
+            _fill(python, wanted, source() if source else {}, fetch)
         except KeyboardInterrupt:
             sys.exit("\nSet-up interrupted. Run this again to go on.")
     if light and command == "start":
         how = "" if why else " `python3 -m kit start --full` adds it: about 2 GB."
         print(WITHOUT_TORCH.format(why=why or "it was started with --light.", how=how))
     return str(python)
-
-
-def no_torch() -> str:
-    """Return why there is no wheel of torch for this machine, "" where there is one."""
-    machine = platform.machine().lower()
-    if sys.maxsize < 2**32:
-        return "it has no wheels for 32-bit Pythons; a 64-bit one from python.org has them."
-    if sys.platform == "win32" and sysconfig.get_platform() != "win-amd64":  # that of this Python
-        return "it has no wheels for Windows on ARM; the x64 Python of python.org runs there and has them."
-    if sys.platform == "darwin" and machine != "arm64":
-        return "it has no wheels for Macs with an Intel processor any more."
-    if sys.platform == "darwin" and int(platform.mac_ver()[0].partition(".")[0] or 0) < 14:
-        return "its wheels need macOS 14 or newer."
-    if sys.platform == "linux":
-        if "musl" in str(sysconfig.get_config_var("HOST_GNU_TYPE")):
-            return "it has no wheels for a Linux with musl (Alpine)."
-        if machine not in ("x86_64", "aarch64"):
-            return f"it has no wheels for {machine}."
-    return ""
 
 
 def _refuse_long_paths() -> None:
@@ -104,10 +87,10 @@ def _takes_long_paths() -> bool:
 # What is installed ----------------------------------------------------------------------------
 
 
-def _text(file: str) -> str:
+def text_of(file: str) -> str:
     """Return the text of a requirement file, with those that it reads."""
     lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
-    return "\n".join(_text(line[3:].strip()) if line.startswith("-r ") else line for line in lines)
+    return "\n".join(text_of(line[3:].strip()) if line.startswith("-r ") else line for line in lines)
 
 
 def _stamp(file: str) -> Path:
@@ -116,7 +99,7 @@ def _stamp(file: str) -> Path:
 
 def _digest(file: str) -> str:
     # The root is part of it: a folder that was moved or copied needs its environment anew.
-    return hashlib.sha256((_text(file) + str(ROOT)).encode()).hexdigest()
+    return hashlib.sha256((text_of(file) + str(ROOT)).encode()).hexdigest()
 
 
 def _is_done(file: str) -> bool:
@@ -155,7 +138,7 @@ def _with_uv(python: Path, torch: bool, log: Path, env: dict[str, str]) -> list[
     if not _run("Fetching uv", [str(python), "-m", "pip", "install", UV], log, env):
         return []
     install = [str(python), "-m", "uv", "pip", "install", "--python", str(python)]
-    env.update(_as_uv_has_it(python, env))
+    env.update(as_uv_has_it(python, env))
     if env.get("UV_NO_INDEX"):  # uv has it as an option alone
         install.append("--no-index")
     if torch and sys.platform == "linux" and not {"UV_NO_INDEX", "UV_FIND_LINKS"} & env.keys():
@@ -163,7 +146,7 @@ def _with_uv(python: Path, torch: bool, log: Path, env: dict[str, str]) -> list[
     return [install]
 
 
-def _as_uv_has_it(python: Path, env: dict[str, str]) -> dict[str, str]:
+def as_uv_has_it(python: Path, env: dict[str, str]) -> dict[str, str]:
     """Return where packages come from, by pip's files and the environment, as settings of uv."""
     names = {
         "index-url": "UV_DEFAULT_INDEX",

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -32,12 +34,29 @@ class ModelDownloadError(RuntimeError):
     """The model could not be fetched, or what arrived is not the expected file."""
 
 
+def no_torch() -> str:
+    """Return why there is no wheel of torch for this machine, "" where there is one."""
+    machine = platform.machine().lower()
+    if sys.maxsize < 2**32:
+        return "it has no wheels for 32-bit Pythons; a 64-bit one from python.org has them."
+    if sys.platform == "win32" and sysconfig.get_platform() != "win-amd64":  # that of this Python
+        return "it has no wheels for Windows on ARM; the x64 Python of python.org runs there and has them."
+    if sys.platform == "darwin" and machine != "arm64":
+        return "it has no wheels for Macs with an Intel processor any more."
+    if sys.platform == "darwin" and int(platform.mac_ver()[0].partition(".")[0] or 0) < 14:
+        return "its wheels need macOS 14 or newer."
+    if sys.platform == "linux":
+        if "musl" in str(sysconfig.get_config_var("HOST_GNU_TYPE")):
+            return "it has no wheels for a Linux with musl (Alpine)."
+        if machine not in ("x86_64", "aarch64"):
+            return f"it has no wheels for {machine}."
+    return ""
+
+
 class NoModelHere(ImportError):
     """There is no torch in this environment; a notebook shows one sentence, and no traceback."""
 
     def __init__(self) -> None:
-        from kit.environment import no_torch
-
         how = no_torch() or "`python3 -m kit start --full` adds it: about 2 GB."
         super().__init__(
             f"This set-up has no torch, so no model can run here: {how} A model that a class shares needs "

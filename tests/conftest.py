@@ -163,7 +163,7 @@ def old_python():
 
 def _pinned(name):
     """The line of requirements.txt that pins a package, without its comment."""
-    found = re.search(rf"^{name}==[^\s#]+", (PROJECT / "requirements.txt").read_text(), re.MULTILINE)
+    found = re.search(rf"^{name}==[^\s#;]+", (PROJECT / "requirements.txt").read_text(), re.MULTILINE)
     assert found, f"requirements.txt pins no {name}"
     return found.group()
 

@@ -47,7 +47,7 @@ def started(monkeypatch):
     [
         (["--from", "a stick"], "a stick"),
         (["--port", "1", "--from=http://t:1"], "http://t:1"),
-        (["--port", "1"], ""),
+        (["--port", "1"], None),
     ],
 )
 @pytest.mark.parametrize("command", ["start", "serve"])
@@ -56,7 +56,8 @@ def test_from_is_for_the_set_up_and_whatever_else_is_given_for_the_program(
 ):
     monkeypatch.setattr(sys, "argv", ["kit", command, *place])
     assert kit_main.main() == 0
-    assert started.asked == [(command, source, None)]
+    [(asked, came_from, light)] = started.asked
+    assert (asked, came_from and came_from.args[0], light) == (command, source, None)
     passed_on = place[:2] if "--port" in place else []
     assert started.programs == [["python", *kit_main.COMMANDS[command], *passed_on]]
 
@@ -80,7 +81,7 @@ def test_what_follows_test_is_pytests_and_all_lifts_mark_and_limit(monkeypatch, 
 def test_light_leaves_torch_out_and_full_adds_it(monkeypatch, started, typed, light):
     monkeypatch.setattr(sys, "argv", ["kit", "start", *typed, "--no-browser"])
     assert kit_main.main() == 0
-    assert started.asked == [("start", "", light)]
+    assert started.asked == [("start", None, light)]
     assert started.programs[0][-1] == "--no-browser"
 
 

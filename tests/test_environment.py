@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kit import environment as kit_environment
-from kit.models import NAME
+from kit.models import NAME, no_torch
 
 RUN = kit_environment._run
 RAN = {}
@@ -127,13 +127,13 @@ def test_for_which_machines_torch_has_wheels(monkeypatch, machine, why):
     monkeypatch.setattr(platform, "mac_ver", lambda: (macos, ("", "", ""), processor))
     monkeypatch.setattr("sysconfig.get_platform", lambda: processor)  # on Windows, that of the Python
     monkeypatch.setattr("sysconfig.get_config_var", lambda name: host)
-    assert why in kit_environment.no_torch()
-    assert bool(why) == bool(kit_environment.no_torch())
+    assert why in no_torch()
+    assert bool(why) == bool(no_torch())
 
 
 def test_a_32_bit_python_is_told(monkeypatch):
     monkeypatch.setattr(sys, "maxsize", 2**31 - 1)
-    assert "32-bit" in kit_environment.no_torch()
+    assert "32-bit" in no_torch()
 
 
 def test_the_tests_add_their_packages_to_what_start_made_and_start_leaves_them(project):
@@ -170,11 +170,11 @@ def test_pips_settings_are_uvs(project, monkeypatch):
     files_of(project, "start", light=True)
     settings = {"PIP_INDEX_URL": "http://mirror/simple", "PIP_FIND_LINKS": "/a stick", "PIP_NO_INDEX": "1"}
     python = project / PYTHON
-    found = kit_environment._as_uv_has_it(python, {"PIP_CONFIG_FILE": os.devnull, **settings})
+    found = kit_environment.as_uv_has_it(python, {"PIP_CONFIG_FILE": os.devnull, **settings})
     assert found["UV_DEFAULT_INDEX"] == "http://mirror/simple"
     assert found["UV_FIND_LINKS"] == "/a stick"
     assert found["UV_NO_INDEX"] == "1"
-    kept = kit_environment._as_uv_has_it(python, {**settings, "UV_DEFAULT_INDEX": "http://mine"})
+    kept = kit_environment.as_uv_has_it(python, {**settings, "UV_DEFAULT_INDEX": "http://mine"})
     assert "UV_DEFAULT_INDEX" not in kept  # who has set uv's own is left alone
 
 
@@ -204,13 +204,17 @@ def test_paths_that_windows_does_not_take_are_noticed_before_anything_is_install
 
 def test_with_from_all_comes_from_there_lesson_09s_packages_too_and_then_it_may_be_gone(project, monkeypatch):
     used = []
-    monkeypatch.setattr(kit_environment, "use", lambda source: used.append(source) or {"PIP_NO_INDEX": "0"})
-    assert files_of(project, "start", source="stick") == [
+
+    def source():
+        used.append("stick")
+        return {"PIP_NO_INDEX": "0"}
+
+    assert files_of(project, "start", source=source) == [
         ["requirements.txt", "kit/adapters/requirements.txt"]
     ]
     assert used == ["stick"]
     assert installed(project, "pluggy", "six") == ["1.6.0", "1.16.0"]
-    assert files_of(project, "start", source="stick") == []
+    assert files_of(project, "start", source=source) == []
 
 
 def test_the_model_is_fetched_before_nbval_compares_what_is_printed(project, monkeypatch):

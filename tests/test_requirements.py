@@ -10,7 +10,7 @@ from packaging import tags
 from packaging.utils import parse_wheel_filename
 
 from kit.classroom.gather import PYTHONS
-from kit.environment import FULL, LIGHT, _text
+from kit.environment import FULL, LIGHT, text_of
 
 GLIBC = [f"manylinux_2_{minor}" for minor in range(31, 4, -1)] + [
     "manylinux2014",
@@ -41,7 +41,7 @@ def test_each_package_has_a_wheel(file, name, python, monkeypatch):
     platform, platforms, _ = MACHINES[name]
     command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--format", "pylock.toml", "-"]
     command += ["--only-binary", ":all:", "--python-platform", platform, "--python-version", python]
-    lines = [line for line in _text(file).splitlines() if not line.startswith("-e")]
+    lines = [line for line in text_of(file).splitlines() if not line.startswith("-e")]
     done = subprocess.run(command, input="\n".join(lines), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     version = tuple(map(int, python.split(".")))

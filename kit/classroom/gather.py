@@ -24,12 +24,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from kit.environment import ADAPTERS, FULL, HUB, UV, text_of
 from kit.files import write_atomically
 from kit.models import WHEEL_REQUIREMENT
 
 ROOT = Path(__file__).resolve().parents[2]
-ADAPTERS = "kit/adapters/requirements.txt"  # lesson 09
-HUB = "notebooks/classroom/requirements.txt"
 BUILD = ["hatchling", "editables"]  # pip builds the kit itself with these
 SLIDES = "sphinx-revealjs==3.2.1"  # without what it depends on, as the slides take it
 CONTENTS = "gathered.json"  # written last: a folder without it is not complete
@@ -316,9 +315,7 @@ def _listed(words: Iterable[str]) -> str:
 
 def _requirements() -> str:
     """Return a digest of all that is installed from the folder."""
-    from kit.environment import FULL, UV, _text
-
-    texts = [*map(_text, (FULL, ADAPTERS, HUB)), *BUILD, UV, WHEEL_REQUIREMENT, SLIDES]
+    texts = [*map(text_of, (FULL, ADAPTERS, HUB)), *BUILD, UV, WHEEL_REQUIREMENT, SLIDES]
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()
 
 

@@ -21,8 +21,8 @@ from urllib.request import url2pathname
 
 import httpx
 
-from kit.classroom.gather import ADAPTERS, BUILD, HUB, KINDS, SLIDES, digest, parts
-from kit.environment import FULL, LIGHT, UV, _as_uv_has_it, _text
+from kit.classroom.gather import BUILD, KINDS, SLIDES, digest, parts
+from kit.environment import ADAPTERS, FULL, HUB, LIGHT, UV, as_uv_has_it, text_of
 from kit.models import WHEEL_REQUIREMENT
 
 GLIBC = {"manylinux1": "2_5", "manylinux2010": "2_12", "manylinux2014": "2_17"}  # what old tags mean
@@ -45,7 +45,7 @@ def gather(folder: Path, wanted: list[tuple[str, str]], hub: bool) -> list[tuple
     Raises:
         OSError: they can't be found, fetched or written; it says why.
     """
-    os.environ.update(_as_uv_has_it(Path(sys.executable), dict(os.environ)))
+    os.environ.update(as_uv_has_it(Path(sys.executable), dict(os.environ)))
     print(f"Finding wheels for {len(wanted)} kinds of machine and Python ...", flush=True)
     _, alone = _wheels(f"{WHEEL_REQUIREMENT}\n{SLIDES}", "any", ["--no-deps"])
     if not any(wheel.sha256 in WHEEL_REQUIREMENT for wheel in alone):
@@ -79,7 +79,7 @@ def _told(wheels: set[Wheel]) -> str:
 def requirements(kind: str, hub: bool) -> str:
     """Return what is installed on a kind of machine, but for the kit itself."""
     files = [LIGHT if kind == "macos-intel" else FULL, ADAPTERS, *([HUB] if hub else [])]
-    lines = [line for file in files for line in _text(file).splitlines() if not line.startswith("-e")]
+    lines = [line for file in files for line in text_of(file).splitlines() if not line.startswith("-e")]
     return "\n".join([*lines, *BUILD, UV])
 
 

@@ -185,8 +185,8 @@ def test_what_the_readme_adds_for_groups_tools_and_a_check_goes_on_from_that_pro
 
 
 def test_the_versions_that_the_readme_prints_are_those_of_the_requirements():
-    pinned = (HERE.parents[1] / "requirements.txt").read_text(encoding="utf-8")
+    pinned = text_of("requirements.txt")
     named = set(re.findall(r"[a-z]+(?:\[openai\])?==[\d.]+", README))
     assert len(named) > 4
     for requirement in named:
-        assert re.search(rf"^{re.escape(requirement)}\s", pinned, re.M), requirement
+        assert re.search(rf"^{re.escape(requirement)}[\s;]", pinned, re.M), requirement

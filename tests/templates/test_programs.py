@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from kit import check_model_client
+from kit.environment import text_of
 from kit.templates import templates
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -149,7 +150,7 @@ def test_a_template_says_what_it_needs(template):
 
 @pytest.mark.parametrize("template", ALL.values(), ids=ALL)
 def test_a_template_names_the_versions_that_were_tested(template):
-    pins = (ROOT / "requirements.txt").read_text() + (ROOT / "tests" / "requirements.txt").read_text()
+    pins = text_of("requirements.txt") + (ROOT / "tests" / "requirements.txt").read_text()
     for package in shlex.split(template.install)[2:]:
         assert re.search(rf"^{re.escape(package)}\s", pins, re.M), package
 

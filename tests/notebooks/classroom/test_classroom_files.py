@@ -143,7 +143,7 @@ def test_hadolint_finds_nothing():
 def test_the_image_has_what_the_kit_was_tested_with():
     text = text_of(DOCKERFILE)
     (torch,) = re.findall(r"torch==\S+", text)
-    assert re.search(rf"^{re.escape(torch)}\s", text_of(ROOT / "requirements.txt"), re.MULTILINE)
+    assert re.search(rf"^{re.escape(torch)}[\s;]", text_of(ROOT / "requirements.txt"), re.MULTILINE)
     assert "jupyterhub==5.5.0" in text and "JupyterHub 5.5.0" in text_of(CHART)
     models = re.search(r"KIT_MODELS=(\S+)", text).group(1)
     assert load(CHART)["singleuser"]["extraEnv"]["KIT_MODELS"] == models
