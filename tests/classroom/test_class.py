@@ -335,6 +335,57 @@ def test_ctrl_c_stops_it_cleanly_and_frees_the_port(local_model_folder):
 
 
 @slow
+@pytest.mark.skipif(os.name == "nt", reason="a program that is ended there is never told")
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_sigterm_stops_it_as_ctrl_c_does_and_no_console_is_too_poor(encoding, local_model_folder):
+    """As `docker stop`, systemd and `kill` end a program."""
+    server = ClassServer(PYTHONIOENCODING=encoding)
+    assert "? Ready: the first reply" in server.text
+    waiting = long_request(server, stream=True)
+    time.sleep(0.3)
+    children = psutil.Process(server.process.pid).children(recursive=True)
+    assert server.stop(signal.SIGTERM) == 0
+    assert waiting.makefile("rb").read().count(b"data: ") > 1
+    assert server.lines[-1].startswith("The server has stopped.")
+    assert "Traceback" not in server.text
+    assert psutil.wait_procs(children, timeout=5)[1] == []
+
+
+@slow
+@pytest.mark.parametrize("how", ["terminate", "kill"])
+def test_it_ends_with_the_program_that_started_it(how, local_model_folder):
+    """`python -m kit serve` starts it, and nobody may be left on the port when that was killed."""
+    port = free_port()
+    serve = ["-m", "kit.classroom.serve", "--port", str(port)]
+    starts = f"import subprocess, sys; subprocess.run([sys.executable, *{serve}])"
+    command = [sys.executable, "-c", starts, "-m", "kit", "serve"]
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8", "PYTHONUNBUFFERED": "1"}
+    output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "encoding": "utf-8"}
+    with subprocess.Popen(command, env=environment, **output) as starter:
+        while "Ready" not in (line := starter.stdout.readline()):
+            assert line, "the server did not start"
+        children = psutil.Process(starter.pid).children(recursive=True)
+        assert children
+        getattr(starter, how)()
+        assert psutil.wait_procs(children, timeout=30)[1] == []
+        assert "The server has stopped." in starter.stdout.read()
+
+
+@slow
+def test_sigterm_while_it_loads_is_one_line(local_model_folder):
+    command = [sys.executable, "-u", "-m", "kit.classroom.serve", "--port", "0"]
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "encoding": "utf-8"}
+    with subprocess.Popen(command, env={**os.environ, "PYTHONIOENCODING": "utf-8"}, **streams) as process:
+        assert process.stdout.readline().startswith("Loading")
+        time.sleep(0.5)
+        process.terminate()
+        errors = process.communicate(timeout=30)[1]
+    if os.name != "nt":
+        assert errors.splitlines()[-1] == "The server was stopped before it was ready."
+    assert "Traceback" not in errors
+
+
+@slow
 def test_the_sampling_that_was_chosen_is_everybodys(local_model_folder):
     with class_server("--temperature", "1") as server:
         assert "temperature 1, top_p 1" in server.text
