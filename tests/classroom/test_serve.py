@@ -352,7 +352,8 @@ def test_the_one_that_started_it_is_known_and_its_end_is_seen():
     with subprocess.Popen([*command, "-m", "kit", "serve"], stdout=subprocess.PIPE, text=True) as starter:
         process = psutil.Process(starter.pid)
         assert not has_ended(process)
-        assert starter.stdout.read() == f"{starter.pid}\n"
+        known = int(starter.stdout.read())
+        assert known == starter.pid or os.name == "nt"  # where a venv's python.exe starts another one
         for _ in range(100):
             if has_ended(process):  # though nobody has waited for it yet
                 break
