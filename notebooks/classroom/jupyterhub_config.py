@@ -30,7 +30,7 @@ LESSONS = ["*.ipynb", "GLOSSARY.md", "checks/*.py", "images/*", "solutions/*.ipy
 # From here on nothing needs to be edited.
 try:  # the one thing here that a network may be needed for, once
     KIT, MODEL = Path(kit.__file__).resolve().parents[1], Path(kit.local_model()).resolve()
-except ModelDownloadError as problem:
+except (ImportError, ModelDownloadError) as problem:
     sys.exit(str(problem))
 HOMES, OWN, SKELETON, GROUP = FOLDER / "homes", FOLDER / "hub", FOLDER / "skeleton", "kit-class"
 NEEDED = f"import jupyterhub, kit, os; os.chdir({str(HOMES)!r}); open({str(MODEL / 'config.json')!r})"

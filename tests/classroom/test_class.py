@@ -21,6 +21,7 @@ from kit.checks.explain import explain
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 slow = pytest.mark.slow  # each starts a server of its own, to break it or stop it
+CTRL_C = pytest.mark.skipif(os.name == "nt", reason="no program can press another one's Ctrl-C there")
 CAPITALS = {"France": "Paris", "Japan": "Tokyo", "Germany": "Berlin", "Egypt": "Cairo", "Peru": "Lima"}
 
 
@@ -260,6 +261,7 @@ WAITED = "timeout graceful shutdown exceeded"  # uvicorn says it after all the t
 
 
 @slow
+@CTRL_C
 def test_a_second_ctrl_c_stops_it_at_once_and_without_a_traceback(local_model_folder):
     server = ClassServer()
     waiting = [long_request(server) for _ in range(6)]
@@ -302,6 +304,7 @@ def test_the_reader_of_its_lines_may_leave(local_model_folder):
 
 
 @slow
+@CTRL_C
 def test_ctrl_c_while_it_loads_is_one_line(local_model_folder):
     command = [sys.executable, "-u", "-m", "kit.classroom.serve", "--port", "0"]
     environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
@@ -317,6 +320,7 @@ def test_ctrl_c_while_it_loads_is_one_line(local_model_folder):
 
 
 @slow
+@CTRL_C
 def test_ctrl_c_stops_it_cleanly_and_frees_the_port(local_model_folder):
     server = ClassServer()
     waiting = [long_request(server, stream=stream) for stream in (False, True)]  # with replies under way

@@ -76,7 +76,7 @@ def test_a_free_port_is_taken_as_it_is(taken):
 
 
 def test_a_port_in_use_is_named_and_another_one_proposed(taken):
-    with pytest.raises(SystemExit, match=f"port {taken}: .*in use.*--port {taken + 1}"):
+    with pytest.raises(SystemExit, match=f"port {taken}: .*may be running there: .*--port {taken + 1}"):
         check_port("127.0.0.1", taken)
 
 
