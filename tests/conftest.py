@@ -147,7 +147,7 @@ def old_python():
     stamp, wanted = home / "made-of.txt", "\n".join([sys.version, *requirements])
     home.parent.mkdir(exist_ok=True)
     with FileLock(f"{home}.lock"):
-        if stamp.is_file() and stamp.read_text() == wanted:
+        if stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted:
             return python
         shutil.rmtree(home, ignore_errors=True)
         subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
@@ -157,13 +157,14 @@ def old_python():
         made = _pip_install(python, *requirements)
         if made.returncode:
             pytest.fail(f"pip can't make the environment of AutoGen 0.2: {_reason_of(made)}")
-        stamp.write_text(wanted)
+        stamp.write_text(wanted, encoding="utf-8")
     return python
 
 
 def _pinned(name):
     """The line of requirements.txt that pins a package, without its comment."""
-    found = re.search(rf"^{name}==[^\s#;]+", (PROJECT / "requirements.txt").read_text(), re.MULTILINE)
+    text = (PROJECT / "requirements.txt").read_text(encoding="utf-8")
+    found = re.search(rf"^{name}==[^\s#;]+", text, re.MULTILINE)
     assert found, f"requirements.txt pins no {name}"
     return found.group()
 

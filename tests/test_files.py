@@ -1,12 +1,16 @@
 """A file holds the old content or the new one, whatever happens; what can't be read is refused in words."""
 
+import contextlib
+import errno
 import os
+import pathlib
 import subprocess
 import sys
 
 import pytest
 
-from kit.files import Unreadable, read_text, write_atomically
+from kit import files
+from kit.files import Unreadable, read_text, replace, write_atomically
 
 POSIX = pytest.mark.skipif(os.name == "nt", reason="file modes, links and signals of POSIX")
 pytestmark = pytest.mark.usefixtures("folder")
@@ -42,6 +46,31 @@ def test_what_can_not_be_written_leaves_the_old_file_and_nothing_else(folder):
     assert os.listdir(folder) == ["file"]
 
 
+def test_a_file_that_another_program_looks_at_for_a_moment_is_replaced_after_it(folder, monkeypatch):
+    """On Windows, where virus scanners look at what was just written."""
+    refusals, pauses, os_replace = [PermissionError(errno.EACCES, "in use")] * 2, [], os.replace
+
+    def busy(new, old):
+        if refusals:
+            raise refusals.pop()
+        os_replace(new, old)
+
+    monkeypatch.setattr(os, "replace", busy)
+    monkeypatch.setattr(files.time, "sleep", pauses.append)
+    write_atomically(folder / "file", "new")
+    assert (folder / "file").read_text() == "new"
+    assert pauses == [0.1, 0.2]
+
+    refusals[:] = [PermissionError(errno.EACCES, "in use")] * 5
+    with pytest.raises(PermissionError):
+        replace(folder / "file", folder / "other")
+    assert sum(pauses) < 2
+    refusals[:] = [PermissionError(errno.EACCES, "in use")] * 5
+    with contextlib.suppress(PermissionError):
+        write_atomically(folder / "file", "newer")
+    assert os.listdir(folder) == ["file"]
+
+
 # A writer is forked for each round and killed in the middle of its work.
 KILLED_WRITERS = """
 import os, pathlib, random, signal, time
@@ -72,7 +101,36 @@ def test_a_writer_killed_at_any_moment_leaves_the_old_file_or_the_new_one():
     assert done.stdout == "200 rounds\n", done.stderr
 
 
+# Printing
+
+
+@pytest.mark.parametrize(("encoding", "shown"), [("ascii", "?"), ("cp1252", "?"), ("utf-8", "✔")])
+def test_a_sign_that_a_console_can_not_show_ends_no_program(encoding, shown):
+    program = "from kit.files import print_anywhere; print_anywhere(); print('✔ done')"
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, env=environment)
+    assert done.stdout.decode(encoding).strip() == f"{shown} done"
+    assert done.stderr == b""
+
+
+def test_without_any_console_printing_is_silent(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    files.print_anywhere()
+    print("✔")
+
+
 # Reading
+
+
+def test_a_name_that_windows_allows_no_file_is_that_of_no_file(folder, monkeypatch):
+    """There, opening it is an invalid argument: with quotes, for instance, as Explorer copies a path."""
+
+    def invalid(*_):
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(pathlib.Path, "open", invalid)
+    with pytest.raises(FileNotFoundError):
+        read_text(folder / '"file"')
 
 
 def test_a_text_is_read_as_utf_8(folder):

@@ -11,7 +11,7 @@ KIT = Path(kit.__file__).parent
 # What each room may import of the kit, wherever in a file the import stands.
 ALLOWED = {
     "files": set(),
-    "models": set(),
+    "models": {"files"},
     "clients": set(),  # these two are copied into other projects
     "adapters": set(),
     "config_list": {"files", "models"},

@@ -31,7 +31,7 @@ def __getattr__(name: str) -> Any:
     try:
         return getattr(import_module(f"{__name__}.{module}"), name)
     except ModuleNotFoundError as error:
-        raise ImportError(f"{name} needs {package}, and {error}: pip install '{package}'") from error
+        raise ImportError(f'{name} needs {package}, and {error}: pip install "{package}"') from error
 
 
 def __dir__() -> list[str]:

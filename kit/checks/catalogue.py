@@ -102,5 +102,5 @@ def _told(text: str) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")
+    PAGE.write_text(page(), encoding="utf-8", newline="\n")
     print(f"{PAGE.name}: {len(catalogue())} findings")

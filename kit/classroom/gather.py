@@ -25,7 +25,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from kit.environment import ADAPTERS, FULL, HUB, UV, text_of
-from kit.files import write_atomically
+from kit.files import print_anywhere, write_atomically
 from kit.models import WHEEL_REQUIREMENT
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -320,6 +320,7 @@ def _requirements() -> str:
 
 
 def main() -> None:
+    print_anywhere()
     asked = destination(sys.argv[1:])
     try:
         if asked.check:

@@ -32,7 +32,7 @@ import psutil
 import uvicorn
 
 from kit.classroom.gate import CHAT, Gate, Rules
-from kit.files import write_atomically
+from kit.files import print_anywhere, write_atomically
 from kit.models import ModelDownloadError, local_model, look_into, models_folder
 
 NAME = "class-model"  # whatever runs behind it: an entry stays the same when the server changes
@@ -44,11 +44,14 @@ ROOM = 8  # requests of the longest kind that the cache holds at the same time; 
 
 
 def main() -> None:
-    """Check, load, warm up, say where the server is, and serve until Ctrl-C."""
+    """Check, load, warm up, say where the server is, and serve until Ctrl-C or SIGTERM."""
+    print_anywhere()
     options = read_options()
     # Before torch is imported, which reads it. One core stays free for whatever else the machine does:
     # beside one busy program a reply took three times as long with all of them.
     os.environ.setdefault("OMP_NUM_THREADS", str(options.threads))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends it as Ctrl-C does, in all that follows
+    starter = started_by()
     try:
         options.port = check_port(options.host, options.port)
         folder = model_folder(options.model)
@@ -56,9 +59,11 @@ def main() -> None:
         key = class_key()
         print(f"Loading {folder.name} ...", flush=True)
         os.environ["HF_HUB_OFFLINE"] = "1"  # nothing may wait for a network from here on
-        ctrl_c = signal.signal(signal.SIGINT, interrupt)  # imports of large packages swallow an exception
-        server = ClassServer(load(folder, engine_settings(folder, options)), key, options)
-        signal.signal(signal.SIGINT, ctrl_c)
+        # Imports of large packages swallow an exception.
+        before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+        server = ClassServer(load(folder, engine_settings(folder, options)), key, options, starter)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     except KeyboardInterrupt:
         interrupt()
     except ModelDownloadError as problem:
@@ -72,6 +77,26 @@ def main() -> None:
         stop(server.problem)
     with contextlib.suppress(OSError):  # nobody reads it any more, as behind `| head`
         print("The server has stopped. Start it again: key and entries stay valid.", flush=True)
+
+
+def started_by() -> psutil.Process | None:
+    """Return the `python -m kit serve` that started this program, if one did.
+
+    The server ends with it, however that ends: killed, it can't tell anybody, and on Windows nothing else
+    would end what it started. There, the virtual environment's python.exe stands between the two.
+    """
+    with contextlib.suppress(psutil.Error):
+        for process in psutil.Process().parents()[:2]:
+            if {"-m", "kit", "serve"} <= set(process.cmdline()):
+                return process
+    return None
+
+
+def has_ended(process: psutil.Process) -> bool:
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return True
 
 
 def interrupt(*_: Any) -> NoReturn:
@@ -101,6 +126,7 @@ def read_options(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--max-prompt-tokens", type=count, default=2048, help="the most that a prompt may have (%(default)s)")
     cores = os.cpu_count() or 2
     add("--threads", type=count, default=max(1, cores - 1), help="cores to use (all but one: %(default)s)")
+    add("--device", help="cpu, cuda, mps (default: cuda where there is one, else cpu; mps is slow at this)")
     add("--one-by-one", action="store_true", help="no continuous batching, to see what it is good for")
     return parser.parse_args(arguments)
 
@@ -125,6 +151,8 @@ def check_port(host: str, port: int) -> int:
         what = f"Can't listen on {host}, port {port}: {why}."
         if getattr(error, "errno", None) == errno.EADDRINUSE:
             what += f" Another server may be running there: stop it, or take --port {port + 1}."
+        if getattr(error, "errno", None) == errno.EACCES:  # on Windows whole ranges, for virtual machines
+            what += f" The system keeps that port for itself: take another, as --port {port + 10000}."
         stop(what)
 
 
@@ -180,7 +208,7 @@ def class_key() -> str:
         if not key and not file.is_file():
             file.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(file, f"class-{secrets.token_hex(6)}")
-        key = key or file.read_text(encoding="utf-8").strip()
+        key = key or file.read_text(encoding="utf-8-sig").strip()  # an editor may have put a BOM before it
     except (OSError, UnicodeError) as error:
         stop(f"The key can't be kept in {file}: {error}. Choose one: KIT_CLASS_KEY=...")
     if not re.fullmatch("[!-~]+", key):  # it travels in a line of HTTP
@@ -189,6 +217,34 @@ def class_key() -> str:
 
 
 # The engine and its server
+
+
+def device_for(wanted: str | None) -> str:
+    """Return the device to compute on.
+
+    On a Mac that is the CPU, unless somebody wants it otherwise: with torch before 2.14, continuous batching
+    on its GPU (mps) is slow and takes much memory, as the engine itself warns.
+    """
+    import torch
+
+    kind = getattr(torch.accelerator.current_accelerator(check_available=True), "type", "cpu")
+    if not wanted:
+        return "cpu" if kind == "mps" else kind
+    count = 0 if kind == "cpu" else torch.accelerator.device_count()
+    there = dict.fromkeys([kind, "cpu", *(f"{kind}:{index}" for index in range(count))])
+    if wanted not in there:
+        stop(f"There is no device {wanted!r} here, only {', '.join(there)}. Change --device.")
+    return wanted
+
+
+def free_memory(device: str) -> float:
+    """Return the free bytes of a device; a Mac's GPU has its memory with the CPU."""
+    import torch
+
+    module = getattr(torch, device.partition(":")[0])
+    if hasattr(module, "mem_get_info"):
+        return module.mem_get_info(device)[0]
+    return psutil.virtual_memory().available
 
 
 def engine_settings(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
@@ -201,18 +257,17 @@ def engine_settings(folder: Path, options: argparse.Namespace) -> dict[str, Any]
         if window <= options.max_tokens:
             stop(f"{folder.name} reads {window:,} tokens: take a smaller --max-tokens.")
         options.max_prompt_tokens = min(options.max_prompt_tokens, window - options.max_tokens)
-    settings = {"continuous_batching": not options.one_by_one, "cb_block_size": BLOCK}
-    if torch.accelerator.is_available():
-        return settings
-    cpu = torch.cpu.get_capabilities()
+    device, cpu = device_for(options.device), torch.cpu.get_capabilities()
     # A CPU without bfloat16 instructions takes four times as long to read a prompt in bfloat16.
-    dtype = "auto" if cpu.get("avx512_bf16") or cpu.get("bf16") else "float32"
+    slow = device == "cpu" and not (cpu.get("avx512_bf16") or cpu.get("bf16"))
+    dtype = "float32" if slow else "auto"
     width = 4 if "float32" in (dtype, str(config.dtype).removeprefix("torch.")) else 2
-    free = psutil.virtual_memory().available - RUNTIME / 2 - look_into(folder).weights
+    free = free_memory(device) - RUNTIME / 2 - look_into(folder).weights
     return {
-        **settings,
-        "device": "cpu",
+        "continuous_batching": not options.one_by_one,
+        "device": device,
         "dtype": dtype,
+        "cb_block_size": BLOCK,
         "cb_num_blocks": cache_blocks(config, width, options.max_prompt_tokens + options.max_tokens, free),
         "cb_max_batch_tokens": 512,  # with more, long prompts took longer and 0.4 GB besides
         "cb_max_memory_percent": 0.9,  # a limit that the engine checks
@@ -240,7 +295,12 @@ def cache_blocks(config: Any, width: int, longest: int, free: float) -> int:
 def load(folder: Path, settings: dict[str, Any]) -> Any:
     """Return the engine with the model loaded, and its server not started: the gate comes first."""
     from transformers.cli.serve import Serve
+    from transformers.generation.continuous_batching import input_outputs
 
+    if settings["device"] == "cpu":
+        # Where there is a GPU besides, the engine pins what it computes with, and on a Mac torch puts what is
+        # pinned on the GPU, whatever device was asked for (pytorch/pytorch#181374).
+        input_outputs.get_available_devices = lambda: frozenset({"cpu"})
     os.chdir(folder.parent)  # so that the engine's name of the model is short, and no path of this machine
 
     class Engine(Serve):
@@ -253,10 +313,16 @@ def load(folder: Path, settings: dict[str, Any]) -> Any:
 
 
 class ClassServer(uvicorn.Server):
-    """Serves an engine through the gate, and tells the instructor how; `problem` says why it stopped."""
+    """Serves an engine through the gate, and tells the instructor how; `problem` says why it stopped.
 
-    def __init__(self, engine: Any, key: str, options: argparse.Namespace) -> None:
+    It stops with the program that started it, if there is one.
+    """
+
+    def __init__(
+        self, engine: Any, key: str, options: argparse.Namespace, starter: psutil.Process | None
+    ) -> None:
         self.engine, self.key, self.options, self.problem = engine, key, options, ""
+        self.starter = starter
         (loaded,) = engine._model_manager.loaded_models.values()
         self.model, self.tokenizer = loaded.model, loaded.processor
         self.modality = engine._model_manager.get_model_modality(self.model, processor=self.tokenizer)
@@ -319,7 +385,12 @@ class ClassServer(uvicorn.Server):
                 announce(time.monotonic() - start, self.key, self.options)
 
     async def on_tick(self, counter: int) -> bool:
-        """Stop with a broken engine: it would answer 503 to everybody, and nobody would see why."""
+        """Stop with a broken engine: it would answer 503 to everybody, and nobody would see why.
+
+        Stop, too, with the program that started this one.
+        """
+        if self.starter and counter % 10 == 0 and has_ended(self.starter):  # once a second
+            return True
         if self.engine._generation_state.is_cb_alive():
             return await super().on_tick(counter)
         self.problem = "The engine has stopped after a mistake. Start it again: key and entries stay valid."

@@ -225,7 +225,7 @@ def _check_entry(index: int, entry: dict[str, Any]) -> list[Problem]:
     try:
         from autogen import LLMConfig, OpenAIWrapper
     except ImportError as error:
-        needed = "Checking a config list needs AutoGen classic: pip install 'autogen[openai]==0.14.1'."
+        needed = 'Checking a config list needs AutoGen classic: pip install "autogen[openai]==0.14.1".'
         raise ImportError(f"{needed} ({error})") from None
     from pydantic import ValidationError
 

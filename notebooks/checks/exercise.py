@@ -65,7 +65,7 @@ def _keep(number):
     from kit.files import write_atomically
 
     began = _variables().get("_dh", [""])[0]  # the folder in which the notebook was opened
-    if Path(began) == FOLDER:
+    if began and Path(began).resolve() == FOLDER:  # on Windows it may be a short name, or another drive's
         with contextlib.suppress(OSError):
             write_atomically(FOLDER / SOLVED, json.dumps(sorted(_solved() | {number})))
 

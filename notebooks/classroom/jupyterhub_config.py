@@ -14,6 +14,7 @@ from pathlib import Path
 import bcrypt
 
 import kit
+from kit.models import ModelDownloadError
 
 ROOT = os.geteuid() == 0  # started by root (on Linux), the hub makes each student an OS user
 STUDENTS = [f"student{number:02}" for number in range(1, 21)]  # the class; or names: ["ada", "grace"]
@@ -27,7 +28,10 @@ FOLDER = Path("/srv/kit-class" if ROOT else "~/kit-class").expanduser()  # the h
 LESSONS = ["*.ipynb", "GLOSSARY.md", "checks/*.py", "images/*", "solutions/*.ipynb"]  # what each is given
 
 # From here on nothing needs to be edited.
-KIT, MODEL = Path(kit.__file__).resolve().parents[1], Path(kit.local_model()).resolve()
+try:  # the one thing here that a network may be needed for, once
+    KIT, MODEL = Path(kit.__file__).resolve().parents[1], Path(kit.local_model()).resolve()
+except (ImportError, ModelDownloadError) as problem:
+    sys.exit(str(problem))
 HOMES, OWN, SKELETON, GROUP = FOLDER / "homes", FOLDER / "hub", FOLDER / "skeleton", "kit-class"
 NEEDED = f"import jupyterhub, kit, os; os.chdir({str(HOMES)!r}); open({str(MODEL / 'config.json')!r})"
 PATH = f"{sys.prefix}/node_modules/.bin:{os.environ['PATH']}"
@@ -74,7 +78,8 @@ if ROOT:
         paths = f"{KIT}, {MODEL}, {FOLDER}, {Path(sys.executable).resolve()}"
         sys.exit(f"A student can't use the kit, see above. Everybody must be able to read {paths}.")
 else:
-    print("▲ Not separated: what a student runs, runs as you, and can read and change all that you can.")
+    note = "▲ Not separated: what a student runs, runs as you, and can read and change all that you can."
+    print(note, file=sys.stderr)  # which takes every sign; stdout may be a log of ASCII
 
 c = get_config()  # noqa: F821 - JupyterHub defines it
 c.JupyterHub.bind_url = f"{'https' if CERTIFICATE else 'http'}://{ADDRESS}:{PORT}"

@@ -318,4 +318,6 @@ def svg(diagram):
 
 if __name__ == "__main__":
     for diagram in DIAGRAMS:
-        Path(__file__).with_name(f"{diagram.__name__}.svg").write_text(svg(diagram), encoding="utf-8")
+        Path(__file__).with_name(f"{diagram.__name__}.svg").write_text(
+            svg(diagram), encoding="utf-8", newline="\n"
+        )

@@ -78,7 +78,7 @@ def test_the_folder_copied_alone_works_in_every_framework(python):
 def test_a_framework_that_is_not_there_is_named_with_the_line_that_installs_it(python, name, package):
     done = python(f"from my_adapters import registrable, {name}", "")
     assert f"ImportError: {name} needs {package}~=" in done.stderr
-    assert f"pip install '{package}~=" in done.stderr
+    assert f'pip install "{package}~=' in done.stderr
 
 
 def test_the_frameworks_that_are_installed_are_those_that_are_pinned():

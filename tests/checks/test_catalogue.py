@@ -24,6 +24,15 @@ def test_every_finding_can_be_told_without_a_single_fact(entry):
             re.compile(pattern)
 
 
+def test_no_command_is_quoted_as_only_some_terminals_take_it():
+    """Windows' cmd.exe takes '...' for a part of the word."""
+    files = [*Path(kit.__file__).parent.rglob("*.py"), *Path(kit.__file__).parent.rglob("*.toml")]
+    found = [
+        file.name for file in files if re.search("pip install[^\"\\n]* '", file.read_text(encoding="utf-8"))
+    ]
+    assert found == []
+
+
 def test_a_code_that_is_not_there_is_refused():
     with pytest.raises(KeyError, match="nothing-of-this-name"):
         found("nothing-of-this-name")

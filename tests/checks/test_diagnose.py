@@ -324,7 +324,7 @@ def test_a_version_that_another_package_can_not_take(install):
     [finding] = diagnose().findings
     assert (finding.code, finding.fix) == (
         "versions-clash",
-        "pip install 'tokenizers<=0.22', and restart the kernel.",
+        'pip install "tokenizers<=0.22", and restart the kernel.',
     )
     install(["autogen"], needs, autogen="0.14.1", openai="2", transformers="5.23", tokenizers="0.22")
     assert diagnose().findings == []

@@ -21,6 +21,7 @@ from kit.checks.explain import explain
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 slow = pytest.mark.slow  # each starts a server of its own, to break it or stop it
+CTRL_C = pytest.mark.skipif(os.name == "nt", reason="no program can press another one's Ctrl-C there")
 CAPITALS = {"France": "Paris", "Japan": "Tokyo", "Germany": "Berlin", "Egypt": "Cairo", "Peru": "Lima"}
 
 
@@ -260,6 +261,7 @@ WAITED = "timeout graceful shutdown exceeded"  # uvicorn says it after all the t
 
 
 @slow
+@CTRL_C
 def test_a_second_ctrl_c_stops_it_at_once_and_without_a_traceback(local_model_folder):
     server = ClassServer()
     waiting = [long_request(server) for _ in range(6)]
@@ -302,6 +304,7 @@ def test_the_reader_of_its_lines_may_leave(local_model_folder):
 
 
 @slow
+@CTRL_C
 def test_ctrl_c_while_it_loads_is_one_line(local_model_folder):
     command = [sys.executable, "-u", "-m", "kit.classroom.serve", "--port", "0"]
     environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
@@ -317,6 +320,7 @@ def test_ctrl_c_while_it_loads_is_one_line(local_model_folder):
 
 
 @slow
+@CTRL_C
 def test_ctrl_c_stops_it_cleanly_and_frees_the_port(local_model_folder):
     server = ClassServer()
     waiting = [long_request(server, stream=stream) for stream in (False, True)]  # with replies under way
@@ -332,6 +336,57 @@ def test_ctrl_c_stops_it_cleanly_and_frees_the_port(local_model_folder):
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(("127.0.0.1", server.port))
+
+
+@slow
+@pytest.mark.skipif(os.name == "nt", reason="a program that is ended there is never told")
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_sigterm_stops_it_as_ctrl_c_does_and_no_console_is_too_poor(encoding, local_model_folder):
+    """As `docker stop`, systemd and `kill` end a program."""
+    server = ClassServer(PYTHONIOENCODING=encoding)
+    assert "? Ready: the first reply" in server.text
+    waiting = long_request(server, stream=True)
+    time.sleep(0.3)
+    children = psutil.Process(server.process.pid).children(recursive=True)
+    assert server.stop(signal.SIGTERM) == 0
+    assert waiting.makefile("rb").read().count(b"data: ") > 1
+    assert server.lines[-1].startswith("The server has stopped.")
+    assert "Traceback" not in server.text
+    assert psutil.wait_procs(children, timeout=5)[1] == []
+
+
+@slow
+@pytest.mark.parametrize("how", ["terminate", "kill"])
+def test_it_ends_with_the_program_that_started_it(how, local_model_folder):
+    """`python -m kit serve` starts it, and nobody may be left on the port when that was killed."""
+    port = free_port()
+    serve = ["-m", "kit.classroom.serve", "--port", str(port)]
+    starts = f"import subprocess, sys; subprocess.run([sys.executable, *{serve}])"
+    command = [sys.executable, "-c", starts, "-m", "kit", "serve"]
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8", "PYTHONUNBUFFERED": "1"}
+    output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "encoding": "utf-8"}
+    with subprocess.Popen(command, env=environment, **output) as starter:
+        while "Ready" not in (line := starter.stdout.readline()):
+            assert line, "the server did not start"
+        children = psutil.Process(starter.pid).children(recursive=True)
+        assert children
+        getattr(starter, how)()
+        assert psutil.wait_procs(children, timeout=30)[1] == []
+        assert "The server has stopped." in starter.stdout.read()
+
+
+@slow
+def test_sigterm_while_it_loads_is_one_line(local_model_folder):
+    command = [sys.executable, "-u", "-m", "kit.classroom.serve", "--port", "0"]
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "encoding": "utf-8"}
+    with subprocess.Popen(command, env={**os.environ, "PYTHONIOENCODING": "utf-8"}, **streams) as process:
+        assert process.stdout.readline().startswith("Loading")
+        time.sleep(0.5)
+        process.terminate()
+        errors = process.communicate(timeout=30)[1]
+    if os.name != "nt":
+        assert errors.splitlines()[-1] == "The server was stopped before it was ready."
+    assert "Traceback" not in errors
 
 
 @slow

@@ -4,29 +4,41 @@ test_class.py has the running server.
 """
 
 import argparse
+import errno
+import io
 import os
 import shutil
 import socket
 import stat
 import subprocess
 import sys
+import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import huggingface_hub
 import psutil
 import pytest
+import torch
 
 from kit.classroom.serve import (
+    BLOCK,
     address,
+    announce,
     cache_blocks,
     check_memory,
     check_port,
     class_key,
+    device_for,
+    engine_settings,
     entry,
+    has_ended,
+    load,
     model_folder,
     read_options,
 )
 from kit.config_list.lists import check_config_list
+from kit.files import print_anywhere
 
 
 @pytest.fixture
@@ -64,8 +76,19 @@ def test_a_free_port_is_taken_as_it_is(taken):
 
 
 def test_a_port_in_use_is_named_and_another_one_proposed(taken):
-    with pytest.raises(SystemExit, match=f"port {taken}: .*in use.*--port {taken + 1}"):
+    with pytest.raises(SystemExit, match=f"port {taken}: .*may be running there: .*--port {taken + 1}"):
         check_port("127.0.0.1", taken)
+
+
+def test_a_port_that_the_system_keeps_for_itself_is_told_and_another_one_proposed(monkeypatch):
+    """Windows does so with ranges of ports; the next one is mostly kept, too."""
+
+    def refuse(address):
+        raise PermissionError(errno.EACCES, "forbidden by its access permissions")
+
+    monkeypatch.setattr(socket, "create_server", refuse)
+    with pytest.raises(SystemExit, match=r"permissions\. The system keeps .*--port 18000"):
+        check_port("127.0.0.1", 8000)
 
 
 @pytest.mark.parametrize("host", ["203.0.113.1", "no.such.host.invalid"])
@@ -176,6 +199,13 @@ def test_the_key_is_made_once_and_readable_by_its_owner_alone(tmp_path, monkeypa
     assert class_key() != first
 
 
+def test_a_key_that_was_written_with_windows_editor_is_read(tmp_path, monkeypatch):
+    monkeypatch.setenv("KIT_MODELS", str(tmp_path))
+    monkeypatch.delenv("KIT_CLASS_KEY", raising=False)
+    (tmp_path / ".class-key").write_bytes(b"\xef\xbb\xbfour-room\r\n")
+    assert class_key() == "our-room"
+
+
 def test_a_key_of_ones_own_comes_from_the_environment(tmp_path, monkeypatch):
     monkeypatch.setenv("KIT_MODELS", str(tmp_path))
     monkeypatch.setenv("KIT_CLASS_KEY", "our-room")
@@ -228,6 +258,111 @@ def test_a_request_for_which_there_is_no_memory_is_told_before_anything_is_loade
         cache_blocks(LARGE, 2, 2304, 0.4e9)
 
 
+# The device
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """Let torch find a GPU of some kind."""
+
+    def install(kind):
+        monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda **_: torch.device(kind))
+        monkeypatch.setattr(torch.accelerator, "device_count", lambda: 1)
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (3_000_000_000, 4_000_000_000))
+
+    return install
+
+
+@pytest.mark.parametrize(
+    ("kind", "wanted", "device"),
+    [
+        ("mps", None, "cpu"),  # continuous batching is slow there
+        ("mps", "mps", "mps"),
+        ("mps", "cpu", "cpu"),
+        ("cuda", None, "cuda"),
+        ("cuda", "cuda:0", "cuda:0"),
+        ("cuda", "cpu", "cpu"),
+    ],
+)
+def test_the_device_is_the_wanted_one_else_the_fastest_but_never_a_macs_gpu(gpu, kind, wanted, device):
+    gpu(kind)
+    assert device_for(wanted) == device
+
+
+def test_a_device_that_is_not_there_is_one_line(monkeypatch, gpu):
+    gpu("mps")
+    with pytest.raises(SystemExit, match=r"no device 'cuda' here, only mps, cpu, mps:0\. Change --device"):
+        device_for("cuda")
+
+
+@pytest.mark.parametrize(
+    ("kind", "wanted"), [("mps", None), ("mps", "mps"), ("cuda", "cuda"), ("cuda", "cpu")]
+)
+def test_the_cache_is_small_on_every_device(gpu, kind, wanted, local_model_folder):
+    """By default it takes most of the memory."""
+    gpu(kind)
+    read = read_options(["--device", wanted] if wanted else [])
+    settings = engine_settings(Path(local_model_folder), read)
+    assert settings["device"] == (wanted or "cpu")
+    assert 1 <= settings["cb_num_blocks"] / (2304 / BLOCK) < 9
+    assert (settings["cb_block_size"], settings["cb_max_batch_tokens"]) == (BLOCK, 512)
+
+
+def test_what_a_gpu_has_no_room_for_is_told_before_anything_is_loaded(gpu, monkeypatch, local_model_folder):
+    gpu("cuda")
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1_000_000_000, 4_000_000_000))
+    with pytest.raises(SystemExit, match="the longest request"):
+        engine_settings(Path(local_model_folder), read_options([]))
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_on_the_cpu_nothing_is_pinned_since_a_macs_torch_puts_that_on_its_gpu(device, monkeypatch, tmp_path):
+    from transformers.cli import serve as engine
+    from transformers.generation.continuous_batching import input_outputs
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(engine, "Serve", type("Serve", (), {"__init__": lambda *_, **__: None}))
+    monkeypatch.setattr(input_outputs, "get_available_devices", lambda: frozenset({"cpu", "mps"}))
+    load(tmp_path / "model", {"device": device})
+    assert len(input_outputs.get_available_devices()) == (1 if device == "cpu" else 2)
+
+
+# What is printed
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+def test_the_entry_is_printed_whatever_the_console_can_show(encoding, monkeypatch):
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding=encoding, newline=""))
+    print_anywhere()
+    announce(1.5, "class-1", read_options([]))
+    text = written.getvalue().decode(encoding)
+    assert text.startswith(f"{'✔' if encoding == 'utf-8' else '?'} Ready: the first reply took 1.5 s.")
+    assert '"api_key": "class-1"' in text
+
+
+# Who started it
+
+
+def test_the_one_that_started_it_is_known_and_its_end_is_seen():
+    """It is asked for a program that python -m kit serve started, and for one that nobody did."""
+    program = "from kit.classroom.serve import started_by as by; print(getattr(by(), 'pid', None))"
+    starts = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {program!r}])"
+    command = [sys.executable, "-c", starts]
+    with subprocess.Popen([*command, "-m", "kit", "serve"], stdout=subprocess.PIPE, text=True) as starter:
+        process = psutil.Process(starter.pid)
+        assert not has_ended(process)
+        known = int(starter.stdout.read())
+        assert known == starter.pid or os.name == "nt"  # where a venv's python.exe starts another one
+        for _ in range(100):
+            if has_ended(process):  # though nobody has waited for it yet
+                break
+            time.sleep(0.05)
+        assert has_ended(process)
+    assert has_ended(process)
+    assert subprocess.check_output(command, text=True) == "None\n"
+
+
 def test_the_entry_is_one_that_nothing_is_wrong_with():
     pasted = entry("class-1", options())
     assert check_config_list([pasted]) == []
@@ -264,14 +399,16 @@ def test_without_options_it_serves_this_machine_alone_and_leaves_a_core_free():
     assert 1 <= read.threads <= max(1, os.cpu_count() - 1)
 
 
-def test_what_is_wrong_is_one_line_and_comes_before_anything_is_loaded(taken, model):
+@pytest.mark.parametrize(("encoding", "sign"), [("utf-8", "✘"), ("ascii", "?"), ("cp1252", "?")])
+def test_what_is_wrong_is_one_line_and_comes_before_anything_is_loaded(taken, model, encoding, sign):
     """With torch made unimportable: what can be seen without it is looked at first."""
     (model / "torch.py").write_text("raise SystemExit('torch was imported')")
     command = [sys.executable, "-m", "kit.classroom.serve", "--port", str(taken), "--model", str(model)]
-    environment = {**os.environ, "PYTHONPATH": str(model), "PYTHONIOENCODING": "utf-8"}
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", env=environment, timeout=60)
+    path = os.pathsep.join(filter(None, [str(model), os.environ.get("PYTHONPATH")]))
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONIOENCODING": encoding}
+    done = subprocess.run(command, capture_output=True, encoding=encoding, env=environment, timeout=60)
     assert done.returncode == 1
-    assert done.stderr.startswith(f"✘ Can't listen on 127.0.0.1, port {taken}")
+    assert done.stderr.startswith(f"{sign} Can't listen on 127.0.0.1, port {taken}")
     assert len(done.stderr.splitlines()) == 1
 
 

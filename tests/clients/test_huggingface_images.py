@@ -410,7 +410,11 @@ def test_image_folder_names_another_folder(client, seeing, flag):
 def test_a_message_reads_no_file_outside_of_the_folder(client, flag, monkeypatch, source):
     monkeypatch.chdir(flag.parent)
     elsewhere = flag.parents[1] / "elsewhere"
-    (flag.parent / "link.png").symlink_to(elsewhere / "my flag.png")
+    if source == "link.png":
+        try:
+            (flag.parent / source).symlink_to(elsewhere / "my flag.png")
+        except OSError:
+            pytest.skip("this system lets us make no links")
     source = source.format(elsewhere=elsewhere, address=(elsewhere / "my flag.png").as_uri())
     with pytest.raises(ValueError, match="is not in the folder"):
         client().create({"messages": [user(image(source))]})

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from kit.environment import text_of
+
 HERE = Path(__file__).parent
 CLIENTS = HERE.parents[1] / "kit" / "clients"
 

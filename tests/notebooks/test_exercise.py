@@ -1,5 +1,6 @@
 """What all checks share: one line each, and nothing of what happens meanwhile."""
 
+import os
 import re
 import sys
 from types import SimpleNamespace
@@ -80,6 +81,18 @@ def test_solved_exercises_are_kept_beside_the_notebooks_and_shown_in_one_line(ca
     assert shown().startswith("0 of 3")
     check(lambda: None)
     assert shown().startswith("1 of 3")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a link stands for Windows' short names and mapped drives")
+def test_a_folder_that_was_opened_by_another_name_keeps_what_was_solved(monkeypatch, tmp_path):
+    folder, other = tmp_path / "notebooks", tmp_path / "NOTEBO~1"
+    folder.mkdir()
+    other.symlink_to(folder)
+    monkeypatch.setattr(checks.exercise, "FOLDER", folder.resolve())
+    shell = SimpleNamespace(user_ns={"_dh": [str(other)]}, last_execution_succeeded=True)
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    check(lambda: None)
+    assert os.listdir(folder) == [checks.exercise.SOLVED]
 
 
 def test_a_chat_after_a_check_is_reported_as_before():

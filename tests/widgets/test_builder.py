@@ -301,7 +301,7 @@ def test_what_a_button_can_not_do_becomes_a_message(builder, what, file, reason)
 def test_a_missing_autogen_becomes_a_message_too(monkeypatch):
     write([DUMMY])
     monkeypatch.setitem(sys.modules, "autogen", None)
-    assert "pip install 'autogen" in status(ConfigListBuilder())
+    assert 'pip install "autogen' in status(ConfigListBuilder())
 
 
 # What code gets

@@ -4,6 +4,7 @@ import os
 import signal
 import stat
 import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -76,6 +77,17 @@ def test_the_settings_are_at_the_top_of_a_short_file_without_passwords():
     assert len(text.splitlines()) < 120
     assert "STUDENTS = [" in "\n".join(text.splitlines()[:25])
     assert 'os.environ.get(name, "")' in text
+
+
+@pytest.mark.skipif(os.name == "nt", reason="JupyterHub does not run on Windows")
+def test_a_model_that_can_not_be_fetched_is_one_line(tmp_path):
+    """A first start without a network; with the model there, nothing is fetched."""
+    no_index = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path), "KIT_MODELS": str(tmp_path / "models")}
+    command, environment = [sys.executable, str(CONFIG)], {**os.environ, **no_index}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "set PIP_FIND_LINKS to it" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
 
 
 # --- Each student an OS user
