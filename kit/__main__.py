@@ -55,9 +55,7 @@ def main() -> int:
     # Threads of torch that spin while they wait make a reply ten times slower beside a busy program; passive
     # ones cost up to 1.7 times on a machine that has nothing else to do (measured on 2 cores, Linux).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault(
-        "PYTHONUTF8", "1"
-    )  # files that learners open are UTF-8 on Windows, too
+    os.environ.setdefault("PYTHONUTF8", "1")  # files that learners open are UTF-8 on Windows, too
     if command == "test":
         os.environ.setdefault("OMP_NUM_THREADS", "1")  # the workers share the cores
         if "--all" in arguments:  # lifts the mark and the limit of pyproject.toml

