@@ -125,7 +125,12 @@ def _fill(python: Path, files: list[str], settings: dict[str, str], fetch: bool)
     for file in [*files, *([LIGHT] if FULL in files else [])]:
         _stamp(file).write_text(_digest(file))
     if fetch:
-        subprocess.run([str(python), "-c", "import kit; kit.local_model()"], check=False, cwd=ROOT, env=env)
+        model = [str(python), "-c", "import kit; kit.local_model()"]
+        done = subprocess.run(model, check=False, cwd=ROOT, env=env)
+        if (
+            settings and done.returncode
+        ):  # from a stick nothing is fetched later; without one, the lessons tell
+            sys.exit("Set-up stopped: the model can't be had from there, see above. Then run this again.")
 
 
 def _with_uv(python: Path, torch: bool, log: Path, env: dict[str, str]) -> list[list[str]]:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -226,6 +227,14 @@ def test_the_model_is_fetched_before_nbval_compares_what_is_printed(project, mon
     assert ran == []
     kit_environment.environment("test")
     assert ran == ["import kit; kit.local_model()"]  # where it fails, the tests tell
+
+
+def test_a_stick_whose_model_can_not_be_had_stops_the_set_up(project, monkeypatch):
+    files_of(project, "test")
+    (project / "models" / NAME).rmdir()
+    monkeypatch.setattr(subprocess, "run", lambda command, **options: SimpleNamespace(returncode=1))
+    with pytest.raises(SystemExit, match="the model can't be had from there"):
+        kit_environment.environment("start", source=lambda: {"PIP_NO_INDEX": "1"})
 
 
 @pytest.mark.slow

@@ -800,12 +800,16 @@ def silence(fixed):
     return [made, other]
 
 
-def call_as_text(fixed):
-    other = user()
-    text = '{"name": "add", "arguments": {"a": 1, "b": 2}}'
-    made = with_add(agent(DUMMY), [tool_call("add", a=1, b=2), "3"] if fixed else [text], other)
-    chat(made, other, max_turns=2 if fixed else 1)
-    return [made, other]
+def instead_of_a_call(text):
+    """Return a chat whose model writes a text where it should call its tool."""
+
+    def run(fixed):
+        other = user()
+        made = with_add(agent(DUMMY), [tool_call("add", a=1, b=2), "3"] if fixed else [text], other)
+        chat(made, other, max_turns=2 if fixed else 1)
+        return [made, other]
+
+    return run
 
 
 def talk(*replies, turns=1, **settings):
@@ -992,21 +996,6 @@ def talks_to_itself(fixed):
     return manager
 
 
-def knows_no_tools(fixed):
-    other = user()
-    made = with_add(agent(DUMMY), [tool_call("add", a=1, b=2), "3"] if fixed else ["I called add: 3."], other)
-    chat(made, other, max_turns=2 if fixed else 1)
-    return [made, other]
-
-
-def in_words_of_its_own(fixed):
-    other = user()
-    text = '<|to|>add\n<|body|>{"a": 1, "b": 2}'
-    made = with_add(agent(DUMMY), [tool_call("add", a=1, b=2), "3"] if fixed else [text], other)
-    chat(made, other, max_turns=2 if fixed else 1)
-    return [made, other]
-
-
 def unpriced(fixed):
     made = agent({name: value for name, value in GOOD.items() if fixed or name != "price"})
     chat(made, user(), max_turns=1)
@@ -1014,8 +1003,11 @@ def unpriced(fixed):
 
 
 RUNS = {
-    "a model that was not made for tools": (knows_no_tools, "tools-unused"),
-    "a call in a notation of its own": (in_words_of_its_own, "call-as-text"),
+    "a model that was not made for tools": (instead_of_a_call("I called add: 3."), "tools-unused"),
+    "a call in a notation of its own": (
+        instead_of_a_call('<|to|>add\n<|body|>{"a": 1, "b": 2}'),
+        "call-as-text",
+    ),
     "a model without a price": (unpriced, "no-price"),
     "a tool that fails": (add_text, "tool-failed"),
     "code without its file": (runs("open('sales.csv')", "print(1)"), "code-without-file"),
@@ -1039,7 +1031,10 @@ RUNS = {
     "nobody runs the tool": (unread_tool, "unread-tool"),
     "no model knows the tool": (untold_tool, "untold-tool"),
     "empty messages up to the limit": (silence, "nothing-to-say"),
-    "a tool call as a text": (call_as_text, "call-as-text"),
+    "a tool call as a text": (
+        instead_of_a_call('{"name": "add", "arguments": {"a": 1, "b": 2}}'),
+        "call-as-text",
+    ),
     "an empty reply": (lambda fixed: talk("Hello" if fixed else ""), "empty-reply"),
     "thoughts": (
         lambda fixed: talk("Hello" if fixed else "<think>\nWho?\n</think>\n\nHello"),
