@@ -20,7 +20,7 @@ ALLOWED = {
     "templates": {"files"},
     "widgets": {"files", "models", "config_list", "agents", "checks", "templates", "kit"},
     "environment": {"models"},
-    "classroom": {"files", "models", "environment", "config_list"},
+    "classroom": {"files", "models", "environment", "config_list", "clients"},
     "__main__": {"environment", "classroom"},
     "__init__": {"models", "checks"},  # the public names are imported by their modules' names, as text
 }

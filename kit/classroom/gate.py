@@ -1,10 +1,4 @@
-"""The gate before `transformers serve`: who may come in, and what may be asked.
-
-The engine behind it answers anybody on the network, unloads its model for whoever asks, ignores what it
-can't do, and lets one long prompt keep a class waiting. The gate lets three addresses through, wants a key,
-and answers what can't work with the status and the form that OpenAI's API has, so that AutoGen shows its
-message. It knows no model.
-"""
+"""The gate before the engine: who may come in, and the answers in OpenAI's form."""
 
 from __future__ import annotations
 
@@ -12,93 +6,81 @@ import asyncio
 import hmac
 import json
 import logging
+import time
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, BeforeValidator, FailFast, Field, TypeAdapter, ValidationError
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, QueryParams
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from kit.classroom.board import Board
+from kit.classroom.request import Refused, Rules, check_model, check_request, short, too_long
+
+if TYPE_CHECKING:  # it imports torch
+    from kit.classroom.engine import Engine
 
 logger = logging.getLogger(__name__)
 
-CHAT, MODELS, HEALTH = "/v1/chat/completions", "/v1/models", "/health"
+CHAT, MODELS, HEALTH, CLASS = "/v1/chat/completions", "/v1/models", "/health", "/class"
 MAX_BODY = 1_000_000  # bytes; a prompt that fills a context window of 8,192 tokens has about 40,000
 MAX_TOKEN = 64  # bytes of a request for each token; text has about 5, an escaped emoji up to 24
-SHOWN = 80  # characters of what a student sent that are sent back
-# What a request may hold, beside the sampling that is the same for all.
-LIMITS = ("max_tokens", "max_completion_tokens")  # one thing by its old and its new name
-ANSWERED = {"model", "messages", "tools", "stream", *LIMITS}
-WITHOUT_EFFECT = {"metadata", "parallel_tool_calls", "store", "stream_options", "user"}
-
-
-class Refused(Exception):  # noqa: N818 - no error of the program, but an answer
-    """What the gate answers instead of the engine: HTTP status, a code as OpenAI's, and a message."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status, self.code, self.message = status, code, message
-
-    def response(self) -> JSONResponse:
-        kind = "invalid_request_error" if self.status < 500 else "server_error"
-        message = self.message.encode(errors="replace").decode()  # it may quote half a character
-        return JSONResponse({"error": {"message": message, "type": kind, "code": self.code}}, self.status)
-
-
-@dataclass(frozen=True)
-class Rules:
-    """What the gate asks of a request.
-
-    `model` is the name that the class knows, `engine_model` the engine's own. `sampling` holds the values
-    of `temperature` and `top_p` that everybody gets. `count` returns the tokens of a request's prompt, and
-    raises whatever the chat template raises for messages that it can't take.
-    """
-
-    key: str
-    model: str
-    engine_model: str
-    sampling: dict[str, float]
-    max_tokens: int
-    max_prompt_tokens: int
-    has_tools: bool
-    count: Callable[[dict[str, Any]], int]
 
 
 class Gate:
-    """An ASGI application that checks each request, then hands it to `app`.
+    """An ASGI application that checks each request and lets the engine answer it.
 
-    `cancel` is called with the id of a request whose sender went away, so that nobody's reply keeps a
-    processor busy that others wait for.
+    Chat completions and the model are behind the class's key, the teacher's page is behind the teacher's,
+    and whether the server is well may be asked by anybody.
     """
 
-    def __init__(self, app: ASGIApp, rules: Rules, cancel: Callable[[str], None]) -> None:
-        self.app, self.rules, self.cancel = app, rules, cancel
+    def __init__(self, engine: Engine, rules: Rules, board: Board) -> None:
+        self.engine, self.rules, self.board = engine, rules, board
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or (scope["method"], scope["path"]) == ("GET", HEALTH):
-            await self.app(scope, receive, send)
-            return
         try:
-            self._admit(scope)
-            if scope["path"] == MODELS:
-                model = {"id": self.rules.model, "object": "model", "created": 0, "owned_by": "class"}
-                await JSONResponse({"object": "list", "data": [model]})(scope, receive, send)
-                return
-            body = await _body(Request(scope, receive))
-            asked = check_request(_parse(body), self.rules)
-            if (least := len(body) // MAX_TOKEN) > self.rules.max_prompt_tokens:
-                raise _too_long(f"at least {least:,}", self.rules)  # to count them would take seconds
-            await asyncio.to_thread(check_prompt, asked, self.rules)  # a long one takes a while
+            answer = await self._answer(scope, receive)
         except ClientDisconnect:
             return
         except Refused as refused:
-            logger.warning("%s: %d %s", (scope.get("client") or "?")[0], refused.status, refused.code)
-            await refused.response()(scope, receive, send)
-            return
-        await self._forward(scope, receive, send, asked)
+            self.tell(refused, address(scope), address(scope))
+            answer = JSONResponse(refused.body(), refused.status)
+        await answer(scope, receive, send)
+
+    def tell(self, refused: Refused, where: str, who: str) -> None:
+        """Count a refusal, and log it without a word of what was sent."""
+        self.board.student(who).errors += 1
+        logger.warning("%s: %d %s", where, refused.status, refused.code)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> ASGIApp:
+        """Return what answers a request.
+
+        Raises:
+            Refused: 404 for another address or model, 401 without the key, 400 for what can't be had.
+        """
+        method, path = scope["method"], scope["path"]
+        if (method, path) == ("GET", HEALTH):
+            well = self.engine.is_well()
+            return JSONResponse({"status": "ok" if well else "stopped"}, 200 if well else 503)
+        if (method, path) == ("GET", CLASS):
+            given = QueryParams(scope["query_string"]).get("key", "")
+            if not hmac.compare_digest(given.encode(), self.board.key.encode()):
+                return PlainTextResponse("The address of this page is on the instructor's screen.", 401)
+            return HTMLResponse(self.board.page(self.engine.waiting))
+        self._admit(scope)
+        if path == CHAT:
+            body = await _body(Request(scope, receive))
+            asked = check_request(_parse(body), self.rules)
+            if (least := len(body) // MAX_TOKEN) > self.rules.max_prompt_tokens:
+                raise too_long(f"at least {least:,}", self.rules)  # to count them would take seconds
+            return Reply(self, asked)
+        model = {"id": self.rules.model, "object": "model", "created": 0, "owned_by": "class"}
+        if path == MODELS:
+            return JSONResponse({"object": "list", "data": [model]})
+        check_model(path.removeprefix(f"{MODELS}/"), self.rules)
+        return JSONResponse(model)
 
     def _admit(self, scope: Scope) -> None:
         """Check address and key.
@@ -107,8 +89,9 @@ class Gate:
             Refused: 404 for another address, 401 without the key.
         """
         method, path = scope["method"], scope["path"]
-        if (method, path) not in {("POST", CHAT), ("GET", MODELS)}:
-            known = f"There is no {_short(f'{method} {path}')} here, only POST {CHAT} and GET {MODELS}."
+        of_models = method == "GET" and (path == MODELS or path.startswith(f"{MODELS}/"))
+        if not of_models and (method, path) != ("POST", CHAT):
+            known = f"There is no {short(f'{method} {path}')} here, only POST {CHAT} and GET {MODELS}."
             if f"/v1{path}" in (CHAT, MODELS):
                 known = '"base_url" has to end in /v1.'
             raise Refused(404, "unknown_url", known)
@@ -117,44 +100,100 @@ class Gate:
             what = "The key is not this server's." if given else "The key is missing."
             raise Refused(401, "invalid_api_key", f'{what} "api_key" is on the instructor\'s screen.')
 
-    async def _forward(self, scope: Scope, receive: Receive, send: Send, asked: dict[str, Any]) -> None:
-        """Let the engine answer, and stop it if the student has gone."""
-        body = json.dumps(asked).encode()
-        identity = str(uuid.uuid4())  # ours: two requests of one id would get each other's words
-        headers = {"content-type": "application/json", "content-length": str(len(body))}
-        engine_scope = {**scope, "headers": Headers({**headers, "x-request-id": identity}).raw}
-        incoming = [{"type": "http.request", "body": body}]
-        started = False
 
-        async def receive_body() -> Message:
-            return incoming.pop() if incoming else await asyncio.Future()  # whether they leave, we watch
+class Reply:
+    """An ASGI application: the engine's reply to one request, whole or as a stream."""
 
-        async def send_on(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
+    def __init__(self, gate: Gate, asked: dict[str, Any]) -> None:
+        self.gate = gate
+        self.model, self.streams = asked.pop("model"), asked.pop("stream", False)
+        self.counts = asked.pop("stream_options", {}).get("include_usage", False)
+        self.user, self.asked = asked.pop("user", None), asked
+        self.began = False  # to stream
+        self.id, self.created = f"chatcmpl-{uuid.uuid4().hex}", int(time.time())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, and stop the engine's work if the student has gone."""
+        student = self.gate.board.student(who := self.user or address(scope))
+        student.requests += 1
+        student.waiting += 1
+        answering = asyncio.ensure_future(self._send(scope, receive, send))
 
         async def watch() -> None:
             while (await receive())["type"] != "http.disconnect":
                 pass
-            self.cancel(identity)
-            answer.cancel()
+            answering.cancel()
 
-        answer = asyncio.ensure_future(self.app(engine_scope, receive_body, send_on))
         watcher = asyncio.create_task(watch())
         try:
-            await answer
+            await answering
         except asyncio.CancelledError:
-            self.cancel(identity)  # again: on its way out it may have handed the request in
-            if watcher.done():
-                return
-            # Ctrl-C, and the time for replies under way is over.
-            if started:
-                await send({"type": "http.response.body"})
-            else:
-                await Refused(503, "stopped", "The server was stopped.").response()(scope, receive, send)
+            if not watcher.done():  # Ctrl-C, and the time for replies under way is over
+                await self._refuse(Refused(503, "stopped", "The server was stopped."), scope, receive, send)
+        except Refused as refused:
+            self.gate.tell(refused, address(scope), who)
+            await self._refuse(refused, scope, receive, send)
         finally:
             watcher.cancel()
+            student.waiting -= 1
+
+    async def _send(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            async for kind, item in self.gate.engine.ask(self.model, self.asked):
+                if kind == "response":
+                    await self._finish(item.model_dump(exclude_none=True), scope, receive, send)
+                elif self.streams:
+                    await self._event(self._chunk({kind: item}), send)
+        except (ValueError, ImportError) as error:
+            raise Refused(400, "invalid_request", f"{error}") from None
+
+    async def _finish(self, whole: dict[str, Any], scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the whole reply, or what its stream ends with."""
+        if not self.streams:
+            await JSONResponse({**whole, "id": self.id})(scope, receive, send)
+            return
+        for chunk in self._last(whole):
+            await self._event(chunk, send)
+        await send({"type": "http.response.body", "body": b"data: [DONE]\n\n"})
+
+    def _last(self, whole: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """Return the chunks with calls, further choices, the reasons for the end, and usage if wanted."""
+        for choice in whole["choices"]:
+            message, index = choice["message"], choice["index"]
+            if calls := message.get("tool_calls"):
+                yield self._chunk({"tool_calls": [{**c, "index": i} for i, c in enumerate(calls)]}, index)
+            elif index:  # the pieces were those of the first
+                yield self._chunk({"content": message["content"]}, index)
+            yield self._chunk({}, index, choice["finish_reason"])
+        if self.counts:
+            yield {**self._chunk({}), "choices": [], "usage": whole["usage"]}
+
+    def _chunk(self, delta: dict[str, Any], index: int = 0, reason: str | None = None) -> dict[str, Any]:
+        choice = {"index": index, "delta": {"role": "assistant", **delta}, "finish_reason": reason}
+        form = {"object": "chat.completion.chunk", "created": self.created, "model": self.model}
+        return {"id": self.id, **form, "choices": [choice]}
+
+    async def _event(self, data: dict[str, Any], send: Send) -> None:
+        if not self.began:
+            self.began = True
+            headers = [
+                (b"content-type", b"text/event-stream"),
+                (b"cache-control", b"no-cache"),
+            ]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+        event = f"data: {json.dumps(data)}\n\n".encode()
+        await send({"type": "http.response.body", "body": event, "more_body": True})
+
+    async def _refuse(self, refused: Refused, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.began:
+            await self._event(refused.body(), send)
+            await send({"type": "http.response.body"})
+        else:
+            await JSONResponse(refused.body(), refused.status)(scope, receive, send)
+
+
+def address(scope: Scope) -> str:
+    return (scope.get("client") or "?")[0]
 
 
 async def _body(incoming: Request) -> bytes:
@@ -174,97 +213,3 @@ def _parse(body: bytes) -> dict[str, Any]:
     if not isinstance(request, dict):
         raise Refused(400, "invalid_json", "The body of the request has to be a JSON object: {...}")
     return request
-
-
-def check_request(request: dict[str, Any], rules: Rules) -> dict[str, Any]:
-    """Return the request as the engine is to get it.
-
-    Raises:
-        Refused: 404 for another model, 400 for what the engine would ignore or stumble over.
-    """
-    if request.get("model") != rules.model:
-        named = _short(repr(request.get("model")))
-        message = f'There is no model {named} here: "model" has to be "{rules.model}".'
-        raise Refused(404, "model_not_found", message)
-    for name, everybody in rules.sampling.items():
-        if request.get(name) not in (None, everybody):
-            message = f'"{name}" is {everybody:g} for everybody here: leave it out of your entry.'
-            raise Refused(400, "unsupported_value", f"{message} (All replies are computed in one batch.)")
-    ignored = {*rules.sampling, *WITHOUT_EFFECT, *(["n"] if request.get("n") == 1 else [])}
-    asked = {k: v for k, v in request.items() if v is not None and k not in ignored}
-    if unknown := sorted(asked.keys() - ANSWERED):
-        names = _short(", ".join(f'"{name}"' for name in unknown))
-        message = f"This server can't do {names}: leave it out of your entry."
-        raise Refused(400, "unsupported_parameter", message)
-    if asked.get("tools") and not rules.has_tools:
-        raise Refused(400, "unsupported_parameter", "This model was not made for tools.")
-    if not isinstance(asked.get("stream", False), bool):
-        raise Refused(400, "invalid_type", '"stream" has to be true or false.')
-    messages = _check_messages(asked.get("messages"))
-    limits = [_limit(name, asked.pop(name, rules.max_tokens), rules.max_tokens) for name in LIMITS]
-    return {**asked, "messages": messages, "max_tokens": min(limits), "model": rules.engine_model}
-
-
-class _Text(BaseModel):
-    type: Literal["text"]
-    text: str
-
-
-def _as_parts(content: Any) -> Any:
-    return [{"type": "text", "text": content or ""}] if isinstance(content, str | None) else content
-
-
-class _Message(BaseModel):
-    role: str
-    content: Annotated[list[_Text], FailFast(), BeforeValidator(_as_parts)] = []
-
-
-_MESSAGES = TypeAdapter(Annotated[list[_Message], FailFast(), Field(min_length=1)])
-
-
-def _check_messages(messages: Any) -> list[dict[str, Any]]:
-    """Return the messages without the fields that are null, as clients send them for what isn't there."""
-    try:  # from JSON, for its words: object, array
-        _MESSAGES.validate_json(json.dumps(messages, ensure_ascii=False).encode())
-    except UnicodeEncodeError:
-        why = "There is half a character (a lone surrogate) in the messages."
-    except ValidationError as error:
-        what = error.errors()[0]
-        place = "".join(f"[{step!r}]" for step in what["loc"])
-        form = "A message is an object with a role, and its content is text: this model reads nothing else."
-        why = f"messages{place}: {what['msg']}. {form}"
-    else:
-        return [{k: v for k, v in message.items() if v is not None} for message in messages]
-    raise Refused(400, "invalid_messages", why)
-
-
-def _limit(name: str, value: Any, most: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        raise Refused(400, "invalid_value", f'"{name}" has to be a whole number from 1 to {most} here.')
-    return value
-
-
-def check_prompt(request: dict[str, Any], rules: Rules) -> None:
-    """Count the tokens of a request's prompt.
-
-    Raises:
-        Refused: 400 for more than the class allows, or messages that the chat template can't take.
-    """
-    try:
-        tokens = rules.count(request)
-    except Exception as error:
-        raise Refused(400, "invalid_messages", f"The chat template refuses these messages: {error}") from None
-    if tokens > rules.max_prompt_tokens:
-        raise _too_long(f"{tokens:,}", rules)
-
-
-def _too_long(tokens: str, rules: Rules) -> Refused:
-    message = (
-        f"The prompt has {tokens} tokens, and {rules.max_prompt_tokens:,} are allowed here. "
-        "Shorten the system message, or begin a new chat: a chat sends all of its history each time."
-    )
-    return Refused(400, "context_length_exceeded", message)
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]} ..."

@@ -1,9 +1,8 @@
-"""One model for the whole class: `python -m kit serve` starts `transformers serve` behind a gate.
+"""One model for the whole class: `python -m kit serve`.
 
-The engine is transformers' own, with continuous batching: replies of many students are computed together.
-This module adds what a class needs and the engine leaves to you: settings that were measured (how long a
-class waits is in notebooks/INSTRUCTOR.md), a look at port and memory first, the gate (gate.py), a warm-up,
-and the entry for the students' config lists.
+The engine (engine.py) computes replies of many students together, the gate (gate.py) says who may come in.
+This module starts them: settings that were measured (how long a class waits is in notebooks/INSTRUCTOR.md), a
+look at port and memory first, a warm-up, and the entry for the students' config lists.
 """
 
 from __future__ import annotations
@@ -31,15 +30,21 @@ import httpx
 import psutil
 import uvicorn
 
-from kit.classroom.gate import CHAT, Gate, Rules
+from kit.classroom import paste
+from kit.classroom.board import Board
+from kit.classroom.gate import CHAT, CLASS, Gate
+from kit.classroom.request import Rules
 from kit.files import print_anywhere, write_atomically
 from kit.models import ModelDownloadError, local_model, look_into, models_folder
+
+logger = logging.getLogger(__name__)
 
 NAME = "class-model"  # whatever runs behind it: an entry stays the same when the server changes
 RUNTIME = 1.5e9  # bytes: PyTorch, the engine and its cache beside the weights (measured: 1.1 to 1.7 GB)
 # Tokens; a system message that all share is computed once, as far as it fills blocks of this size. With the
 # default, a class with AutoGen's long system message waited three times as long.
 BLOCK = 32
+TOLD = 300  # tenths of a second after which the terminal tells how the class is doing, if it does anything
 ROOM = 8  # requests of the longest kind that the cache holds at the same time; the others wait
 
 
@@ -56,12 +61,12 @@ def main() -> None:
         options.port = check_port(options.host, options.port)
         folder = model_folder(options.model)
         check_memory(folder)
-        key = class_key()
+        keys = kept_key("class"), kept_key("teacher")
         print(f"Loading {folder.name} ...", flush=True)
         os.environ["HF_HUB_OFFLINE"] = "1"  # nothing may wait for a network from here on
         # Imports of large packages swallow an exception.
         before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-        server = ClassServer(load(folder, engine_settings(folder, options)), key, options, starter)
+        server = ClassServer(folder, options, keys, starter)
         for number, handler in before.items():
             signal.signal(number, handler)
     except KeyboardInterrupt:
@@ -196,21 +201,22 @@ def check_memory(folder: Path) -> None:
         )
 
 
-def class_key() -> str:
-    """Return the key of this class: `KIT_CLASS_KEY`, or one made at the first start and kept.
+def kept_key(whose: str) -> str:
+    """Return the key of the class or the teacher: `KIT_CLASS_KEY`, `KIT_TEACHER_KEY`, or one made and kept.
 
-    A server that is started again has the same key, so that nobody's entry has to change. The file is
-    readable by its owner alone; delete it to get a new key.
+    A server that is started again has the same keys, so that nobody's entry has to change. The files are
+    readable by their owner alone; delete one to get a new key.
     """
-    file, key = models_folder() / ".class-key", os.environ.get("KIT_CLASS_KEY", "")
-    source = "KIT_CLASS_KEY" if key else file
+    variable = f"KIT_{whose.upper()}_KEY"
+    file, key = models_folder() / f".{whose}-key", os.environ.get(variable, "")
+    source = variable if key else file
     try:
         if not key and not file.is_file():
             file.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(file, f"class-{secrets.token_hex(6)}")
+            write_atomically(file, f"{whose}-{secrets.token_hex(6)}")
         key = key or file.read_text(encoding="utf-8-sig").strip()  # an editor may have put a BOM before it
     except (OSError, UnicodeError) as error:
-        stop(f"The key can't be kept in {file}: {error}. Choose one: KIT_CLASS_KEY=...")
+        stop(f"The key can't be kept in {file}: {error}. Choose one: {variable}=...")
     if not re.fullmatch("[!-~]+", key):  # it travels in a line of HTTP
         stop(f"The key in {source} may have letters, digits and signs of ASCII, and no spaces.")
     return key
@@ -263,14 +269,12 @@ def engine_settings(folder: Path, options: argparse.Namespace) -> dict[str, Any]
     dtype = "float32" if slow else "auto"
     width = 4 if "float32" in (dtype, str(config.dtype).removeprefix("torch.")) else 2
     free = free_memory(device) - RUNTIME / 2 - look_into(folder).weights
+    blocks = cache_blocks(config, width, options.max_prompt_tokens + options.max_tokens, free)
     return {
-        "continuous_batching": not options.one_by_one,
         "device": device,
         "dtype": dtype,
-        "cb_block_size": BLOCK,
-        "cb_num_blocks": cache_blocks(config, width, options.max_prompt_tokens + options.max_tokens, free),
-        "cb_max_batch_tokens": 512,  # with more, long prompts took longer and 0.4 GB besides
-        "cb_max_memory_percent": 0.9,  # a limit that the engine checks
+        "sampling": {"temperature": options.temperature, "top_p": options.top_p},
+        "cache": None if options.one_by_one else (blocks * BLOCK, BLOCK),
     }
 
 
@@ -292,77 +296,38 @@ def cache_blocks(config: Any, width: int, longest: int, free: float) -> int:
     return max(one, min(ROOM * one, int(free / 10 / block)))
 
 
-def load(folder: Path, settings: dict[str, Any]) -> Any:
-    """Return the engine with the model loaded, and its server not started: the gate comes first."""
-    from transformers.cli.serve import Serve
-    from transformers.generation.continuous_batching import input_outputs
-
-    if settings["device"] == "cpu":
-        # Where there is a GPU besides, the engine pins what it computes with, and on a Mac torch puts what is
-        # pinned on the GPU, whatever device was asked for (pytorch/pytorch#181374).
-        input_outputs.get_available_devices = lambda: frozenset({"cpu"})
-    os.chdir(folder.parent)  # so that the engine's name of the model is short, and no path of this machine
-
-    class Engine(Serve):
-        _thread = None
-
-        def start_server(self) -> None:
-            pass
-
-    return Engine(folder.name, **settings, log_level="error", non_blocking=True)
-
-
 class ClassServer(uvicorn.Server):
-    """Serves an engine through the gate, and tells the instructor how; `problem` says why it stopped.
+    """Serves a model through the gate, and tells the instructor how; `problem` says why it stopped.
 
     It stops with the program that started it, if there is one.
     """
 
     def __init__(
-        self, engine: Any, key: str, options: argparse.Namespace, starter: psutil.Process | None
+        self,
+        folder: Path,
+        options: argparse.Namespace,
+        keys: tuple[str, str],
+        starter: psutil.Process | None,
     ) -> None:
-        self.engine, self.key, self.options, self.problem = engine, key, options, ""
-        self.starter = starter
-        (loaded,) = engine._model_manager.loaded_models.values()
-        self.model, self.tokenizer = loaded.model, loaded.processor
-        self.modality = engine._model_manager.get_model_modality(self.model, processor=self.tokenizer)
-        sampling = {"temperature": options.temperature, "top_p": options.top_p}
-        # With continuous batching the sampling of the first request would be everybody's.
-        self.model.generation_config.do_sample = options.temperature > 0
-        if options.temperature > 0:
-            self.model.generation_config.update(**sampling)
-        rules = Rules(
-            key=key,
-            model=NAME,
-            engine_model=engine._model_manager.force_model,
-            sampling=sampling,
-            max_tokens=options.max_tokens,
-            max_prompt_tokens=options.max_prompt_tokens,
-            has_tools="tools" in (self.tokenizer.chat_template or ""),
-            count=self.count,
+        from transformers.utils import logging as transformers_logging
+
+        from kit.classroom.engine import Engine
+
+        transformers_logging.set_verbosity_error()
+        transformers_logging.disable_progress_bar()
+        self.options, self.keys, self.starter, self.problem, self.told = options, keys, starter, "", 0
+        settings = engine_settings(folder, options)  # may lower what a prompt may have
+        rules = Rules(keys[0], NAME, options.max_tokens, options.max_prompt_tokens)
+        self.engine, self.board = Engine(folder, rules=rules, **settings), Board(keys[1])
+        gate = Gate(self.engine, rules, self.board)
+        config = uvicorn.Config(
+            gate, host=options.host, port=options.port, log_level="warning", lifespan="off"
         )
-        gate = Gate(engine.server.config.app, rules, self.cancel)
-        config = uvicorn.Config(gate, host=options.host, port=options.port, log_level="warning")
         config.timeout_graceful_shutdown = 5  # seconds that Ctrl-C waits for replies that are under way
         super().__init__(config)
 
-    def count(self, request: dict[str, Any]) -> int:
-        """Return the tokens of a request's prompt."""
-        handler, tools = self.engine._chat_handler, request.get("tools")
-        messages = handler.get_processor_inputs_from_messages(request["messages"], self.modality)
-        prompt = self.tokenizer.apply_chat_template(messages, tools=tools, add_generation_prompt=True)
-        return len(prompt["input_ids"])
-
-    def cancel(self, identity: str) -> None:
-        """Stop the reply to a request."""
-        if batches := self._batches():
-            batches.cancel_request(identity)
-
-    def _batches(self) -> Any:
-        """Return what computes batches; None before the first request, and without batching."""
-        return getattr(self.engine._generation_state._cb_manager, "_cb", None)
-
     async def startup(self, sockets: Any = None) -> None:
+        self.engine.start()
         await super().startup(sockets)
         self.warming_up = asyncio.create_task(self.warm_up())
 
@@ -373,7 +338,7 @@ class ClassServer(uvicorn.Server):
         start = time.monotonic()
         try:  # no proxy between us and ourselves
             async with httpx.AsyncClient(trust_env=False, timeout=300) as client:
-                url, key = f"http://{here}:{self.options.port}{CHAT}", f"Bearer {self.key}"
+                url, key = f"http://{here}:{self.options.port}{CHAT}", f"Bearer {self.keys[0]}"
                 response = await client.post(url, json=question, headers={"Authorization": key})
             response.raise_for_status()
         except httpx.HTTPError as error:
@@ -382,54 +347,52 @@ class ClassServer(uvicorn.Server):
                 self.should_exit = True
         else:
             with contextlib.suppress(OSError):  # nobody reads it
-                announce(time.monotonic() - start, self.key, self.options)
+                announce(time.monotonic() - start, self.options, self.keys, bool(self.engine.cache))
 
     async def on_tick(self, counter: int) -> bool:
         """Stop with a broken engine: it would answer 503 to everybody, and nobody would see why.
 
         Stop, too, with the program that started this one.
         """
-        if self.starter and counter % 10 == 0 and has_ended(self.starter):  # once a second
-            return True
-        if self.engine._generation_state.is_cb_alive():
+        if counter % 10 == 0:  # once a second
+            if self.starter and has_ended(self.starter):
+                return True
+            self.board.measure(self.engine.tokens)
+        if counter % TOLD == 0 and self.board.requests > self.told:
+            self.told = self.board.requests
+            logger.warning(self.board.line(self.engine.waiting))
+        if self.engine.is_well():
             return await super().on_tick(counter)
         self.problem = "The engine has stopped after a mistake. Start it again: key and entries stay valid."
         return True
 
     async def shutdown(self, sockets: Any = None) -> None:
         await super().shutdown(sockets)
-        if self.force_exit:  # by a second Ctrl-C: uvicorn leaves this out, and a traceback comes of it
-            await self.lifespan.shutdown()
-        if batches := self._batches():
-            batches.stop(timeout=5, hard_stop=True)
-            self.engine._generation_state._cb_manager = None
-        self.engine.kill_server()  # while the loop still runs to which the threads that compute report
+        self.engine.stop()  # while the loop still runs to which the threads that compute report
 
 
-def announce(seconds: float, key: str, options: argparse.Namespace) -> None:
+def announce(seconds: float, options: argparse.Namespace, keys: tuple[str, str], batches: bool) -> None:
     """Say that the server is ready, and what students paste into their config lists."""
-    print(f"""✔ Ready: the first reply took {seconds:.1f} s. Ctrl-C stops the server.
-  Sampling, the same for everybody: temperature {options.temperature:g}, top_p {options.top_p:g}.
+    here = f"http://{address(options.host)}:{options.port}"
+    entry = paste.entry(NAME, f"{here}/v1", keys[0], options.max_tokens)
+    how = "" if batches else " Replies are computed one by one."
+    print(f"""✔ Ready: the first reply took {seconds:.1f} s.{how} Ctrl-C stops the server.
+  Sampling, unless an entry asks for another: temperature {options.temperature:g}, top_p {options.top_p:g}.
 
 The entry for every config list:
 
-[{json.dumps(entry(key, options))}]
+[{json.dumps(entry)}]
+
+In other frameworks:
+
+{paste.lines(entry)}
+
+Who is there, for you alone: {here}{CLASS}?key={keys[1]}
 """)
     if options.host in ("127.0.0.1", "localhost"):
         print("Only this machine can reach it. For a class: --host 0.0.0.0", flush=True)
     else:
-        print("Words and key travel unencrypted: for a room's own network, not the internet.", flush=True)
-
-
-def entry(key: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Return the entry that students put into their config list."""
-    return {
-        "model": NAME,
-        "base_url": f"http://{address(options.host)}:{options.port}/v1",
-        "api_key": key,
-        "price": [0, 0],  # or AutoGen warns that it does not know the model's
-        "max_tokens": min(128, options.max_tokens),
-    }
+        print("Words and keys travel unencrypted: for a room's own network, not the internet.", flush=True)
 
 
 def address(host: str) -> str:
@@ -447,7 +410,7 @@ def address(host: str) -> str:
 def log_from_a_thread() -> None:
     """Let a thread write what the gate tells: a full pipe, which nobody reads, must not stop the server."""
     lines: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
-    logger = logging.getLogger("kit.classroom.gate")
+    logger = logging.getLogger("kit.classroom")
     logger.addHandler(logging.handlers.QueueHandler(lines))
     logger.propagate = False
     logging.handlers.QueueListener(lines, logging.StreamHandler()).start()

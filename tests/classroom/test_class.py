@@ -1,4 +1,4 @@
-"""A class with one model: real agents, the real `transformers serve` behind the gate, and what goes wrong."""
+"""A class with one model: real agents, the real engine behind the gate, and what goes wrong."""
 
 import json
 import os
@@ -82,8 +82,8 @@ def test_a_class_chats_three_turns_without_a_failure(server, message):
     [
         ({"model": "gpt-4o"}, openai.NotFoundError, "model_not_found"),
         ({"api_key": "wrong"}, openai.AuthenticationError, "invalid_api_key"),
-        ({"temperature": 0.7}, openai.BadRequestError, "unsupported_value"),
-        ({"stop": ["."]}, openai.BadRequestError, "unsupported_parameter"),
+        ({"frequency_penalty": 0.7}, openai.BadRequestError, "unsupported_parameter"),
+        ({"temperature": 0.7, "n": 20}, openai.BadRequestError, "invalid_value"),
         ({"max_tokens": 5000}, openai.BadRequestError, "invalid_value"),
     ],
 )
@@ -121,7 +121,7 @@ def test_broken_json_and_messages_are_refused_and_harm_nobody(server, student):
             f"{server.base_url}/chat/completions", content=body, headers=headers, timeout=30
         )
         assert response.status_code == 400, response.text
-        assert response.json()["error"]["code"] in ("invalid_json", "invalid_messages")
+        assert response.json()["error"]["code"] in ("invalid_json", "invalid_messages", "invalid_request")
     assert "Paris" in ask(student(), "What is the capital of France?")
 
 
@@ -238,7 +238,7 @@ def test_an_engine_that_dies_ends_the_server_and_says_so(stream, local_model_fol
     with class_server(PYTHONPATH=path, BREAK=str(tmp_path / "now")) as server:
         (tmp_path / "now").touch()
         reply = long_request(server, stream=stream).makefile("rb").read()
-        assert b"out of luck" in reply or b"500 Internal" in reply.splitlines()[0]
+        assert b"out of luck" in reply
         assert server.process.wait(30) == 1
         server._reader.join(5)
     assert server.lines[-1].startswith("✘ The engine has stopped after a mistake. Start it again")
@@ -407,6 +407,7 @@ def test_the_sampling_that_was_chosen_is_everybodys(local_model_folder):
 @slow
 def test_without_batching_it_answers_one_by_one(local_model_folder):
     with class_server("--one-by-one") as server:
+        assert "one by one" in server.text
         client = openai.OpenAI(base_url=server.base_url, api_key=server.key)
         question = [{"role": "user", "content": "What is the capital of France?"}]
         reply = client.chat.completions.create(model="class-model", messages=question, max_tokens=12)

@@ -3,7 +3,6 @@
 test_class.py has the running server.
 """
 
-import argparse
 import errno
 import io
 import os
@@ -28,16 +27,13 @@ from kit.classroom.serve import (
     cache_blocks,
     check_memory,
     check_port,
-    class_key,
     device_for,
     engine_settings,
-    entry,
     has_ended,
-    load,
+    kept_key,
     model_folder,
     read_options,
 )
-from kit.config_list.lists import check_config_list
 from kit.files import print_anywhere
 
 
@@ -61,10 +57,6 @@ def taken():
         other.bind(("127.0.0.1", 0))
         other.listen()
         yield other.getsockname()[1]
-
-
-def options(**given):
-    return argparse.Namespace(**{"host": "127.0.0.1", "port": 8000, "max_tokens": 256, **given})
 
 
 def test_a_free_port_is_taken_as_it_is(taken):
@@ -189,27 +181,27 @@ def test_too_little_memory_is_said_in_numbers(model, monkeypatch):
 def test_the_key_is_made_once_and_readable_by_its_owner_alone(tmp_path, monkeypatch):
     monkeypatch.setenv("KIT_MODELS", str(tmp_path / "models"))
     monkeypatch.delenv("KIT_CLASS_KEY", raising=False)
-    first = class_key()
-    assert first == class_key()
+    first = kept_key("class")
+    assert first == kept_key("class")
     assert len(first) >= 12
     file = tmp_path / "models" / ".class-key"
     if os.name == "posix":
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
     file.unlink()
-    assert class_key() != first
+    assert kept_key("class") != first
 
 
 def test_a_key_that_was_written_with_windows_editor_is_read(tmp_path, monkeypatch):
     monkeypatch.setenv("KIT_MODELS", str(tmp_path))
     monkeypatch.delenv("KIT_CLASS_KEY", raising=False)
     (tmp_path / ".class-key").write_bytes(b"\xef\xbb\xbfour-room\r\n")
-    assert class_key() == "our-room"
+    assert kept_key("class") == "our-room"
 
 
 def test_a_key_of_ones_own_comes_from_the_environment(tmp_path, monkeypatch):
     monkeypatch.setenv("KIT_MODELS", str(tmp_path))
     monkeypatch.setenv("KIT_CLASS_KEY", "our-room")
-    assert class_key() == "our-room"
+    assert kept_key("class") == "our-room"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -218,7 +210,7 @@ def test_a_key_that_no_client_can_send_is_refused(key, tmp_path, monkeypatch):
     monkeypatch.setenv("KIT_MODELS", str(tmp_path))
     monkeypatch.setenv("KIT_CLASS_KEY", key)
     with pytest.raises(SystemExit, match="key in KIT_CLASS_KEY"):
-        class_key()
+        kept_key("class")
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"two words"])
@@ -227,7 +219,7 @@ def test_a_damaged_file_of_the_key_is_named(content, tmp_path, monkeypatch):
     monkeypatch.delenv("KIT_CLASS_KEY", raising=False)
     (tmp_path / ".class-key").write_bytes(content)
     with pytest.raises(SystemExit, match="class-key"):
-        class_key()
+        kept_key("class")
 
 
 def test_a_key_that_cannot_be_kept_is_one_line(tmp_path, monkeypatch):
@@ -235,7 +227,7 @@ def test_a_key_that_cannot_be_kept_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setenv("KIT_MODELS", str(tmp_path / "file"))
     monkeypatch.delenv("KIT_CLASS_KEY", raising=False)
     with pytest.raises(SystemExit, match="KIT_CLASS_KEY=") as refused:
-        class_key()
+        kept_key("class")
     assert "\n" not in str(refused.value)
 
 
@@ -304,8 +296,9 @@ def test_the_cache_is_small_on_every_device(gpu, kind, wanted, local_model_folde
     read = read_options(["--device", wanted] if wanted else [])
     settings = engine_settings(Path(local_model_folder), read)
     assert settings["device"] == (wanted or "cpu")
-    assert 1 <= settings["cb_num_blocks"] / (2304 / BLOCK) < 9
-    assert (settings["cb_block_size"], settings["cb_max_batch_tokens"]) == (BLOCK, 512)
+    tokens, block = settings["cache"]
+    assert block == BLOCK
+    assert 1 <= tokens / 2304 < 9
 
 
 def test_what_a_gpu_has_no_room_for_is_told_before_anything_is_loaded(gpu, monkeypatch, local_model_folder):
@@ -313,18 +306,6 @@ def test_what_a_gpu_has_no_room_for_is_told_before_anything_is_loaded(gpu, monke
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1_000_000_000, 4_000_000_000))
     with pytest.raises(SystemExit, match="the longest request"):
         engine_settings(Path(local_model_folder), read_options([]))
-
-
-@pytest.mark.parametrize("device", ["cpu", "cuda"])
-def test_on_the_cpu_nothing_is_pinned_since_a_macs_torch_puts_that_on_its_gpu(device, monkeypatch, tmp_path):
-    from transformers.cli import serve as engine
-    from transformers.generation.continuous_batching import input_outputs
-
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(engine, "Serve", type("Serve", (), {"__init__": lambda *_, **__: None}))
-    monkeypatch.setattr(input_outputs, "get_available_devices", lambda: frozenset({"cpu", "mps"}))
-    load(tmp_path / "model", {"device": device})
-    assert len(input_outputs.get_available_devices()) == (1 if device == "cpu" else 2)
 
 
 # What is printed
@@ -335,10 +316,11 @@ def test_the_entry_is_printed_whatever_the_console_can_show(encoding, monkeypatc
     written = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding=encoding, newline=""))
     print_anywhere()
-    announce(1.5, "class-1", read_options([]))
+    announce(1.5, read_options([]), ("class-1", "teacher-1"), batches=True)
     text = written.getvalue().decode(encoding)
     assert text.startswith(f"{'✔' if encoding == 'utf-8' else '?'} Ready: the first reply took 1.5 s.")
     assert '"api_key": "class-1"' in text
+    assert "/class?key=teacher-1" in text
 
 
 # Who started it
@@ -363,15 +345,9 @@ def test_the_one_that_started_it_is_known_and_its_end_is_seen():
     assert subprocess.check_output(command, text=True) == "None\n"
 
 
-def test_the_entry_is_one_that_nothing_is_wrong_with():
-    pasted = entry("class-1", options())
-    assert check_config_list([pasted]) == []
-    assert pasted["base_url"] == "http://127.0.0.1:8000/v1"
-    assert entry("class-1", options(max_tokens=16))["max_tokens"] == 16
-
-
-def test_the_entry_names_an_address_that_others_can_reach():
-    assert "0.0.0.0" not in entry("class-1", options(host="0.0.0.0"))["base_url"]
+def test_the_entry_names_an_address_that_others_can_reach(capsys):
+    announce(1.5, read_options(["--host", "0.0.0.0"]), ("class-1", "teacher-1"), batches=True)
+    assert "0.0.0.0:" not in capsys.readouterr().out
     assert address("192.0.2.7") == "192.0.2.7"
 
 

@@ -127,7 +127,7 @@ class HuggingFaceModelClient(plain.HuggingFaceModelClient):
             known = reading(self.tokenizer, plain._end_tokens(self.model), ids, fields)
             streamer = Streamer(self, known, wanted, sinks, thoughts)
         request = Request(self.model, ids, wanted, schema, streamer, self.prefix_tokens, reader.inputs)
-        rows = answer(self, request)
+        rows = self._answer(request)
         if schema and not all(self._cut(row, stops)[1] for row in rows):
             full = any(len(row) >= wanted["max_new_tokens"] for row in rows)
             limit = f"{wanted['max_new_tokens']} tokens were too few" if full else "The timeout was too short"
@@ -190,6 +190,10 @@ class HuggingFaceModelClient(plain.HuggingFaceModelClient):
         if device == "cpu":
             cpu.prepare(model, self.config.get("quantization"))
             step.install(model)
+
+    def _answer(self, request: Request) -> list[list[int]]:
+        """Return the new tokens of each choice."""
+        return answer(self, request)
 
     def prompt(self, params: dict[str, Any]) -> list[int]:
         return self._read({**self.config, **params})[0]

@@ -1,0 +1,350 @@
+"""The engine of a class: the kit's own client, which computes with transformers' continuous batching.
+
+Each request is one `create` of the client, in a thread of its own, so that the class gets what the lessons
+have: tools in each model's notation, thoughts apart, schemas. Requests with the class's sampling are computed
+together. What continuous batching can't do for one request alone (another temperature, a seed, a schema,
+several choices) goes one by one beside it, with `generate` on the same weights: the two share the processor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import functools
+import inspect
+import itertools
+import queue
+import threading
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import ContinuousBatchingConfig, StoppingCriteriaList
+from transformers.generation.continuous_batching import input_outputs
+
+from kit.classroom.request import Refused, Rules, too_long
+from kit.clients.huggingface_fast import HuggingFaceModelClient
+from kit.clients.huggingface_fast.batches import Request
+
+CHUNK = 512  # prompt tokens in one batch; with more, long prompts took longer and 0.4 GB besides
+PER_REQUEST = {"max_new_tokens", "stop_strings"}  # what requests of one batch may differ in
+FORGET = 20_000  # prefixes of prompts
+SLICE = 0.2  # seconds after which a thread that waits looks whether its student has gone
+
+
+class GoneError(Exception):
+    """Nobody waits for the reply any more."""
+
+
+@dataclass(eq=False)
+class Ticket:
+    """A request on its way through the batches; `outputs` gets what transformers tells of it."""
+
+    ids: list[int]  # the prompt
+    limit: int  # new tokens
+    prefixes: list[int]  # a hash for each block of the cache that the prompt fills, and all before it
+    outputs: queue.SimpleQueue[Any] = field(default_factory=queue.SimpleQueue)
+    name: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    @property
+    def size(self) -> int:
+        return len(self.ids) + self.limit
+
+
+class Engine:
+    """A model that answers a class. `start` and `stop` belong to the event loop; so does the queue.
+
+    Args:
+        folder: the model's folder.
+        device, dtype: as in an entry of the client.
+        sampling: temperature and top_p of everybody who names no other.
+        rules: of the class; the engine keeps those on the length of prompts.
+        cache: None, or the size of the batches' KV cache in tokens and in tokens per block.
+
+    Raises:
+        ValueError: the model can't be loaded.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        device: str,
+        dtype: str,
+        sampling: dict[str, float],
+        rules: Rules,
+        cache: tuple[int, int] | None,
+    ) -> None:
+        self.sampling, self.rules, self.cache = sampling, rules, cache
+        entry = {"model": str(folder), "device": device, "dtype": dtype}
+        first = _Client(self, entry)
+        self.model, self.tokenizer = first.model, first.processor or first.tokenizer
+        self.tokens = 0  # that it has written so far
+        self._batches: Any = None
+        self._waiting: list[Ticket] = []
+        self._reading: set[Ticket] = set()  # whose prompt is being computed
+        self._running: set[Ticket] = set()
+        self._turns = itertools.cycle((True, False))
+        self._seen: set[int] = set()  # prefixes that the cache has held
+
+    @functools.cached_property
+    def alone(self) -> Any:
+        """The same model, on the same weights, for what is computed one by one.
+
+        Continuous batching may change how its model attends (paged).
+        """
+        weights = itertools.chain(self.model.parameters(), self.model.buffers())
+        return copy.deepcopy(self.model, {id(tensor): tensor for tensor in weights})
+
+    def start(self) -> None:
+        """Begin to compute batches, in a thread of transformers'."""
+        self._loop = asyncio.get_running_loop()
+        self.alone  # noqa: B018 - copied before the other one is changed
+        if not self.cache:
+            return
+        if self.model.device.type == "cpu":
+            # Where there is a GPU besides, transformers pins what it computes with, and on a Mac torch puts
+            # what is pinned on the GPU, whatever device was asked for (pytorch/pytorch#181374).
+            input_outputs.get_available_devices = lambda: frozenset({"cpu"})
+        settings = copy.deepcopy(self.model.generation_config)
+        settings.do_sample = self.sampling["temperature"] > 0
+        settings.use_cache = False  # the batches have their own
+        if settings.do_sample:
+            settings.update(**self.sampling)
+        tokens, block = self.cache
+        config = ContinuousBatchingConfig(
+            page_size=block, num_blocks=tokens // block, max_batch_tokens=CHUNK, max_memory_percent=0.9
+        )
+        try:
+            batches = self.model.init_continuous_batching(settings, continuous_batching_config=config)
+            batches.warmup()
+        except ValueError:  # layers with a state, as Mamba has them: no batches, all goes one by one
+            self.cache = None
+        else:
+            self._batches = batches
+            batches.start()
+
+    def stop(self) -> None:
+        if self._batches:
+            self._batches.stop(timeout=5, hard_stop=True)
+
+    def is_well(self) -> bool:
+        return not self._batches or self._batches.is_running()
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for their turn."""
+        return len(self._waiting)
+
+    async def ask(self, name: str, fields: dict[str, Any]) -> AsyncIterator[tuple[str, Any]]:
+        """Yield the pieces of a reply, each with its field, then ("response", ...) with a ChatCompletion.
+
+        Args:
+            name: the name of the model in the response.
+            fields: what `create` takes: messages and options.
+
+        Raises:
+            ValueError, ImportError: what the client or the chat template refuses.
+            Refused: the prompt is too long, or the batches are broken.
+        """
+        items: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
+        gone = threading.Event()
+
+        def put(kind: str, item: Any) -> None:
+            self._loop.call_soon_threadsafe(items.put_nowait, (kind, item))
+
+        def sink(kind: str, piece: str) -> None:
+            if gone.is_set():
+                raise GoneError
+            put(kind, piece)
+
+        def work() -> None:
+            try:
+                entry = {"model": name, "prefix_cache": 0, **self.sampling}
+                client = _Client(self, entry, gone, functools.partial(sink, "content"))
+                client.on_thought = functools.partial(sink, "reasoning_content")
+                put("response", client.create(fields))
+            except BaseException as error:
+                put("error", error)
+
+        threading.Thread(target=work, daemon=True).start()
+        try:
+            while True:
+                kind, item = await items.get()
+                if kind == "error":
+                    raise item
+                yield kind, item
+                if kind == "response":
+                    return
+        finally:
+            gone.set()
+
+    # In the thread of a request ---------------------------------------------------------------
+
+    def takes(self, client: _Client, request: Request) -> bool:
+        """Return whether a request can be computed in one batch with those of everybody."""
+
+        def shared(options: dict[str, Any]) -> dict[str, Any]:
+            random = {"seed"} if not options.get("do_sample") else set()
+            return {n: v for n, v in options.items() if n not in PER_REQUEST | random and v is not None}
+
+        same = shared(request.options) == shared(client._options({}))
+        return bool(self._batches) and same and not request.schema and not request.inputs
+
+    def compute(self, client: _Client, request: Request) -> list[int]:
+        """Return the new tokens of a request, computed together with others."""
+        ids, stops, row = request.ids, request.options.get("stop_strings", []), list[int]()
+        ticket = Ticket(ids, request.options["max_new_tokens"], self._prefixes(ids))
+        if request.streamer:
+            request.streamer.put(torch.tensor([ids]))
+        self._loop.call_soon_threadsafe(self._enter, ticket)
+        try:
+            while True:
+                try:
+                    output = ticket.outputs.get(timeout=SLICE)
+                except queue.Empty:
+                    if client.gone.is_set():
+                        raise GoneError from None
+                    if not self.is_well():
+                        raise _broken("it has stopped") from None
+                    continue
+                if output.error:
+                    raise _broken(output.error)
+                new = output.generated_tokens[len(row) :]
+                row += new
+                self.tokens += len(new)
+                if request.streamer and new:
+                    request.streamer.put(torch.tensor(new))
+                if output.is_finished() or (stops and client._cut(row, stops)[1]):
+                    return row
+        finally:
+            self._loop.call_soon_threadsafe(self._leave, ticket)
+
+    def _prefixes(self, ids: list[int]) -> list[int]:
+        block = self.cache[1] if self.cache else len(ids)
+        ends = range(block, len(ids) + 1, block)
+        return list(itertools.accumulate((hash(tuple(ids[end - block : end])) for end in ends), _mixed))
+
+    # In the event loop ------------------------------------------------------------------------
+
+    def _enter(self, ticket: Ticket) -> None:
+        self._waiting.append(ticket)
+        self._admit()
+
+    def _leave(self, ticket: Ticket) -> None:
+        if ticket in self._waiting:
+            self._waiting.remove(ticket)
+        elif ticket in self._running:
+            self._batches.cancel_request(ticket.name)
+            self._done(ticket)
+
+    def _done(self, ticket: Ticket) -> None:
+        self._running.discard(ticket)
+        self._reading.discard(ticket)
+        self._admit()
+
+    def _admit(self) -> None:
+        """Hand in those whose turn it is: by turns the shortest and the one that waits longest.
+
+        So no long prompt holds up many short ones, and it does not wait for ever either.
+        """
+        while ticket := self._next():
+            self._waiting.remove(ticket)
+            self._running.add(ticket)
+            self._reading.add(ticket)
+            self._batches.register_result_handler(ticket.name, functools.partial(self._on_output, ticket))
+            self._batches.add_request(
+                ticket.ids,
+                request_id=ticket.name,
+                max_new_tokens=ticket.limit,
+                eos_token_id=self.model.generation_config.eos_token_id,
+                streaming=True,
+            )
+
+    def _next(self) -> Ticket | None:
+        fitting = [ticket for ticket in self._waiting if self._fits(ticket)]
+        if not fitting:
+            return None
+        return fitting[0] if next(self._turns) else min(fitting, key=self._to_read)
+
+    def _fits(self, ticket: Ticket) -> bool:
+        """Return whether there is room: for its prompt in the next batch, and for all of it in the cache.
+
+        Long ones leave a quarter of the cache to short ones, of which there is always room for some.
+        """
+        tokens, _ = self.cache or (0, 0)
+        long = [other.size for other in self._running if other.size > tokens / 16]
+        if ticket.size > tokens / 16 and long and sum(long) + ticket.size > tokens * 3 / 4:
+            return False
+        reading = sum(map(self._to_read, self._reading))
+        return not reading or reading + self._to_read(ticket) <= CHUNK
+
+    def _to_read(self, ticket: Ticket) -> int:
+        """Return the tokens of a prompt that are not in the cache, as far as one can tell from here."""
+        known = sum(1 for _ in itertools.takewhile(self._seen.__contains__, ticket.prefixes))
+        return len(ticket.ids) - (known * self.cache[1] if self.cache else 0)
+
+    def _on_output(self, ticket: Ticket, output: Any) -> None:
+        ticket.outputs.put(output)
+        if output.is_finished():
+            self._done(ticket)
+        elif ticket in self._reading:
+            self._reading.discard(ticket)
+            if len(self._seen) > FORGET:
+                self._seen.clear()
+            self._seen.update(ticket.prefixes)
+            self._admit()
+
+
+def _broken(why: str) -> Refused:
+    return Refused(500, "engine_error", f"The engine failed: {why}")
+
+
+def _mixed(before: int, block: int) -> int:
+    return hash((before, block))
+
+
+class _Client(HuggingFaceModelClient):
+    """The kit's client for one request of the class."""
+
+    def __init__(
+        self, engine: Engine, entry: dict[str, Any], gone: threading.Event | None = None, on_text: Any = None
+    ) -> None:
+        self.engine, self.gone = engine, gone or threading.Event()
+        model, tokenizer = (engine.model, engine.tokenizer) if gone else (None, None)
+        super().__init__(entry, model, tokenizer, on_text=on_text)
+
+    def _prepare(self, model: Any, device: str | None) -> None:
+        """Leave the model as it is: what makes `generate` fast is nothing for batches."""
+
+    def _read(self, settings: dict[str, Any]) -> Any:
+        ours = inspect.signature(self.tokenizer.apply_chat_template).parameters  # `tokenize`, say
+        for name in settings.get("chat_template_kwargs") or {}:
+            if name in ours or name not in str(self.tokenizer.chat_template):
+                raise ValueError(f"The model's chat template knows no {name!r}.")
+        try:
+            return super()._read(settings)
+        except ValueError:
+            raise
+        except Exception as error:  # the template is code of whoever made the model
+            raise ValueError(f"The chat template can't take these messages: {error}") from None
+
+    def _room(self, prompt_tokens: int, max_new_tokens: int) -> int:
+        if prompt_tokens > self.engine.rules.max_prompt_tokens:
+            raise too_long(f"{prompt_tokens:,}", self.engine.rules)
+        return super()._room(prompt_tokens, max_new_tokens)
+
+    def _answer(self, request: Request) -> list[list[int]]:
+        if self.engine.takes(self, request):
+            return [self.engine.compute(self, request)]
+        self.model = request.model = self.engine.alone
+
+        def has_gone(ids: torch.Tensor, scores: Any, **kwargs: Any) -> torch.Tensor:
+            return torch.full((len(ids),), self.gone.is_set(), device=ids.device)
+
+        request.options["stopping_criteria"] = StoppingCriteriaList([has_gone])
+        rows = super()._answer(request)
+        self.engine.tokens += sum(map(len, rows))
+        return rows
