@@ -22,6 +22,7 @@ _HOME = {
     "check_model_client": "kit.checks.check_client",
     "load_config_list": "kit.config_list.lists",
     "save_config_list": "kit.config_list.lists",
+    "lesson_model": "kit.lessons",
     "local_model": "kit.models",
     "register_model_clients": "kit.agents.register",
     "watch": "kit.widgets.watch",

@@ -62,8 +62,8 @@ class NoModelHere(ImportError):
     def __init__(self) -> None:
         how = no_torch() or f"`{START} --full` adds it: about 2 GB."
         super().__init__(
-            f"This set-up has no torch, so no model can run here: {how} A model that a class shares needs "
-            "none: lesson 10."
+            f"This set-up has no torch, so no model can run here: {how} Lessons 06 and 08 to 10 can ask a "
+            "model that a class shares, by its entry in a file OAI_CONFIG_LIST beside them."
         )
 
     def _render_traceback_(self) -> list[str]:  # IPython asks for it

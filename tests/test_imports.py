@@ -15,6 +15,7 @@ ALLOWED = {
     "clients": set(),  # these two are copied into other projects
     "adapters": set(),
     "config_list": {"files", "models"},
+    "lessons": {"models", "clients", "config_list"},
     "agents": {"files", "models", "config_list"},
     "checks": {"files", "models", "config_list", "agents"},
     "templates": {"files"},

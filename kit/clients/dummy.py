@@ -24,6 +24,9 @@ Replies = str | Sequence[Reply] | Callable[[list[dict[str, Any]]], Reply]
 
 def tool_call(name: str, /, **arguments: Any) -> ChatCompletionMessage:
     """Return the message of a model that calls a tool: `tool_call("weather", city="Paris")`."""
+    if not isinstance(name, str):
+        meant = getattr(name, "__name__", "weather")
+        raise TypeError(f'tool_call takes the name of a tool, in quotes: tool_call("{meant}", ...).')
     function = {"name": name, "arguments": json.dumps(arguments, ensure_ascii=False)}
     call = {"id": f"call_{uuid.uuid4().hex[:24]}", "type": "function", "function": function}
     return ChatCompletionMessage.model_validate({"role": "assistant", "tool_calls": [call]})

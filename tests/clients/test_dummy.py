@@ -267,6 +267,11 @@ def test_tool_call_makes_the_message_of_a_model_that_calls_a_tool():
     assert first.tool_calls[0].id and first.tool_calls[0].id != second.tool_calls[0].id
 
 
+def test_a_function_in_the_place_of_a_tool_s_name_is_refused_with_what_to_write():
+    with pytest.raises(TypeError, match=r'the name of a tool, in quotes: tool_call\("print", \.\.\.\)'):
+        tool_call(print, text="Hi")
+
+
 def with_a_tool(agent, replies):
     """A chat in which the dummy has a tool that the user executes; return what was said."""
     from autogen import UserProxyAgent, register_function
