@@ -1,4 +1,4 @@
-"""Run register_model_clients under Microsoft's AutoGen 0.2, in its own environment; print the results as JSON."""
+"""Run register_model_clients under Microsoft's AutoGen 0.2, in an environment of its own, and print JSON."""
 
 import json
 
