@@ -50,6 +50,6 @@ def test_the_package_that_is_not_there_is_not_installed(tmp_path, monkeypatch):
 @pytest.mark.slow  # it collects all tests of the adapters
 def test_the_newest_comes_first_when_the_tests_run(tmp_path):
     (tmp_path / "ag2.py").write_text("raise ImportError('the newest one')")
-    last, failed = newest.run("ag2_hands_data_over or autogen_wraps", str(tmp_path))
-    assert "1 failed, 1 passed" in last and "errors" in last
-    assert any("test_ag2_hands_data_over_as_json" in line for line in failed)
+    last, failed = newest.run("two_agents_talk", str(tmp_path))
+    assert "1 failed, 3 passed" in last and "errors" in last
+    assert any("test_scenario[ag2-two_agents_talk] - ImportError: the newest one" in line for line in failed)
