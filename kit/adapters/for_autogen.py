@@ -50,10 +50,12 @@ class ModelClientForAutoGen(ChatCompletionClient, Component[Recipe]):
     `json_output` reaches the client as `response_format`. An image is refused with a ValueError (agents put
     the word <image> in its place before that).
 
-    A class and its entry can be written into a file and loaded again, an object can't:
+    A class and its entry can be written into a file and loaded again; `dump_component` refuses an object with
+    a NotImplementedError, and a class that can't be imported with a TypeError. Secrets of the entry become
+    stars: whoever loads the file puts them back first, or gets a ValueError.
 
-        saved = ModelClientForAutoGen(MyModelClient, entry).dump_component()
-        ChatCompletionClient.load_component(saved)
+        saved = ModelClientForAutoGen(MyModelClient, entry).dump_component().model_dump_json()
+        ChatCompletionClient.load_component(json.loads(saved))
 
     Raises:
         TypeError: a class came without its entry.
