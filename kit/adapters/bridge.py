@@ -28,33 +28,52 @@ class Bridge:
         client: a ready-made model client, or a class, which is made with `config`.
         config: the entry of a config list; its fields go into the params of each call, as in AutoGen.
             By default that of the client, if it keeps one.
+
+    Raises:
+        TypeError: a class came without an entry.
     """
 
     def __init__(self, client: Any, config: dict[str, Any] | None = None) -> None:
-        self.client = client(dict(config or {})) if isinstance(client, type) else client
+        if isinstance(client, type):
+            if config is None:
+                name = client.__name__
+                raise TypeError(f"{name} is a class: pass {name}(entry), or the entry as `config`, too.")
+            client = client(dict(config))
+        self.client = client
         kept = getattr(self.client, "config", None)
         config = config or (kept if isinstance(kept, dict) else {})
         self.fields = {name: value for name, value in config.items() if name not in KEPT}
         self.model = str(self.fields.setdefault("model", type(self.client).__name__))
 
-    def ask(self, messages: list[dict[str, Any]], options: dict[str, Any], streams: bool = False) -> Asking:
-        """Return one call of the client, to be iterated or awaited; call this in the event loop.
+    def params(self, messages: list[dict[str, Any]], options: dict[str, Any]) -> dict[str, Any]:
+        """Return what `create` gets: the entry's fields, the options of a call, and its messages.
 
         Args:
             messages: in OpenAI's form, as AutoGen hands them to a client.
             options: further fields of the call (`tools`, `temperature`, ...); None stands for none.
-            streams: whether somebody wants the pieces of the text.
         """
         values = {name: value for name, value in options.items() if value is not None}
-        return Asking(self, {**self.fields, **values, "messages": messages}, streams)
+        return {**self.fields, **values, "messages": messages}
+
+    def ask(self, messages: list[dict[str, Any]], options: dict[str, Any], streams: bool = False) -> Asking:
+        """Return one call of the client, to be iterated or awaited; call this in the event loop.
+
+        `streams` says whether somebody wants the pieces of the text.
+        """
+        return Asking(self, self.params(messages, options), streams)
+
+
+class Thought(str):
+    """A piece of the model's thoughts."""
 
 
 class Asking:
     """One call of a client, in a thread of its own; iterate over it, or await its `reply()`.
 
-    Iterating gives the pieces of the text (if wanted), which join to it, and then the Reply. A client that
-    has `on_text` streams; of any other the text comes in one piece. Whatever the client raises comes out
-    as it is, only a StopIteration as a RuntimeError.
+    Iterating gives the pieces of the thoughts and of the text (if wanted), and then the Reply, whose text is
+    that of the pieces. A client that has `on_text` streams its text, one with `on_thought` its thoughts; of
+    any other they come in one piece. Whatever the client raises comes out as it is, only a StopIteration as
+    a RuntimeError.
 
     If the task is cancelled, or `cancel` is called, this ends at once, and the thread is left to itself:
     a client that streams is stopped at its next piece, and no thread keeps the program from ending.
@@ -71,28 +90,30 @@ class Asking:
         return [item async for item in self if isinstance(item, Reply)][0]
 
     def cancel(self) -> None:
-        """End the call with a CancelledError; any thread may do so."""
-        self._put(asyncio.CancelledError())
+        """End the call with a CancelledError, even if the reply is there already; any thread may do so."""
         self._left = True
+        self._put(asyncio.CancelledError())
 
-    async def __aiter__(self) -> AsyncIterator[str | Reply]:
+    async def __aiter__(self) -> AsyncIterator[str | Thought | Reply]:
         context = contextvars.copy_context()
         threading.Thread(target=context.run, args=(self._work,), daemon=True).start()
-        shown = ""
+        shown: dict[type, str] = {str: "", Thought: ""}
         try:
             while not isinstance(item := await self._items.get(), Reply):
+                self._stop_if_left()
                 if isinstance(item, BaseException):
                     raise item
-                shown += item
+                shown[type(item)] += item
                 yield item
-            if self._streams:
-                if not item.text.startswith(shown):  # what was shown can't be taken back
-                    item = replace(item, text=shown)
-                if rest := item.text[len(shown) :]:
-                    yield rest
-            yield item
+            for last in _rest(item, shown) if self._streams else [item]:
+                self._stop_if_left()
+                yield last
         finally:
             self._left = True
+
+    def _stop_if_left(self) -> None:
+        if self._left:
+            raise asyncio.CancelledError
 
     def _work(self) -> None:
         try:
@@ -104,9 +125,16 @@ class Asking:
         client = self._bridge.client
         if self._left:  # while it waited for its turn
             return None
-        if not hasattr(client, "on_text"):
+        with contextlib.ExitStack() as stack:
+            for name, kind in (("on_text", str), ("on_thought", Thought)):
+                if hasattr(client, name):
+                    before = getattr(client, name)
+                    stack.callback(setattr, client, name, before)
+                    setattr(client, name, self._listener(kind, before))
             return answer(client, self._params, self._bridge.model)
-        before = client.on_text
+
+    def _listener(self, kind: type[str], before: Any) -> Callable[[str], None]:
+        """Return what hears the pieces; `before`, the client's own listener, goes on hearing them."""
 
         def on_piece(piece: str) -> None:
             if self._left:
@@ -114,17 +142,21 @@ class Asking:
             if before:
                 before(piece)
             if piece and self._streams:
-                self._put(piece)
+                self._put(kind(piece))
 
-        client.on_text = on_piece
-        try:
-            return answer(client, self._params, self._bridge.model)
-        finally:
-            client.on_text = before
+        return on_piece
 
     def _put(self, item: Any) -> None:
         with contextlib.suppress(RuntimeError):  # the loop has been closed meanwhile
             self._loop.call_soon_threadsafe(self._items.put_nowait, item)
+
+
+def _rest(reply: Reply, shown: dict[type, str]) -> list[Any]:
+    """Return what has not been shown yet of a reply's thoughts and text, and the reply."""
+    if not reply.text.startswith(shown[str]):  # what was shown can't be taken back
+        reply = replace(reply, text=shown[str])
+    thoughts = "" if shown[Thought] else reply.thoughts
+    return [*filter(None, [Thought(thoughts), reply.text[len(shown[str]) :]]), reply]
 
 
 def alone(client: Any, work: Callable[..., Any], *arguments: Any) -> Any:

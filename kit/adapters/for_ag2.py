@@ -25,7 +25,7 @@ from ag2.events import (
 from ag2.exceptions import UnsupportedInputError, UnsupportedToolError
 from ag2.tools.final import FunctionToolSchema
 
-from .bridge import Bridge
+from .bridge import Bridge, Thought
 from .reply import Call, Reply
 
 NAME = "model client"
@@ -43,11 +43,13 @@ class ModelClientForAG2(ModelConfig):
         max_tool_rounds: AG2 itself lets a model call tools without an end. After so many rounds in a row
             the client gets no tools, and has to answer in words.
 
-    The first choice counts. The model's thoughts go to the stream, as a ModelReasoning. A response schema
-    reaches the client as `response_format`. Tools that are not functions, and inputs that are neither text
-    nor data, are refused with AG2's own errors.
+    The first choice counts. The model's thoughts go to the stream before the text, as ModelReasoning events,
+    piece by piece if the client has `on_thought`. A response schema reaches the client as `response_format`.
+    Tools that are not functions, and inputs that are neither text nor data, are refused with AG2's own
+    errors.
 
     Raises:
+        TypeError: a class came without its entry.
         RuntimeError: the client calls tools, though it got none any more.
     """
 
@@ -78,7 +80,7 @@ class ModelClientForAG2(ModelConfig):
         response_schema: Any,
         serializer: Any,
     ) -> ModelResponse:
-        """Return the client's reply, and send its text to whoever watches the stream."""
+        """Return the client's reply, and send its thoughts and text to whoever watches the stream."""
         converted = [part for message in messages for part in _message(message, serializer)]
         prompt = [*context.prompt, getattr(response_schema, "system_prompt", None)]
         if text := "\n".join(filter(None, prompt)):
@@ -89,7 +91,9 @@ class ModelClientForAG2(ModelConfig):
             "response_format": _format(response_schema),
         }
         async for item in self._bridge.ask(converted, options, streams=True):
-            if isinstance(item, str):
+            if isinstance(item, Thought):
+                await context.send(ModelReasoning(str(item)))
+            elif isinstance(item, str):
                 await context.send(ModelMessageChunk(item))
             elif over and item.calls:
                 raise RuntimeError(
@@ -101,8 +105,6 @@ class ModelClientForAG2(ModelConfig):
 
 
 async def _response(reply: Reply, context: Any) -> ModelResponse:
-    if reply.thoughts:
-        await context.send(ModelReasoning(reply.thoughts))
     message = ModelMessage(reply.text) if reply.text or not reply.calls else None
     if message:
         await context.send(message)
@@ -115,6 +117,7 @@ async def _response(reply: Reply, context: Any) -> ModelResponse:
         model=reply.model,
         provider=NAME,
         finish_reason=reply.finish_reason,
+        response_id=reply.id,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from agent_framework import (
@@ -17,10 +18,12 @@ from agent_framework import (
     Message,
     ResponseStream,
     UsageDetails,
+    normalize_messages,
     prepend_instructions_to_messages,
 )
+from agent_framework.observability import ChatTelemetryLayer
 
-from .bridge import Asking, Bridge
+from .bridge import Asking, Bridge, Thought
 from .reply import Call, Reply
 
 # What the framework itself sees to. All other options go to the client, under the names that they have.
@@ -34,7 +37,9 @@ NOT_OPTIONS = {
 }
 
 
-class ModelClientForAgentFramework(FunctionInvocationLayer, ChatMiddlewareLayer, BaseChatClient):
+class ModelClientForAgentFramework(
+    FunctionInvocationLayer, ChatMiddlewareLayer, ChatTelemetryLayer, BaseChatClient
+):
     """Use it as the chat client of an `agent_framework.Agent`.
 
         Agent(ModelClientForAgentFramework(MyModelClient(entry)), instructions="Be brief.")
@@ -45,9 +50,15 @@ class ModelClientForAgentFramework(FunctionInvocationLayer, ChatMiddlewareLayer,
             (`agent.run(..., options={"temperature": 0.2})`) win over it.
 
     The first choice is the reply; the response with all of them is its `raw_representation`. The model's
-    thoughts are contents of the type "text_reasoning". A ValueError refuses tools that are not functions,
-    contents other than text, function calls and their results, and a conversation that the service would
-    keep (`store`, `conversation_id`): a model client keeps none.
+    thoughts are contents of the type "text_reasoning", in a stream piece by piece if the client has
+    `on_thought`. The response's `id` and `created` come along, if the client gives them. Each call is a
+    span of OpenTelemetry, which sees words only where the framework's own setting allows it.
+
+    Raises:
+        TypeError: a class came without its entry.
+        ValueError: tools that are not functions, contents other than text, function calls and their results,
+            or a conversation that the service would keep (`store`, `conversation_id`): a model client keeps
+            none.
     """
 
     OTEL_PROVIDER_NAME = "model_client"
@@ -68,7 +79,9 @@ class ModelClientForAgentFramework(FunctionInvocationLayer, ChatMiddlewareLayer,
         reply = await (await self._ask(messages, options, False)).reply()
         text = [Content.from_text(reply.text)] if reply.text or not reply.calls else []
         return ChatResponse(
-            messages=Message("assistant", [*_thoughts(reply), *text, *_calls(reply)]),
+            messages=Message("assistant", [*_thoughts(reply.thoughts), *text, *_calls(reply)]),
+            response_id=reply.id,
+            created_at=_time(reply),
             model=reply.model,
             finish_reason=_reason(reply),
             usage_details=_usage(reply),
@@ -81,11 +94,14 @@ class ModelClientForAgentFramework(FunctionInvocationLayer, ChatMiddlewareLayer,
     ) -> AsyncIterator[ChatResponseUpdate]:
         async for item in await self._ask(messages, options, True):
             if isinstance(item, str):
-                yield ChatResponseUpdate(contents=[Content.from_text(item)], role="assistant")
+                piece = _thoughts(item) if isinstance(item, Thought) else [Content.from_text(item)]
+                yield ChatResponseUpdate(contents=piece, role="assistant")
                 continue
             yield ChatResponseUpdate(
-                contents=[*_thoughts(item), *_calls(item), Content.from_usage(_usage(item))],
+                contents=[*_calls(item), Content.from_usage(_usage(item))],
                 role="assistant",
+                response_id=item.id,
+                created_at=_time(item),
                 model=item.model,
                 finish_reason=_reason(item),
                 raw_representation=item.response,
@@ -97,7 +113,7 @@ class ModelClientForAgentFramework(FunctionInvocationLayer, ChatMiddlewareLayer,
         for name in ("store", "conversation_id"):
             if options.get(name):
                 raise ValueError(f"A model client keeps no conversation: leave out {name}, use a session.")
-        whole = prepend_instructions_to_messages(list(messages), options.get("instructions"))
+        whole = prepend_instructions_to_messages(normalize_messages(messages), options.get("instructions"))
         values = {name: value for name, value in options.items() if name not in NOT_OPTIONS}
         if tools := [_function(tool) for tool in options.get("tools") or []]:
             values |= {"tools": tools, "tool_choice": _tool_choice(options.get("tool_choice"))}
@@ -144,12 +160,19 @@ def _message(message: Message) -> list[dict[str, Any]]:
     return [*([converted] if texts or calls or not results else []), *results]
 
 
-def _thoughts(reply: Reply) -> list[Content]:
-    return [Content.from_text_reasoning(text=reply.thoughts)] if reply.thoughts else []
+def _thoughts(thoughts: str) -> list[Content]:
+    return [Content.from_text_reasoning(text=str(thoughts))] if thoughts else []
 
 
 def _calls(reply: Reply) -> list[Content]:
     return [Content.from_function_call(call.id, call.name, arguments=call.arguments) for call in reply.calls]
+
+
+def _time(reply: Reply) -> str | None:
+    """Return when a response was made, written as the framework's own clients write it."""
+    if reply.created is None:
+        return None
+    return datetime.fromtimestamp(reply.created, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def _reason(reply: Reply) -> Any:  # a text, where the framework's annotations list the known ones

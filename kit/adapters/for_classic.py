@@ -27,12 +27,24 @@ def registrable(client: Any, name: str | None = None) -> type:
     where a response has no `id`), tool calls get the ids that they lack, and no two threads are in the client
     at once. What classic AutoGen has no way for is left out: it neither streams (a client's own `on_text`
     goes on as before) nor cancels, and `a_generate_reply` keeps the program alive until `create` returns.
+
+    Raises:
+        TypeError: a class was passed.
     """
+    if isinstance(client, type):
+        raise TypeError(
+            f"{client.__name__} is a class: pass {client.__name__}(entry), or register the class itself, "
+            f"agent.register_model_client({client.__name__})."
+        )
 
     def new(cls: type, config: dict[str, Any], **kwargs: Any) -> Shared:
         return Shared(client)
 
     return type(name or type(client).__name__, (), {"__new__": new})
+
+
+class Fields(dict):
+    """A response that is a dict; AutoGen sets attributes of a response, and a mere dict takes none."""
 
 
 class Shared:
@@ -43,6 +55,8 @@ class Shared:
 
     def create(self, params: dict[str, Any]) -> Any:
         response = alone(self._client, create, self._client, params)
+        if type(response) is dict:
+            response = Fields(response)
         if not getattr(response, "id", None):
             with contextlib.suppress(AttributeError, ValueError, TypeError):
                 response.id = f"chatcmpl-{uuid.uuid4().hex}"
@@ -51,10 +65,10 @@ class Shared:
     def message_retrieval(self, response: Any) -> list[Any]:
         """Return each choice's text, or a whole message in OpenAI's form if it calls tools."""
         return [
-            {"role": "assistant", "content": text, "tool_calls": [call.as_dict() for call in calls]}
-            if calls
-            else text
-            for text, calls in alone(self._client, choices, self._client, response)
+            {"role": "assistant", "content": one.text, "tool_calls": [call.as_dict() for call in one.calls]}
+            if one.calls
+            else one.text
+            for one in alone(self._client, choices, self._client, response)
         ]
 
     def cost(self, response: Any) -> float:

@@ -1,7 +1,7 @@
 """What AutoGen keeps inside of its agents: the one file of the kit that knows AutoGen's private names.
 
 AutoGen has no public way to see which client stands in which place, or to replace one; what is here was
-read off autogen 0.14.1. Nothing here runs a client or a model.
+read off autogen 0.14.1, and tried with Microsoft's 0.2.40. Nothing here runs a client or a model.
 """
 
 from __future__ import annotations
@@ -58,8 +58,9 @@ def entries_of(agent: Any) -> list[dict[str, Any]]:
 
 
 def listed(config: Any) -> list[dict[str, Any]]:
-    """Return the entries of an llm_config, none where it is False."""
-    return [plain(entry) for entry in (config.get("config_list") if has(config, "get") else None) or []]
+    """Return the entries of an llm_config, none where it is False; one without a list is itself the entry."""
+    known = config.get("config_list") if has(config, "get") else []
+    return [plain(entry) for entry in ([config] if known is None and "model" in config else known) or []]
 
 
 def plain(entry: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
@@ -36,7 +37,8 @@ def register_model_clients(agent: Any, *clients: Any, **kwargs: Any) -> Registra
 
     AutoGen's own `agent.register_model_client` fills one entry a call, and its work is undone when
     tools are added to the agent. This fills all entries, and is safe to call again: after tools
-    were added, or after the cell that defines the class was run again.
+    were added, or after the cell that defines the class was run again. It works with `autogen` 0.14.1
+    and with Microsoft's 0.2.40.
 
     Args:
         agent: an agent, or a group-chat manager: then its agents and the hidden agent that selects
@@ -88,13 +90,15 @@ def _register(agent: Any, by_name: dict[str, Any], kwargs: dict[str, Any]) -> li
 def _register_selector(manager: Any, by_name: dict[str, Any], kwargs: dict[str, Any]) -> list[Registration]:
     """Hand our classes to the hidden agent that selects the next speaker, if there will be one."""
     if by_name and (config := selector_config(manager)):
-        from autogen import LLMConfig
+        with contextlib.suppress(ImportError):  # in Microsoft's 0.2 it is a dict
+            from autogen import LLMConfig
 
+            config = LLMConfig.ensure_config(config)
         ready = selector_classes(manager)
         for name in by_name.keys() & {entry.get("model_client_cls") for entry in listed(config)}:
             if kwargs or getattr(ready.get(name), "kit_client", None) is not by_name[name]:
                 ready[name] = _remembering(by_name[name], kwargs)
-        set_selector(manager, LLMConfig.ensure_config(config), ready.values())
+        set_selector(manager, config, ready.values())
     return selector_places(manager)
 
 

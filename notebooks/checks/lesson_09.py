@@ -246,13 +246,13 @@ def _why_9c(error):
         return (
             "the client should be asked twice, for the tool and for the answer: yours was asked more often."
         )
+    if "is a class: pass" in text:
+        return f"the adapter should get the `client` that your function gets, and not its class. ({text})"
     if "ModelClientFor" in text:
         return f"the adapter is for another framework than the agent. ({text})"
     if "DummyModelClient" in text:
         return f"the agent got your client itself, which it does not know. Put an adapter around it. ({text})"
     what = f"using your answer raised {type(error).__name__}: {text}"
-    if isinstance(error, KeyError):
-        return f"{what}. Does the adapter get the `client` that your function gets, and not its class?"
     if re.search("TaskResult|AgentReply|AgentResponse|AgentRun|BaseChatAgent", text):
         return f"{what}. How to ask, and where the text is: see the first cell of your framework."
     return what

@@ -20,11 +20,13 @@ def assistant(client, name="assistant", system="Be brief.", **kwargs):
 
 
 async def turn(client, question="Hi", system="Be brief.", tools=(), stream=True, schema=None, pieces=None):
-    pieces, thoughts = [] if pieces is None else pieces, []
+    pieces, thoughts, order = [] if pieces is None else pieces, [], []
     agent = assistant(client, system=system, tools=[as_tool(tool) for tool in tools], response_schema=schema)
     events = MemoryStream()
     events.where(ModelMessageChunk).subscribe(lambda event: pieces.append(event.content))
     events.where(ModelReasoning).subscribe(lambda event: thoughts.append(event.content))
+    for kind in (ModelMessageChunk, ModelReasoning):
+        events.where(kind).subscribe(lambda event: order.append(event.content))
     reply = await agent.ask(question, stream=events)
     used = (await reply.usage()).total
     return {
@@ -34,6 +36,7 @@ async def turn(client, question="Hi", system="Be brief.", tools=(), stream=True,
         "pieces": pieces,
         "value": await reply.content() if schema else None,
         "thoughts": thoughts,
+        "order": order,
     }
 
 

@@ -18,12 +18,13 @@ def assistant(client, name="assistant", system="Be brief.", **kwargs):
 async def turn(
     client, question="Hi", system="Be brief.", tools=(), stream=False, schema=None, options=None, pieces=None
 ):
-    pieces = [] if pieces is None else pieces
+    pieces, order = [] if pieces is None else pieces, []
     agent = assistant(client, system=system, tools=list(tools))
     options = {**(options or {}), **({"response_format": schema} if schema else {})}
     if stream:
         running = agent.run(question, stream=True, options=options)
         async for update in running:
+            order += [content.text for content in update.contents if content.text]
             if update.text:
                 pieces.append(update.text)
         response = await running.get_final_response()
@@ -38,6 +39,7 @@ async def turn(
         "pieces": pieces,
         "value": response.value if schema else None,
         "thoughts": [content.text for content in contents if content.type == "text_reasoning"],
+        "order": order,
         "raw": response.raw_representation,
     }
 

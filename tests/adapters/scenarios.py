@@ -186,6 +186,27 @@ async def why_a_reply_ended_is_told(drive):
     assert (turn["text"], turn["finish"]) == ("one two", "length")
 
 
+@scenario()
+async def a_response_may_be_a_dictionary(drive):
+    class Dictionaries(Own):
+        def create(self, params):
+            self.calls.append(params)
+            return {"choices": [{"message": {"content": "cut o"}, "finish_reason": "length"}]}
+
+        def message_retrieval(self, response):
+            return [choice["message"]["content"] for choice in response["choices"]]
+
+    turn = await drive.turn(Dictionaries(ENTRY))
+    assert turn["text"] == "cut o" and turn.get("finish", "length") == "length"
+
+
+@scenario()
+async def a_content_in_parts_and_a_refusal_are_text(drive):
+    parts = [{"type": "text", "text": "one "}, SimpleNamespace(type="text", text="two")]
+    client = Own(ENTRY, SimpleNamespace(content=parts), SimpleNamespace(content=None, refusal="I won't."))
+    assert await drive.talk(client, ["1", "2"]) == ["one two", "I won't."]
+
+
 @scenario(needs="options")
 async def options_of_a_call_reach_the_client(drive):
     client = dummy("one two three")
@@ -234,6 +255,33 @@ async def thoughts_have_a_place_of_their_own(drive):
         turn = await drive.turn(dummy(thinking("Hm, who?", "Hello!")), stream=stream)
         assert (turn["text"], turn["thoughts"]) == ("Hello!", ["Hm, who?"])
         assert (await drive.turn(dummy("Hello!"), stream=stream))["thoughts"] == []
+        call = tool_call("weather", city="Paris").model_dump()
+        client = dummy(thinking("Hm, a tool.", call), thinking("Hm, sunny.", "It is sunny."))
+        assert (await drive.turn(client, tools=[weather], stream=stream))["thoughts"] == [
+            "Hm, a tool.",
+            "Hm, sunny.",
+        ]
+
+
+class Thinker(Own):
+    """A client that streams, its thoughts too."""
+
+    on_text = on_thought = None
+
+    def create(self, params):
+        for piece in ("Hm,", " sunny."):
+            self.on_thought and self.on_thought(piece)
+        self.on_text and self.on_text("Sunny.")
+        self.replies = [SimpleNamespace(**thinking("Hm, sunny.", "Sunny."))]
+        return super().create(params)
+
+
+@scenario(needs="thoughts")
+async def thoughts_stream_before_the_text(drive):
+    turn = await drive.turn(Thinker(ENTRY), stream=True)
+    assert turn["pieces"] == ["Sunny."] and "".join(turn["thoughts"]) == "Hm, sunny."
+    if "order" in turn:  # of those frameworks that tell thoughts as they come
+        assert turn["order"] == ["Hm,", " sunny.", "Sunny."]
 
 
 class Weather(BaseModel):

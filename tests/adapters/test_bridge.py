@@ -14,11 +14,16 @@ import drive_autogen
 import drive_classic
 import pytest
 from openai.types.chat import ChatCompletionMessage
-from scenarios import ENTRY, Crowded, Own, dummy
+from scenarios import ENTRY, Crowded, Own, Thinker, dummy
 
 from kit import HuggingFaceModelClient
-from kit.adapters import registrable
-from kit.adapters.bridge import Bridge
+from kit.adapters import (
+    ModelClientForAG2,
+    ModelClientForAgentFramework,
+    ModelClientForAutoGen,
+    registrable,
+)
+from kit.adapters.bridge import Bridge, Thought
 from kit.adapters.reply import choices
 
 DRIVERS = [drive_classic, drive_autogen, drive_ag2, drive_agent_framework]
@@ -143,6 +148,14 @@ CALL = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "
     [
         ("Hello", "Hello", []),
         (None, "", []),
+        ([{"type": "text", "text": "He"}, SimpleNamespace(type="text", text="llo")], "Hello", []),
+        ({"content": [{"type": "text", "text": ""}]}, "", []),
+        ({"content": []}, "", []),
+        ({"content": ["Hel", "lo"]}, "Hello", []),
+        ({"content": None, "refusal": "No."}, "No.", []),
+        ({"content": [{"type": "refusal", "refusal": "No."}]}, "No.", []),
+        (ChatCompletionMessage(role="assistant", content=None, refusal="No."), "No.", []),
+        ({"content": "Yes.", "refusal": None}, "Yes.", []),
         ({"content": None, "tool_calls": [CALL]}, "", [("c1", "f", "{}")]),
         ({"content": "Look:", "tool_calls": [CALL]}, "Look:", [("c1", "f", "{}")]),
         (
@@ -166,20 +179,89 @@ CALL = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "
 )
 def test_replies_of_any_form_are_read(message, text, called):
     client = SimpleNamespace(message_retrieval=lambda response: [message])
-    read, calls = choices(client, None)[0]
-    assert (read, [(call.id, call.name, call.arguments) for call in calls]) == (text, called)
+    reply = choices(client, None)[0]
+    assert (reply.text, [(call.id, call.name, call.arguments) for call in reply.calls]) == (text, called)
 
 
 def test_the_older_form_of_a_tool_call_gets_an_id():
     message = {"content": None, "function_call": {"name": "f", "arguments": {"a": 1}}}
-    _, calls = choices(SimpleNamespace(message_retrieval=lambda response: [message]), None)[0]
+    calls = choices(SimpleNamespace(message_retrieval=lambda response: [message]), None)[0].calls
     assert (calls[0].name, calls[0].arguments) == ("f", '{"a": 1}') and calls[0].id.startswith("call_")
 
 
-def test_a_content_that_is_no_text_is_refused():
-    client = SimpleNamespace(message_retrieval=lambda response: [{"content": [{"type": "text"}]}])
-    with pytest.raises(TypeError, match="must be a text"):
+IMAGE = {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}
+
+
+@pytest.mark.parametrize("content", [[{"type": "text"}], [IMAGE], ["Look:", IMAGE], 7, [None], {"a": 1}])
+def test_a_content_that_is_no_text_is_refused(content):
+    client = SimpleNamespace(message_retrieval=lambda response: [{"content": content}])
+    with pytest.raises(TypeError, match="must be a text, or a list of parts of text"):
         choices(client, None)
+
+
+@pytest.mark.parametrize("as_message", [True, False], ids=["the message", "its content"])
+def test_what_message_retrieval_leaves_out_comes_from_the_response(as_message):
+    spoken = {"content": "Yes.", "reasoning_content": "Hm."}
+    messages = [spoken, {"content": None, "refusal": "No.", "reasoning": "Hm, no."}]
+    response = {"choices": [{"message": message} for message in messages]}
+    retrieved = messages if as_message else [message["content"] for message in messages]
+    client = SimpleNamespace(message_retrieval=lambda response: retrieved)
+    replies = choices(client, response)
+    assert [(one.text, one.thoughts) for one in replies] == [("Yes.", "Hm."), ("No.", "Hm, no.")]
+
+
+def test_more_choices_in_the_response_than_message_retrieval_gives_are_left_out():
+    client = SimpleNamespace(message_retrieval=lambda response: ["one"])
+    response = SimpleNamespace(choices=[SimpleNamespace(message=None)] * 2)
+    assert [one.text for one in choices(client, response)] == ["one"]
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_a_call_that_is_cancelled_when_its_reply_is_there_ends_in_a_cancel(streams):
+    async def main():
+        asking = Bridge(Own(ENTRY, "one")).ask([], {}, streams)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking.reply()
+        asking = Bridge(dummy("one two", on_text=lambda piece: None)).ask([], {}, streams)
+        items = aiter(asking)
+        if streams:
+            assert [await anext(items), await anext(items)] == ["one", " two"]
+        await asyncio.sleep(0.2)  # the reply waits in the queue
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await anext(items)
+
+    asyncio.run(main())
+
+
+def test_thoughts_come_in_pieces_and_before_the_text():
+    async def pieces(client):
+        return [item async for item in Bridge(client).ask([], {}, streams=True)]
+
+    heard, client = [], Thinker(ENTRY)
+    client.on_thought = mine = heard.append
+    *said, reply = asyncio.run(pieces(client))
+    assert said == ["Hm,", " sunny.", "Sunny."] and heard == ["Hm,", " sunny."]
+    assert [isinstance(piece, Thought) for piece in said] == [True, True, False]
+    assert (reply.text, reply.thoughts) == ("Sunny.", "Hm, sunny.")
+    assert (client.on_thought, client.on_text) == (mine, None)
+    whole = SimpleNamespace(content="Sunny.", reasoning_content="Hm.")
+    assert asyncio.run(pieces(Own(ENTRY, whole)))[:2] == ["Hm.", "Sunny."]
+
+
+@pytest.mark.parametrize("adapter", [ModelClientForAutoGen, ModelClientForAG2, ModelClientForAgentFramework])
+def test_a_class_without_its_entry_is_refused_at_once(adapter):
+    with pytest.raises(
+        TypeError, match=r"^Own is a class: pass Own\(entry\), or the entry as `config`, too\.$"
+    ):
+        adapter(Own)
+    assert adapter(Own, ENTRY)._bridge.client.model == "dummy"
+
+
+def test_classic_refuses_a_class():
+    with pytest.raises(TypeError, match=r"register the class itself, agent\.register_model_client\(Own\)\.$"):
+        registrable(Own)
 
 
 def test_classic_shares_one_client_under_any_name_and_its_responses_can_be_cached():
