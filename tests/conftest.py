@@ -135,30 +135,41 @@ def cells():
 
 
 @pytest.fixture(scope="session")
-def old_python():
-    """The Python of an environment with autogen-agentchat 0.2.40 and the kit's torch and transformers.
+def python_with():
+    """Return the Python of an environment with some packages, for what can't live beside the kit's.
 
-    It lies in `.cache/autogen-0.2` and is kept between runs. It takes a minute to make, and a package
-    index; where none can be reached these tests are skipped, but never in CI.
+    It lies in `.cache` and is kept between runs. It takes a minute to make, and a package index; where none
+    can be reached these tests are skipped, but never in CI.
     """
-    home = PROJECT / ".cache" / "autogen-0.2"
-    requirements = ["autogen-agentchat==0.2.40", _pinned("torch"), _pinned("transformers")]
-    python = str(home / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
-    stamp, wanted = home / "made-of.txt", "\n".join([sys.version, *requirements])
-    home.parent.mkdir(exist_ok=True)
-    with FileLock(f"{home}.lock"):
-        if stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted:
-            return python
-        shutil.rmtree(home, ignore_errors=True)
-        subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
-        reachable = _pip_install(python, "--dry-run", "--no-deps", requirements[0])
-        if reachable.returncode and not os.environ.get("CI"):
-            pytest.skip(f"pip reaches no package index: {_reason_of(reachable)}")
-        made = _pip_install(python, *requirements)
-        if made.returncode:
-            pytest.fail(f"pip can't make the environment of AutoGen 0.2: {_reason_of(made)}")
-        stamp.write_text(wanted, encoding="utf-8")
-    return python
+
+    def make(name, requirements):
+        home = PROJECT / ".cache" / name
+        python = str(home / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
+        stamp, wanted = home / "made-of.txt", "\n".join([sys.version, *requirements])
+        home.parent.mkdir(exist_ok=True)
+        with FileLock(f"{home}.lock"):
+            if stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted:
+                return python
+            shutil.rmtree(home, ignore_errors=True)
+            subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
+            reachable = _pip_install(python, "--dry-run", "--no-deps", requirements[0])
+            if reachable.returncode and not os.environ.get("CI"):
+                pytest.skip(f"pip reaches no package index: {_reason_of(reachable)}")
+            made = _pip_install(python, *requirements)
+            if made.returncode:
+                pytest.fail(f"pip can't make the environment {name}: {_reason_of(made)}")
+            stamp.write_text(wanted, encoding="utf-8")
+        return python
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def old_python(python_with):
+    """The Python of an environment with autogen-agentchat 0.2.40 and the kit's torch and transformers."""
+    return python_with(
+        "autogen-0.2", ["autogen-agentchat==0.2.40", _pinned("torch"), _pinned("transformers")]
+    )
 
 
 def _pinned(name):

@@ -9,15 +9,14 @@ several choices) goes one by one beside it, with `generate` on the same weights:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import functools
 import inspect
 import itertools
 import queue
 import threading
-import uuid
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,33 +24,17 @@ import torch
 from transformers import ContinuousBatchingConfig, StoppingCriteriaList
 from transformers.generation.continuous_batching import input_outputs
 
+from kit.classroom.line import CHUNK, Line, Ticket
 from kit.classroom.request import Refused, Rules, too_long
 from kit.clients.huggingface_fast import HuggingFaceModelClient
 from kit.clients.huggingface_fast.batches import Request
 
-CHUNK = 512  # prompt tokens in one batch; with more, long prompts took longer and 0.4 GB besides
 PER_REQUEST = {"max_new_tokens", "stop_strings"}  # what requests of one batch may differ in
-FORGET = 20_000  # prefixes of prompts
-SLICE = 0.2  # seconds after which a thread that waits looks whether its student has gone
+LOOK = 0.2  # seconds after which a thread that waits looks whether its student has gone
 
 
 class GoneError(Exception):
     """Nobody waits for the reply any more."""
-
-
-@dataclass(eq=False)
-class Ticket:
-    """A request on its way through the batches; `outputs` gets what transformers tells of it."""
-
-    ids: list[int]  # the prompt
-    limit: int  # new tokens
-    prefixes: list[int]  # a hash for each block of the cache that the prompt fills, and all before it
-    outputs: queue.SimpleQueue[Any] = field(default_factory=queue.SimpleQueue)
-    name: str = field(default_factory=lambda: uuid.uuid4().hex)
-
-    @property
-    def size(self) -> int:
-        return len(self.ids) + self.limit
 
 
 class Engine:
@@ -83,11 +66,7 @@ class Engine:
         self.model, self.tokenizer = first.model, first.processor or first.tokenizer
         self.tokens = 0  # that it has written so far
         self._batches: Any = None
-        self._waiting: list[Ticket] = []
-        self._reading: set[Ticket] = set()  # whose prompt is being computed
-        self._running: set[Ticket] = set()
-        self._turns = itertools.cycle((True, False))
-        self._seen: set[int] = set()  # prefixes that the cache has held
+        self._line: Line | None = None
 
     @functools.cached_property
     def alone(self) -> Any:
@@ -124,6 +103,7 @@ class Engine:
             self.cache = None
         else:
             self._batches = batches
+            self._line = Line(self._hand_in, batches.cancel_request, tokens, block, self._keeps_prefixes())
             batches.start()
 
     def stop(self) -> None:
@@ -136,7 +116,7 @@ class Engine:
     @property
     def waiting(self) -> int:
         """How many requests wait for their turn."""
-        return len(self._waiting)
+        return len(self._line.waiting) if self._line else 0
 
     async def ask(self, name: str, fields: dict[str, Any]) -> AsyncIterator[tuple[str, Any]]:
         """Yield the pieces of a reply, each with its field, then ("response", ...) with a ChatCompletion.
@@ -153,7 +133,8 @@ class Engine:
         gone = threading.Event()
 
         def put(kind: str, item: Any) -> None:
-            self._loop.call_soon_threadsafe(items.put_nowait, (kind, item))
+            with contextlib.suppress(RuntimeError):  # the server has ended meanwhile
+                self._loop.call_soon_threadsafe(items.put_nowait, (kind, item))
 
         def sink(kind: str, piece: str) -> None:
             if gone.is_set():
@@ -196,14 +177,15 @@ class Engine:
     def compute(self, client: _Client, request: Request) -> list[int]:
         """Return the new tokens of a request, computed together with others."""
         ids, stops, row = request.ids, request.options.get("stop_strings", []), list[int]()
-        ticket = Ticket(ids, request.options["max_new_tokens"], self._prefixes(ids))
+        ticket, line = Ticket(ids, request.options["max_new_tokens"]), self._line
+        assert line
         if request.streamer:
             request.streamer.put(torch.tensor([ids]))
-        self._loop.call_soon_threadsafe(self._enter, ticket)
+        self._loop.call_soon_threadsafe(line.enter, ticket)
         try:
             while True:
                 try:
-                    output = ticket.outputs.get(timeout=SLICE)
+                    output = ticket.outputs.get(timeout=LOOK)
                 except queue.Empty:
                     if client.gone.is_set():
                         raise GoneError from None
@@ -220,90 +202,31 @@ class Engine:
                 if output.is_finished() or (stops and client._cut(row, stops)[1]):
                     return row
         finally:
-            self._loop.call_soon_threadsafe(self._leave, ticket)
-
-    def _prefixes(self, ids: list[int]) -> list[int]:
-        block = self.cache[1] if self.cache else len(ids)
-        ends = range(block, len(ids) + 1, block)
-        return list(itertools.accumulate((hash(tuple(ids[end - block : end])) for end in ends), _mixed))
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(line.leave, ticket)
 
     # In the event loop ------------------------------------------------------------------------
 
-    def _enter(self, ticket: Ticket) -> None:
-        self._waiting.append(ticket)
-        self._admit()
+    def _hand_in(self, ticket: Ticket) -> None:
+        whole = ticket.part == len(ticket.ids)
+        tell = functools.partial(self._line.tell, ticket, ticket.name)  # type: ignore[union-attr]
+        self._batches.register_result_handler(ticket.name, tell)
+        self._batches.add_request(
+            ticket.ids[: ticket.part],
+            request_id=ticket.name,
+            max_new_tokens=ticket.limit if whole else 1,
+            eos_token_id=self.model.generation_config.eos_token_id,
+            streaming=True,
+        )
 
-    def _leave(self, ticket: Ticket) -> None:
-        if ticket in self._waiting:
-            self._waiting.remove(ticket)
-        elif ticket in self._running:
-            self._batches.cancel_request(ticket.name)
-            self._done(ticket)
-
-    def _done(self, ticket: Ticket) -> None:
-        self._running.discard(ticket)
-        self._reading.discard(ticket)
-        self._admit()
-
-    def _admit(self) -> None:
-        """Hand in those whose turn it is: by turns the shortest and the one that waits longest.
-
-        So no long prompt holds up many short ones, and it does not wait for ever either.
-        """
-        while ticket := self._next():
-            self._waiting.remove(ticket)
-            self._running.add(ticket)
-            self._reading.add(ticket)
-            self._batches.register_result_handler(ticket.name, functools.partial(self._on_output, ticket))
-            self._batches.add_request(
-                ticket.ids,
-                request_id=ticket.name,
-                max_new_tokens=ticket.limit,
-                eos_token_id=self.model.generation_config.eos_token_id,
-                streaming=True,
-            )
-
-    def _next(self) -> Ticket | None:
-        fitting = [ticket for ticket in self._waiting if self._fits(ticket)]
-        if not fitting:
-            return None
-        return fitting[0] if next(self._turns) else min(fitting, key=self._to_read)
-
-    def _fits(self, ticket: Ticket) -> bool:
-        """Return whether there is room: for its prompt in the next batch, and for all of it in the cache.
-
-        Long ones leave a quarter of the cache to short ones, of which there is always room for some.
-        """
-        tokens, _ = self.cache or (0, 0)
-        long = [other.size for other in self._running if other.size > tokens / 16]
-        if ticket.size > tokens / 16 and long and sum(long) + ticket.size > tokens * 3 / 4:
-            return False
-        reading = sum(map(self._to_read, self._reading))
-        return not reading or reading + self._to_read(ticket) <= CHUNK
-
-    def _to_read(self, ticket: Ticket) -> int:
-        """Return the tokens of a prompt that are not in the cache, as far as one can tell from here."""
-        known = sum(1 for _ in itertools.takewhile(self._seen.__contains__, ticket.prefixes))
-        return len(ticket.ids) - (known * self.cache[1] if self.cache else 0)
-
-    def _on_output(self, ticket: Ticket, output: Any) -> None:
-        ticket.outputs.put(output)
-        if output.is_finished():
-            self._done(ticket)
-        elif ticket in self._reading:
-            self._reading.discard(ticket)
-            if len(self._seen) > FORGET:
-                self._seen.clear()
-            self._seen.update(ticket.prefixes)
-            self._admit()
+    def _keeps_prefixes(self) -> bool:
+        """Return whether transformers finds what it has read of a prompt again: not with sliding windows."""
+        layers = getattr(self.model.config.get_text_config(), "layer_types", None) or ["full_attention"]
+        return set(layers) == {"full_attention"}
 
 
 def _broken(why: str) -> Refused:
     return Refused(500, "engine_error", f"The engine failed: {why}")
-
-
-def _mixed(before: int, block: int) -> int:
-    return hash((before, block))
 
 
 class _Client(HuggingFaceModelClient):

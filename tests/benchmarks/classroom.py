@@ -14,6 +14,7 @@ import argparse
 import contextlib
 import functools
 import importlib.metadata
+import itertools
 import json
 import logging
 import os
@@ -24,10 +25,12 @@ import tempfile
 import threading
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import openai
 import psutil
 
 from kit.classroom.serve import model_folder
@@ -94,6 +97,24 @@ class Case:
         )
 
 
+@dataclass
+class Crowd:
+    """Seconds that short questions waited for their replies while others had long prompts, and those."""
+
+    mode: str
+    students: int
+    short: list[float] = field(default_factory=list)
+    long: list[float] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        waited = f"{statistics.median(self.short):.1f} / {max(self.short):.1f}"
+        return (
+            f"{self.mode}, {self.students} long prompts: a short question waits {waited} s (median / longest "
+            f"of {len(self.short)}), the last long one {max(self.long):.0f} s, {len(self.errors)} failures"
+        )
+
+
 def measure(server: ClassServer, mode: str, message: str, students: int, tokens: int) -> Case:
     """Let a class chat with a server, all at once."""
     agents = [_agent(server, MESSAGES[message], tokens) for _ in range(students)]
@@ -115,6 +136,37 @@ def measure(server: ClassServer, mode: str, message: str, students: int, tokens:
     for thread in threads:
         thread.join()
     return Case(message, students, mode, time.perf_counter() - start, chats)
+
+
+def crowd(server: ClassServer, mode: str, long: int = 30, words: int = 900) -> Crowd:
+    """Let many ask with long prompts that share nothing, and somebody with short ones, again and again."""
+    result, over = Crowd(mode, long), threading.Event()
+    client = openai.OpenAI(base_url=server.base_url, api_key=server.key, timeout=900, max_retries=0)
+
+    def ask(text: str, tokens: int) -> float:
+        start = time.perf_counter()
+        message: Any = {"role": "user", "content": text}
+        try:
+            client.chat.completions.create(model=server.entry["model"], messages=[message], max_tokens=tokens)
+        except openai.OpenAIError as error:
+            result.errors.append(f"{type(error).__name__}: {error}")
+        return time.perf_counter() - start
+
+    def short() -> None:
+        for topic in itertools.cycle(TOPICS):
+            if over.wait(1):
+                return
+            result.short.append(ask(f"Tell me about {topic}.", 32))
+
+    asking = threading.Thread(target=short)
+    with ThreadPoolExecutor(long) as pool:
+        texts = [f"{number}: " + f"{TOPICS[number % len(TOPICS)]} " * words for number in range(long)]
+        replies = [pool.submit(ask, text, 32) for text in texts]
+        asking.start()
+        result.long = [reply.result() for reply in replies]
+        over.set()
+    asking.join()
+    return result
 
 
 def _agent(server: ClassServer, message: str | None, tokens: int) -> Any:
@@ -181,7 +233,7 @@ def table(cases: list[Case]) -> str:
     return "\n".join(f"| {line} |" for line in lines)
 
 
-def required(cases: list[Case]) -> list[dict[str, Any]]:
+def required(cases: list[Case], crowds: list[Crowd]) -> list[dict[str, Any]]:
     """Return what a class may expect, as far as it was measured."""
     found: list[dict[str, Any]] = []
 
@@ -200,6 +252,9 @@ def required(cases: list[Case]) -> list[dict[str, Any]]:
         if (case.message, case.students, case.mode) == ("short", 30, "batching"):
             expect("short, 30 students: failed chats", case.failures, 0, False)
             expect("short, 30 students: last first reply, s", case.last_first_reply, 10, False)
+    for crowd in crowds:
+        expect(f"{crowd.students} long prompts: failures", len(crowd.errors), 0, False)
+        expect(f"{crowd.students} long prompts: a short question waits, s", max(crowd.short), 15, False)
     for message, students, bound in [("short", 30, 4), ("default", 16, 2.5)]:
         for batched, alone in zip(
             speed(message, students, "batching"), speed(message, students, "one by one"), strict=False
@@ -262,6 +317,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--messages", nargs="+", choices=MESSAGES, default=list(MESSAGES), help="system messages"
     )
+    parser.add_argument("--long", type=int, default=30, help="who ask with long prompts, 0 for none (30)")
     parser.add_argument("--tokens", type=int, default=32, help="the most that a reply may have (32)")
     parser.add_argument("--serve", default="", help='further options of the batching server: "--threads 2"')
     parser.add_argument("--out", type=Path, help="folder for results.json and results.png (a temporary one)")
@@ -287,18 +343,22 @@ def main() -> None:
                 for mode, server in servers.items():
                     cases.append(measure(server, mode, message, students, options.tokens))
                     print(f"{message}, {students}, {mode}: {cases[-1].seconds:.0f} s", file=sys.stderr)
+        crowds = [crowd(servers["batching"], "batching", options.long)] if options.long else []
         memory = {mode: psutil.Process(s.process.pid).memory_info().rss >> 20 for mode, s in servers.items()}
     print(f"\n{table(cases)}\n\nmemory of each server, MiB: {memory}\n")
-    found = required(cases)
+    print("\n".join(map(str, crowds)))
+    found = required(cases, crowds)
     for one in found:
         print(f"{'✔' if one['met'] else '✘'} {one['what']}: {one['measured']} ({one['bound']})")
-    for error in sorted({chat.error for case in cases for chat in case.chats if chat.error}):
+    failed = {chat.error for case in cases for chat in case.chats if chat.error}
+    for error in sorted(failed.union(*(crowd.errors for crowd in crowds))):
         print(f"✘ {error}")
     results = {
         "machine": told,
         "memory": memory,
         "required": found,
         "cases": [asdict(case) for case in cases],
+        "crowds": [asdict(crowd) for crowd in crowds],
     }
     (folder / "results.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
     draw(cases, folder / "results.png")

@@ -11,13 +11,13 @@ import torch
 from transformers import LlamaConfig, MambaConfig, MambaForCausalLM
 from transformers.generation.continuous_batching import input_outputs
 
-from kit.classroom.engine import CHUNK, Engine, Ticket
+from kit.classroom.engine import Engine
 from kit.classroom.request import Refused, Rules
 
 RULES = Rules("class-1", "class-model", max_tokens=64, max_prompt_tokens=2048)
 GREEDY = {"temperature": 0.0, "top_p": 1.0}
 CACHE = (32 * 200, 32)  # tokens, and tokens in a block
-FRANCE = [{"role": "user", "content": "What is the capital of France?"}]
+JAPAN = [{"role": "user", "content": "What is the capital of Japan?"}]  # no token of the reply is a near tie
 FOX = [{"role": "user", "content": "Invent a name for a fox."}]
 ADD = {
     "type": "function",
@@ -50,7 +50,7 @@ async def running(engine):
 async def reply(engine, **fields):
     """Return the response, and the pieces that came before it."""
     pieces, response = [], None
-    async for kind, item in engine.ask("class-model", {"messages": FRANCE, "max_tokens": 16, **fields}):
+    async for kind, item in engine.ask("class-model", {"messages": JAPAN, "max_tokens": 16, **fields}):
         if kind == "response":
             response = item
         else:
@@ -74,25 +74,25 @@ def text(answer):
 
 def test_a_reply_comes_in_pieces_that_join_to_it(engine):
     [(response, pieces)] = together(engine, {})
-    assert response.choices[0].message.content == "The capital of France is Paris."
-    assert "".join(piece for _, piece in pieces) == "The capital of France is Paris."
+    assert response.choices[0].message.content == "The capital of Japan is Tokyo."
+    assert "".join(piece for _, piece in pieces) == "The capital of Japan is Tokyo."
     assert (response.model, response.choices[0].finish_reason) == ("class-model", "stop")
     assert (response.usage.prompt_tokens, response.usage.completion_tokens) == (37, 8)
 
 
 def test_a_limit_and_a_stop_string_count_for_their_own_request(engine):
-    cut, stopped, whole = together(engine, {"max_tokens": 3}, {"stop": [" France"]}, {})
+    cut, stopped, whole = together(engine, {"max_tokens": 3}, {"stop": [" Japan"]}, {})
     assert (text(cut), cut[0].choices[0].finish_reason) == ("The capital of", "length")
     assert (text(stopped), stopped[0].choices[0].finish_reason) == ("The capital of", "stop")
     assert "".join(piece for _, piece in stopped[1]) == "The capital of"
-    assert "Paris" in text(whole)
+    assert "Tokyo" in text(whole)
 
 
 def test_a_temperature_and_a_seed_of_ones_own_change_nobody_elses_reply(engine):
     own = {"messages": FOX, "temperature": 1.0, "seed": 7}
     first, again, other, greedy = together(engine, own, own, {**own, "seed": 8}, {})
     assert text(first) == text(again) != text(other)
-    assert text(greedy) == "The capital of France is Paris."
+    assert text(greedy) == "The capital of Japan is Tokyo."
 
 
 def test_a_seed_without_a_temperature_changes_nothing_and_goes_with_the_others(engine):
@@ -119,7 +119,7 @@ def test_with_a_temperature_for_everybody_a_request_may_still_have_none(local_mo
     warm = Engine(Path(local_model_folder), "cpu", "auto", {"temperature": 1.0, "top_p": 1.0}, RULES, CACHE)
     *foxes, cold = together(warm, *[{"messages": FOX}] * 3, {"temperature": 0})
     assert len({text(fox) for fox in foxes}) > 1
-    assert text(cold) == "The capital of France is Paris."
+    assert text(cold) == "The capital of Japan is Tokyo."
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_what_cannot_be_is_said_and_harms_nobody(engine, fields, error, part):
                 await reply(engine, **fields)
             return text(await reply(engine))
 
-    assert asyncio.run(ask()) == "The capital of France is Paris."
+    assert asyncio.run(ask()) == "The capital of Japan is Tokyo."
 
 
 @pytest.mark.parametrize("fields", [{}, {"temperature": 1.0}])
@@ -195,10 +195,13 @@ def test_a_model_with_a_state_is_served_one_by_one(local_model_folder, tmp_path)
 @pytest.mark.parametrize("device", ["cpu", "meta"])
 def test_on_the_cpu_nothing_is_pinned_since_a_macs_torch_puts_that_on_its_gpu(device, engine, monkeypatch):
     monkeypatch.setattr(input_outputs, "get_available_devices", lambda: frozenset({"cpu", "mps"}))
-    batches = SimpleNamespace(warmup=lambda: None, start=lambda: None, stop=lambda **_: None)
+    batches = SimpleNamespace(
+        warmup=lambda: None, start=lambda: None, stop=lambda **_: None, cancel_request=None
+    )
     model = SimpleNamespace(
         device=torch.device(device),
         generation_config=engine.model.generation_config,
+        config=engine.model.config,
         init_continuous_batching=lambda *_, **__: batches,
     )
     monkeypatch.setattr(engine, "model", model)
@@ -208,96 +211,6 @@ def test_on_the_cpu_nothing_is_pinned_since_a_macs_torch_puts_that_on_its_gpu(de
             return len(input_outputs.get_available_devices())
 
     assert asyncio.run(start()) == (1 if device == "cpu" else 2)
-
-
-# Whose turn it is
-
-
-class Batches:
-    """transformers' batches, which read and write nothing."""
-
-    def __init__(self):
-        self.added = []
-
-    def add_request(self, ids, request_id, **kwargs):
-        self.added.append(len(ids))
-
-    def register_result_handler(self, name, handler):
-        pass
-
-    def cancel_request(self, name):
-        pass
-
-
-@pytest.fixture
-def queue(engine, monkeypatch):
-    """The engine's queue, to which prompts of so many tokens come."""
-    queue = Engine.__new__(Engine)
-    vars(queue).update(vars(engine))
-    queue.model, queue.cache, queue._batches = engine.model, (18_432, 32), Batches()
-    queue._waiting, queue._reading, queue._running, queue._seen = [], set(), set(), set()
-    return queue
-
-
-def come(queue, *lengths, shared=0):
-    tickets = []
-    for number, length in enumerate(lengths):
-        ids = [1] * shared + [number + 2] * (length - shared)
-        tickets.append(Ticket(ids, 32, queue._prefixes(ids)))
-        queue._enter(tickets[-1])
-    return tickets
-
-
-def read(queue, ticket):
-    """Let a prompt have been read."""
-    queue._on_output(ticket, SimpleNamespace(is_finished=lambda: False))
-
-
-def test_one_long_prompt_is_read_at_a_time_and_short_ones_come_between(queue):
-    first, *_ = come(queue, *[2000] * 10)
-    come(queue, 40, 40)
-    assert queue._batches.added == [2000]
-    read(queue, first)
-    assert 40 in queue._batches.added[1:3]
-
-
-def test_short_prompts_are_read_together(queue):
-    come(queue, *[40] * 30)
-    assert len(queue._batches.added) == CHUNK // 40
-
-
-def test_a_long_prompt_does_not_wait_for_ever_behind_short_ones(queue):
-    tickets = come(queue, *[400] * 3, 2000, *[400] * 50)
-    for _ in range(8):
-        for ticket in [one for one in tickets if one in queue._reading]:
-            read(queue, ticket)
-    assert 2000 in queue._batches.added
-
-
-def test_what_all_share_counts_once(queue):
-    """With AutoGen's long system message, a class would else be read one by one."""
-    first, *_ = come(queue, *[500] * 10, shared=480)
-    assert len(queue._batches.added) == 1
-    read(queue, first)
-    assert len(queue._batches.added) == 10
-
-
-def test_long_requests_leave_room_in_the_cache_for_short_ones(queue):
-    tickets = come(queue, *[2000] * 12)
-    for ticket in tickets:
-        if ticket in queue._reading:
-            read(queue, ticket)
-    assert 2000 * len(queue._batches.added) <= 18_432 * 3 / 4
-    come(queue, 40)
-    assert queue._batches.added[-1] == 40
-
-
-def test_who_leaves_the_queue_lets_the_next_one_in(queue):
-    tickets = come(queue, 2000, 2000, 2000)
-    queue._leave(tickets[1])
-    queue._leave(tickets[0])
-    assert len(queue._batches.added) == 2
-    assert queue.waiting == 0
 
 
 def test_the_model_is_loaded_as_the_client_loads_it(tmp_path):
