@@ -26,10 +26,15 @@ class ClassServer:
     """`python -m kit.classroom.serve` in a process of its own; `lines` is what it has printed so far."""
 
     def __init__(
-        self, *options: str, port: int | None = None, timeout: float = 180, **variables: str
+        self,
+        *options: str,
+        port: int | None = None,
+        timeout: float = 180,
+        python: str = sys.executable,
+        **variables: str,
     ) -> None:
         self.port = port or free_port()
-        command = [sys.executable, "-m", "kit.classroom.serve", "--port", str(self.port), *options]
+        command = [python, "-m", "kit.classroom.serve", "--port", str(self.port), *options]
         self.process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,

@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from class_server import class_server
 
 from kit.classroom.paste import MODEL_INFO
 
@@ -84,3 +86,18 @@ def test_agents_of_other_frameworks_talk_stream_and_call_tools(peer, server, pee
     counted = said.pop("stream's usage")
     assert said == SAID
     assert all(tokens >= 35 for tokens in counted) and len(counted) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", ["5.20.0", "5.24.0"])
+def test_older_and_newer_transformers_serve_as_well(version, python_with, local_model_folder):
+    """The kit pins one; its clients take all from 5.20 on."""
+    pins = (PEERS.parents[2] / "requirements.txt").read_text(encoding="utf-8")
+    pins += (PEERS.parents[2] / "kit" / "requirements.txt").read_text(encoding="utf-8")
+    needed = (
+        "torch safetensors accelerate gguf llguidance starlette uvicorn openai httpx psutil filelock tqdm"
+    )
+    pinned = [re.search(rf"^{name}==[^\s#;]+", pins, re.MULTILINE)[0] for name in needed.split()]
+    python = python_with(f"transformers-{version}", [f"transformers=={version}", *pinned])
+    with class_server(python=python, PYTHONPATH=str(PEERS.parents[2])) as server:
+        check_openai(talk(sys.executable, "openai", server))
