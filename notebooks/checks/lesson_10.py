@@ -69,7 +69,7 @@ def check_10a(choices):
 # 10b ---------------------------------------------------------------------------------------------
 
 ANNA = {"model": "SmolLM2-135M-Instruct", "base_url": f"{SERVER}/v1", "api_key": KEY, "price": [0, 0]}
-BEN = {"model": "class-model", "base_url": SERVER, "api_key": KEY, "price": [0, 0], "temperature": 0.7}
+BEN = {"model": "class-model", "base_url": SERVER, "api_key": KEY, "price": [0, 0], "max_tokens": 4096}
 CLEO = {
     "model": "class-model",
     "base_url": f"{SERVER}/v1",
@@ -104,7 +104,7 @@ def _error(entry):
     """Return what the server of the class, or the package openai before it, would say to an entry."""
     from openai.resources.chat.completions import Completions
 
-    from kit.classroom.gate import Refused, Rules, check_request
+    from kit.classroom.request import Refused, Rules, check_request
 
     if not isinstance(entry, dict):
         return f"an entry is a dict, not {repr(entry)[:60]}"
@@ -128,7 +128,7 @@ def _error(entry):
         return 'NotFoundError 404: "base_url" has to end in /v1.'
     if entry["api_key"] != KEY:
         return "AuthenticationError 401: The key is not this server's. It was right before."
-    rules = Rules(KEY, "class-model", "", {"temperature": 0.0, "top_p": 1.0}, 256, 2048, False, len)
+    rules = Rules(KEY, "class-model", max_tokens=256, max_prompt_tokens=2048)
     sent = {field: value for field, value in entry.items() if field not in NOT_SENT}
     try:
         check_request({**sent, "messages": [{"role": "user", "content": "Hi"}]}, rules)
