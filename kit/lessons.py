@@ -1,4 +1,4 @@
-"""The model of lessons 06, 08 and 09: one that a class shares, or the small one on this machine."""
+"""The model of lessons 06 to 09: one that a class shares, or the small one on this machine."""
 
 from __future__ import annotations
 

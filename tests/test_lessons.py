@@ -1,4 +1,4 @@
-"""The model of lessons 06, 08 and 09: the class's if its entry is in the config list, else the local one."""
+"""The model of lessons 06 to 09: the class's if its entry is in the config list, else the local one."""
 
 import json
 from pathlib import Path

@@ -67,7 +67,7 @@ def run(notebook, folder):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["06_group_chat", "08_test_your_agents", "09_every_autogen"])
+@pytest.mark.parametrize("name", ["06_group_chat", "07_tools", "08_test_your_agents", "09_every_autogen"])
 def test_with_the_class_s_entry_in_the_config_list_a_lesson_runs_from_top_to_bottom(name, lessons, entry):
     (lessons / "OAI_CONFIG_LIST").write_text(json.dumps([entry]))
     shown = run(code_of(lessons / f"{name}.ipynb"), lessons)
