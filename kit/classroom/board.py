@@ -12,18 +12,19 @@ SHOWN = 40  # characters of a name
 MOST = 500  # students that are remembered
 
 PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="3"><title>{title}</title>
+<html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="3"><title>The class</title>
 <style>
 :root {{ color-scheme: light dark; font: 18px system-ui, sans-serif }}
 body {{ max-width: 50em; margin: 2em auto; padding: 0 1em }}
 table {{ border-collapse: collapse; width: 100% }}
 th, td {{ text-align: right; padding: .3em .6em; border-bottom: 1px solid #8884 }}
 th:first-child, td:first-child {{ text-align: left }}
-</style></head><body><h1>{title}</h1>
-<table><thead><tr><th scope="col">student</th><th scope="col">requests</th><th scope="col">waiting</th>
+</style></head><body><main><h1>The class</h1>
+<p>{line}</p>
+<table><thead><tr><th scope="col">student</th><th scope="col">requests</th><th scope="col">under way</th>
 <th scope="col">errors</th><th scope="col">last seen</th></tr></thead><tbody>
 {rows}
-</tbody></table></body></html>
+</tbody></table></main></body></html>
 """
 
 
@@ -68,7 +69,7 @@ class Board:
     def line(self, waiting: int) -> str:
         """Return all of it in one line, for the terminal."""
         (start, before), (end, after) = self._written[0], self._written[-1]
-        speed = (after - before) / max(end - start, 1e-3)
+        speed = (after - before) / max(end - start, 1)
         students = self._students.values()
         asking, errors = sum(one.waiting for one in students), sum(one.errors for one in students)
         under_way = f"{asking} under way" + (f", {waiting} of them waiting" if waiting else "")
@@ -83,4 +84,4 @@ class Board:
             f"<td>{one.errors}</td><td>{now - one.seen:.0f} s ago</td></tr>"
             for name, one in sorted(self._students.items())
         ]
-        return PAGE.format(title=html.escape(self.line(waiting)), rows="\n".join(rows))
+        return PAGE.format(line=self.line(waiting), rows="\n".join(rows))

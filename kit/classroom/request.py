@@ -21,7 +21,12 @@ ANSWERED = {"model", "stream", "stream_options", "user"}  # what the answer depe
 LIMITS = ("max_tokens", "max_completion_tokens")  # one thing by its old and its new name
 # Fields that change no reply here, and values that ask for what happens anyway.
 IDLE = {"metadata", "parallel_tool_calls", "store", "service_tier", "safety_identifier", "prompt_cache_key"}
-DEFAULTS = {"modalities": ["text"], "verbosity": "medium", "reasoning_effort": "none"}
+DEFAULTS: dict[str, list[Any]] = {
+    "modalities": [["text"]],
+    "verbosity": ["medium"],
+    "reasoning_effort": ["none"],
+    "function_call": ["auto", "none"],
+}
 EMPTY: tuple[Any, ...] = (None, False, 0, "", [], {})
 
 
@@ -106,7 +111,7 @@ def _is_idle(name: str, value: Any) -> bool:
     if name in ("temperature", "top_p", "seed", *LIMITS, "messages", "model"):
         return value is None and name not in ("messages", "model")
     known = value in EMPTY and not (name == "n" and value == 0)
-    return name in IDLE or known or value == DEFAULTS.get(name, ...)
+    return name in IDLE or known or value in DEFAULTS.get(name, [])
 
 
 class _Text(BaseModel):

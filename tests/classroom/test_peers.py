@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from class_server import class_server
 
-from kit.classroom.paste import MODEL_INFO
+from kit.classroom.paste import MODEL_INFO, entry, lines
 
 PEERS = Path(__file__).with_name("peers.py")
 # The frameworks with their own OpenAI clients, and the newest openai package; the kit needs none of them.
@@ -38,9 +38,9 @@ def peers_python(python_with):
 
 
 def talk(python, peer, server):
-    entry = json.dumps({**server.entry, "model_info": MODEL_INFO})
+    given = json.dumps({**server.entry, "model_info": MODEL_INFO})
     elsewhere = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    command = [python, str(PEERS), peer, entry]
+    command = [python, str(PEERS), peer, given]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", env=elsewhere, timeout=240)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
@@ -86,6 +86,14 @@ def test_agents_of_other_frameworks_talk_stream_and_call_tools(peer, server, pee
     counted = said.pop("stream's usage")
     assert said == SAID
     assert all(tokens >= 35 for tokens in counted) and len(counted) == 1
+
+
+@pytest.mark.slow
+def test_the_lines_that_the_server_prints_make_each_client(peers_python):
+    pasted = lines(entry("class-model", "http://192.0.2.7:8000/v1", "class-1", 256))
+    code = [line.removeprefix("    ") for line in pasted.splitlines() if line.startswith("    ")]
+    program = "\n".join(["import openai", *code, "print('made')"])
+    assert subprocess.check_output([peers_python, "-c", program], encoding="utf-8") == "made\n"
 
 
 @pytest.mark.slow

@@ -76,7 +76,7 @@ def test_a_refusal_speaks_to_whoever_set_the_field():
         {"frequency_penalty": 0, "presence_penalty": 0.0, "logit_bias": {}},
         {"parallel_tool_calls": True, "store": False, "metadata": {"a": "b"}, "service_tier": "auto"},
         {"modalities": ["text"], "verbosity": "medium", "reasoning_effort": "none"},
-        {"functions": [], "function_call": None, "prediction": None, "audio": None},
+        {"functions": [], "function_call": "auto", "prediction": None, "audio": None},
         {"stream": False},
     ],
 )
