@@ -379,7 +379,7 @@ def announce(seconds: float, options: argparse.Namespace, keys: tuple[str, str],
     print(f"""✔ Ready: the first reply took {seconds:.1f} s.{how} Ctrl-C stops the server.
   Sampling, unless an entry asks for another: temperature {options.temperature:g}, top_p {options.top_p:g}.
 
-The entry for every config list:
+The entry for every config list, of AutoGen classic and 0.2:
 
 [{json.dumps(entry)}]
 
