@@ -1,9 +1,10 @@
 """The engine of a class: the kit's own client, which computes with transformers' continuous batching.
 
 Each request is one `create` of the client, in a thread of its own, so that the class gets what the lessons
-have: tools in each model's notation, thoughts apart, schemas. Requests with the class's sampling are computed
-together. What continuous batching can't do for one request alone (another temperature, a seed, a schema,
-several choices) goes one by one beside it, with `generate` on the same weights: the two share the processor.
+have: tools in each model's notation, thoughts apart, schemas. They are computed together, each with a limit,
+stop strings and a temperature of its own. What continuous batching can't do for one request alone (another
+top_p, a seed, a schema, several choices) goes one by one beside it, with `generate` on the same weights: the
+two share the processor.
 """
 
 from __future__ import annotations
@@ -21,15 +22,25 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import ContinuousBatchingConfig, StoppingCriteriaList
+from transformers import (
+    ContinuousBatchingConfig,
+    LogitsProcessor,
+    LogitsProcessorList,
+    StoppingCriteriaList,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
 from transformers.generation.continuous_batching import input_outputs
 
 from kit.classroom.line import CHUNK, Line, Ticket
 from kit.classroom.request import Refused, Rules, too_long
+from kit.clients.huggingface import SAMPLING
 from kit.clients.huggingface_fast import HuggingFaceModelClient
 from kit.clients.huggingface_fast.batches import Request
 
-PER_REQUEST = {"max_new_tokens", "stop_strings"}  # what requests of one batch may differ in
+PER_REQUEST = {"max_new_tokens", "stop_strings", "do_sample", "temperature"}  # may differ in one batch
+COLD, HOT = 1e-4, 100.0  # temperatures of a batch: with the lowest, the likeliest token is the one
 LOOK = 0.2  # seconds after which a thread that waits looks whether its student has gone
 
 
@@ -88,13 +99,16 @@ class Engine:
             # what is pinned on the GPU, whatever device was asked for (pytorch/pytorch#181374).
             input_outputs.get_available_devices = lambda: frozenset({"cpu"})
         settings = copy.deepcopy(self.model.generation_config)
-        settings.do_sample = self.sampling["temperature"] > 0
+        # Without a temperature here, requests could have none; top_k and top_p would sort all logits.
+        settings.update(do_sample=True, temperature=0.5, top_k=None, top_p=self.sampling["top_p"])
         settings.use_cache = False  # the batches have their own
-        if settings.do_sample:
-            settings.update(**self.sampling)
         tokens, block = self.cache
         config = ContinuousBatchingConfig(
-            page_size=block, num_blocks=tokens // block, max_batch_tokens=CHUNK, max_memory_percent=0.9
+            page_size=block,
+            num_blocks=tokens // block,
+            max_batch_tokens=CHUNK,
+            max_memory_percent=0.9,
+            per_request_processors=True,
         )
         try:
             batches = self.model.init_continuous_batching(settings, continuous_batching_config=config)
@@ -167,17 +181,21 @@ class Engine:
     def takes(self, client: _Client, request: Request) -> bool:
         """Return whether a request can be computed in one batch with those of everybody."""
 
-        def shared(options: dict[str, Any]) -> dict[str, Any]:
-            random = {"seed"} if not options.get("do_sample") else set()
-            return {n: v for n, v in options.items() if n not in PER_REQUEST | random and v is not None}
+        sampled = bool(request.options.get("do_sample"))
+        idle = PER_REQUEST if sampled else PER_REQUEST | SAMPLING | {"seed"}
 
-        same = shared(request.options) == shared(client._options({}))
+        def shared(options: dict[str, Any]) -> dict[str, Any]:
+            return {n: value for n, value in options.items() if n not in idle and value is not None}
+
+        same = shared(request.options) == shared(client._options({"temperature": 1.0 if sampled else 0.0}))
         return bool(self._batches) and same and not request.schema and not request.inputs
 
     def compute(self, client: _Client, request: Request) -> list[int]:
         """Return the new tokens of a request, computed together with others."""
         ids, stops, row = request.ids, request.options.get("stop_strings", []), list[int]()
-        ticket, line = Ticket(ids, request.options["max_new_tokens"]), self._line
+        warmth = request.options.get("temperature") or 1.0 if request.options.get("do_sample") else 0.0
+        ticket = Ticket(ids, request.options["max_new_tokens"], min(max(warmth, COLD), HOT))
+        line = self._line
         assert line
         if request.streamer:
             request.streamer.put(torch.tensor([ids]))
@@ -217,6 +235,7 @@ class Engine:
             max_new_tokens=ticket.limit if whole else 1,
             eos_token_id=self.model.generation_config.eos_token_id,
             streaming=True,
+            temperature=ticket.temperature,
         )
 
     def _keeps_prefixes(self) -> bool:
@@ -267,7 +286,32 @@ class _Client(HuggingFaceModelClient):
         def has_gone(ids: torch.Tensor, scores: Any, **kwargs: Any) -> torch.Tensor:
             return torch.full((len(ids),), self.gone.is_set(), device=ids.device)
 
-        request.options["stopping_criteria"] = StoppingCriteriaList([has_gone])
+        options = request.options
+        options["stopping_criteria"] = StoppingCriteriaList([has_gone])
+        if options.get("do_sample") and options.get("seed") is not None:
+            options["logits_processor"] = [_Seeded(options)]
+            options |= {"seed": None, "temperature": 1.0, "top_k": 0, "top_p": 1.0}
         rows = super()._answer(request)
         self.engine.tokens += sum(map(len, rows))
         return rows
+
+
+class _Seeded(LogitsProcessor):
+    """Draws tokens with a generator of its own, and leaves no other than the one that was drawn.
+
+    The generator that `generate` would take is torch's, from which the batches draw as well. Noise of
+    Gumbel's distribution on logits draws as softmax does: https://arxiv.org/abs/1611.01144
+    """
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self.generator = torch.Generator().manual_seed(options["seed"])
+        kinds = {"temperature": TemperatureLogitsWarper, "top_k": TopKLogitsWarper, "top_p": TopPLogitsWarper}
+        self.warpers = LogitsProcessorList(
+            kind(options[name]) for name, kind in kinds.items() if options.get(name)
+        )
+
+    def __call__(self, input_ids: Any, scores: Any) -> Any:
+        noise = torch.rand(scores.shape, generator=self.generator).to(scores.device)  # (rows, vocabulary)
+        drawn = self.warpers(input_ids, scores.float()) - torch.log(-torch.log(noise))
+        one = torch.full_like(scores, -torch.inf)
+        return one.scatter_(1, drawn.argmax(1, keepdim=True), 0.0)

@@ -27,6 +27,7 @@ class Ticket:
 
     ids: list[int]  # the prompt
     limit: int  # new tokens
+    temperature: float = 1.0
     outputs: queue.SimpleQueue[Any] = field(default_factory=queue.SimpleQueue)
     long: bool = False
     name: str = ""  # of the part that was handed in last

@@ -88,9 +88,23 @@ def test_a_limit_and_a_stop_string_count_for_their_own_request(engine):
     assert "Tokyo" in text(whole)
 
 
-def test_a_temperature_and_a_seed_of_ones_own_change_nobody_elses_reply(engine):
+def test_a_temperature_of_ones_own_changes_nobody_elses_reply(engine):
+    warm = [{"messages": FOX, "temperature": 1.0}] * 4
+    *foxes, greedy, cold = together(engine, *warm, {}, {"temperature": 1e-9})
+    assert len({text(fox) for fox in foxes}) > 1
+    assert text(greedy) == text(cold) == "The capital of Japan is Tokyo."
+
+
+def test_a_temperature_takes_no_turn_of_its_own(engine, monkeypatch):
+    monkeypatch.setattr(type(engine), "alone", None)
+    [(response, _)] = together(engine, {"temperature": 0.7})
+    assert response.usage.completion_tokens > 0
+
+
+def test_a_seed_gives_the_same_reply_again_whatever_goes_on_beside_it(engine):
     own = {"messages": FOX, "temperature": 1.0, "seed": 7}
-    first, again, other, greedy = together(engine, own, own, {**own, "seed": 8}, {})
+    beside = [{"messages": FOX, "temperature": 1.0, "max_tokens": 60}] * 2
+    first, again, other, greedy, *_ = together(engine, own, own, {**own, "seed": 8}, {}, *beside)
     assert text(first) == text(again) != text(other)
     assert text(greedy) == "The capital of Japan is Tokyo."
 
