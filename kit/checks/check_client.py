@@ -271,7 +271,7 @@ class _Checkup:
         system, asked = (message["content"] for message in QUESTION)
         _, repeated, rest = text.partition(asked)
         if repeated and (rest.strip() or system in text):  # else it may be an echo, made on purpose
-            findings.append(found("repeats-prompt"))
+            findings.append(found("repeats-prompt", agent=self.name))
         self.report.add(1, row, findings)
 
     def texts(self, row: str, response: Any) -> tuple[list[Any], list[Finding]]:
