@@ -357,20 +357,19 @@ def _model_folder(entry: int, name: str) -> Iterator[Finding]:
         if looks_like_a_path or folder.parent.is_dir() and folder.parent != Path():
             yield found("no-model-folder", **facts, here=Path.cwd().name)
         return  # else a name on the model hub: only a network could tell
-    if folder.is_file():
-        yield found("file-not-folder", **facts)
-        return
-    files = look_into(folder)
-    if not (folder / "config.json").is_file():
-        kind = "GGUF files, which have to be converted first" if files.has_gguf else "no config.json"
-        yield found("no-config", **facts, kind=kind)
+    where = f"entry {entry}, {name!r}: "
+    files = look_into(folder) if folder.is_dir() else None
+    if files is None or not (folder / "config.json").is_file():
+        gguf = files is not None and files.has_gguf
+        kind = "a file" if files is None else "a folder with GGUF files" if gguf else "a folder without"
+        yield found("no-config", where=where, kind=kind)
         return
     if not files.weights:
-        yield found("no-safetensors", **facts)
+        yield found("no-weights", where=where)
     if not files.has_tokenizer:
-        yield found("no-tokenizer", **facts)
+        yield found("tokenizer-files", where=where)
     elif not files.has_chat_template:
-        yield found("no-template-in-folder", **facts)
+        yield found("no-chat-template", where=where)
 
 
 # Step 3: agents -------------------------------------------------------------------------------

@@ -68,14 +68,14 @@ def said(agents: list[Any]) -> Iterator[Finding]:
             continue
         own = [message for message in messages if _is_own(agent, message)]
         if thoughts := next(filter(None, (THOUGHTS.search(_text(one)) for one in own)), None):
-            yield found("thoughts-in-history", agent=agent.name, shown=fit(repr(thoughts[0]), 60))
+            yield found("thoughts", agent=agent.name, shown=fit(repr(thoughts[0]), 60))
         asked_for = zip(map(_text, messages), messages[1:], strict=False)
         if any(_is_own(agent, one) and _repeats(agent, question, _text(one)) for question, one in asked_for):
             yield found("repeats-prompt", agent=agent.name)
         in_tools = [*_tools(agent, partner, messages, own)]
         tokens = next(filter(None, (SPECIAL_TOKEN.search(_text(one)) for one in own)), None)
         if tokens and not any(finding.code == "call-as-text" for finding in in_tools):  # they are part of it
-            yield found("special-tokens-in-history", agent=agent.name, shown=tokens[0].strip())
+            yield found("special-tokens", agent=agent.name, shown=tokens[0].strip())
         if made_up := next(filter(None, (MADE_UP.search(_text(one)) for one in own)), None):
             yield found("runs-on", agent=agent.name, shown=fit(repr(made_up[0]), 60))
         if empty := sum(not (_text(one).strip() or _calls(one)) for one in own):
@@ -198,10 +198,7 @@ def _code(agent: Any, partner: Any, messages: list[Message]) -> Iterator[Finding
     ran = [message for message in messages if _text(message).startswith("exitcode: ")]
     if failed := CODE_FAILED.match(_text(ran[-1])) if ran else None:
         last = ([line.strip() for line in failed[1].splitlines() if line.strip()] or ["no output"])[-1]
-        error = re.match(r"(\w*Error)\b", last)
-        code = {"FileNotFoundError": "code-without-file", "ModuleNotFoundError": "code-without-package"}
-        facts = {"agent": agent.name, "partner": partner.name, "shown": fit(last, 200)}
-        yield found(code.get(error[1] if error else "", "code-failed"), **facts)
+        yield found("code-failed", agent=agent.name, partner=partner.name, shown=fit(last, 200))
 
 
 def _clients(agent: Any) -> Iterator[Finding]:
@@ -217,7 +214,7 @@ def _clients(agent: Any) -> Iterator[Finding]:
                 yield found("no-price", agent=agent.name, model=entry.get("model"))
             continue
         if not answered(agent) and does_more(client):
-            yield found("retrieval-unused", agent=agent.name, name=type(client).__name__)
+            yield found("no-id", name=type(client).__name__)
         if entry.get("price") and not total:
             yield found("no-bill", agent=agent.name, entry=0, keys=", ".join(USAGE_KEYS))
 

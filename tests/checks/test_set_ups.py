@@ -187,11 +187,11 @@ URL = f"http://127.0.0.1:{SERVER.server_port}"
 GOOD = {"model": "good", "base_url": f"{URL}/v1", "api_key": "right", "max_retries": 0, "price": [0, 0]}
 AZURE = {"api_type": "azure", "api_version": "2024-08-01-preview"}
 REQUESTS = {
-    "the whole endpoint": ({"base_url": f"{URL}/v1/chat/completions"}, "whole-endpoint"),
-    "the endpoint of old models": ({"base_url": f"{URL}/v1/completions"}, "whole-endpoint"),
+    "the whole endpoint": ({"base_url": f"{URL}/v1/chat/completions"}, "doubled-path"),
+    "the endpoint of old models": ({"base_url": f"{URL}/v1/completions"}, "doubled-path"),
     "no /v1": ({"base_url": URL}, "no-v1"),
     "no /v1, and a slash": ({"base_url": f"{URL}/"}, "no-v1"),
-    "/v1 twice": ({"base_url": f"{URL}/v1/v1"}, "doubled-v1"),
+    "/v1 twice": ({"base_url": f"{URL}/v1/v1"}, "doubled-path"),
     "Ollama's own path": ({"base_url": f"{URL}/api/generate"}, "native-path"),
     "another of Ollama's own": ({"base_url": f"{URL}/api"}, "native-path"),
     "some other path": ({"base_url": f"{URL}/models/chat"}, "unknown-address"),
@@ -235,7 +235,7 @@ REQUESTS = {
     "a key in quotes": ({"api_key": "'right'"}, "key-in-quotes"),
     "Azure's address down to the deployment": (
         {"base_url": f"{URL}/openai/deployments/good", **AZURE},
-        "doubled-deployment",
+        "doubled-path",
     ),
     "another server, asked as Azure is": ({"base_url": URL, **AZURE}, "azure-path-elsewhere"),
     "no such deployment, in other words": ({"model": "gone", "base_url": URL, **AZURE}, "azure-deployment"),
@@ -621,7 +621,7 @@ OWN = {
     ),
     "no key": (sends(), "key-not-sent"),
     "no model": (no_model, "field-missing"),
-    "a key without Bearer": (sends(Authorization="right"), "key-without-bearer"),
+    "a key without Bearer": (sends(Authorization="right"), "key-not-sent"),
     "a gated model": (gated(token=False), "gated"),
     "an argument that has another name now": (loads(use_auth_token="x"), "unexpected-argument"),
     "an adapter without its model": (only_an_adapter, "only-an-adapter"),
@@ -694,6 +694,46 @@ def test_a_cache_that_is_to_hold_what_json_does_not_have():
 
     assert explain(raised(lambda: chat_cached(made(dtype=torch.float32)))).code == "cache-key"
     chat_cached(made(dtype="float32"))
+
+
+def test_llm_config_takes_its_entries_one_after_the_other():
+    finding = explain(raised(lambda: autogen.LLMConfig(config_list=[DUMMY], temperature=0)))
+    assert finding.code == "llm-config-entries"
+    assert autogen.LLMConfig(*[DUMMY], temperature=0).temperature == 0
+
+
+def test_a_key_that_is_not_openais_is_no_key_of_its(monkeypatch):
+    def send(self, request, **options):
+        return httpx.Response(401, request=request, json={"error": {"message": "Incorrect API key provided"}})
+
+    monkeypatch.setattr(httpx.Client, "send", send)
+    entry = {"model": "llama3", "max_retries": 0}
+    assert explain(raised(lambda: ask(agent({**entry, "api_key": "ollama"})))).code == "key-of-another"
+    assert explain(raised(lambda: ask(agent({**entry, "api_key": "sk-1"})))).code == "key-refused"
+    there = agent({**entry, "api_key": "ollama", "base_url": f"{URL}/v1"})
+    assert explain(raised(lambda: ask(there))).code == "key-refused"
+
+
+def test_a_static_method_takes_no_self():
+    class Mine(DummyModelClient):
+        @staticmethod
+        def cost(self, response):
+            return 0
+
+    made = agent(MINE, register=[Mine])
+    error = raised(lambda: ask(made))
+    assert explain(error).code == "static-method"
+    assert codes(diagnose(made, error=error)) == ["static-method"]
+    made = agent(MINE, register=[client(cost=lambda self, response: 0)])
+    assert ask(made)
+    assert codes(diagnose(made)) == []
+
+
+def test_the_class_that_selects_speakers_is_named_by_its_own_entry():
+    chosen = {"select_speaker_auto_llm_config": autogen.LLMConfig(dict(MINE))}
+    manager = group(select_speaker_auto_model_client_cls=client(), **chosen)
+    assert "no-entry-for-class" not in codes(diagnose(manager, client()))
+    assert "no-entry-for-class" in codes(diagnose(agent(GOOD), client()))
 
 
 def test_a_prompt_asks_for_another_kind_of_completion():
@@ -1172,13 +1212,13 @@ RUNS = {
     ),
     "a model without a price": (unpriced, "no-price"),
     "a tool that fails": (add_text, "tool-failed"),
-    "code without its file": (runs("open('sales.csv')", "print(1)"), "code-without-file"),
-    "code without its package": (runs("import no_such_package", "print(1)"), "code-without-package"),
+    "code without its file": (runs("open('sales.csv')", "print(1)"), "code-failed"),
+    "code without its package": (runs("import no_such_package", "print(1)"), "code-failed"),
     "code that fails": (runs("1 / 0", "print(1)"), "code-failed"),
     "a member that is chosen again and again": (talks_to_itself, "one-speaker"),
     "an end token in each reply": (
         lambda fixed: talk("Paris." if fixed else "Paris.<|im_end|>"),
-        "special-tokens-in-history",
+        "special-tokens",
     ),
     "a reply of the user that ends it all": (ends_too_soon, "ended-by-itself"),
     "code that nobody runs": (writes_code, "code-not-run"),
@@ -1210,11 +1250,11 @@ RUNS = {
     "an empty reply": (lambda fixed: talk("Hello" if fixed else ""), "empty-reply"),
     "thoughts": (
         lambda fixed: talk("Hello" if fixed else "<think>\nWho?\n</think>\n\nHello"),
-        "thoughts-in-history",
+        "thoughts",
     ),
     "TERMINATE with a full stop": (goes_on, "termination-unseen"),
     "a shared cache": (cached, "from-the-cache"),
-    "message_retrieval is never called": (without_an_id, "retrieval-unused"),
+    "message_retrieval is never called": (without_an_id, "no-id"),
     "no bill": (unpaid, "no-bill"),
     "a selector that names nobody": (turns, "in-turn"),
 }
