@@ -288,7 +288,7 @@ class _Checkup:
         contents = [choice.message.content for choice in getattr(response, "choices", [])]
         for item in texts:
             if hasattr(item, "message"):
-                return texts, [found("retrieval-items", kind="Choice")]
+                return texts, [found("retrieval-choices")]
             if not isinstance(item, (str, dict)) and not hasattr(item, "model_dump"):
                 put = "-of-create" if any(item is content for content in contents) else ""
                 return texts, [found(f"retrieval-items{put}", kind=type(item).__name__)]

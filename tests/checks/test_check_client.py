@@ -187,7 +187,7 @@ WRONG = {
     ),
     "tokens that nobody decodes": (says_raw([1, 2]), "retrieval-items-of-create"),
     "a model's dict in place of its text": (says_raw({"generated_text": "Hello"}), "message-empty"),
-    "retrieval returns choices": (client(message_retrieval=lambda self, r: r.choices), "retrieval-items"),
+    "retrieval returns choices": (client(message_retrieval=lambda self, r: r.choices), "retrieval-choices"),
     "retrieval returns objects": (client(message_retrieval=lambda self, r: [MESSAGE]), "retrieval-items"),
     "a message without a content": (reply(role="assistant"), "message-empty"),
     "a message with a number": (reply(content=3), "message-content"),
