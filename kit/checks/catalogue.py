@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import re
 import tomllib
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -48,30 +49,13 @@ def found(code: str, **facts: Any) -> Finding:
 
 def filled(entry: dict[str, Any], facts: dict[str, Any]) -> Finding:
     """Return an entry of the catalogue as a finding; a fact that nobody knows is an empty text."""
-    known = _Known(facts)
+    known = defaultdict(str, facts)
     what, fix = (entry[part].format_map(known) for part in ("what", "fix"))
     step = facts.get("step", entry["step"])
     return Finding(entry["code"], what, fix, step, facts.get("warning", entry.get("warning", False)))
 
 
-class _Known(dict[str, Any]):
-    def __missing__(self, name: str) -> str:
-        return ""
-
-
-class _Named(dict[str, Any]):
-    """Stands for facts in the page: the fact `name` is written *name*."""
-
-    def __missing__(self, name: str) -> Any:
-        return _Name(f"*{name.rstrip('2')}*")
-
-
-class _Name(str):
-    def __repr__(self) -> str:
-        return str(self)
-
-
-OPTIONAL = re.compile(r"(?<=[\w.})])\{\w+\}")  # facts that stand right behind a word: not always there
+OPTIONAL = re.compile(r"(?<=[\w.})])\{\w+\}|^\{where\}")  # facts behind a word, and places: not always there
 
 
 def page() -> str:
@@ -96,9 +80,10 @@ def _heading(see: str) -> str:
 def _told(text: str) -> str:
     """Return a text of the catalogue as Markdown: markup are only `code` and the names of facts."""
     pieces = re.split(r"(`[^`]*`)", OPTIONAL.sub("", text))
-    safe = [piece if piece[:1] == "`" else re.sub(r"([*_<>|\[\]])", r"\\\1", piece) for piece in pieces]
-    told = re.sub(r"\{([^{}]*)\}", lambda match: "{" + match[1].replace("\\", "") + "}", "".join(safe))
-    return told.format_map(_Named())
+    escape = functools.partial(re.sub, r"(\{\w+(?:!r)?\})|([*_<>|\[\]])", lambda m: m[1] or "\\" + m[2])
+    told = "".join(piece if piece[:1] == "`" else escape(piece) for piece in pieces)
+    named = re.sub(r"(?<!\{)\{(\w+?)2?(?:!r)?\}(?!\})", r"*\1*", told)
+    return named.replace("{{", "{").replace("}}", "}")
 
 
 if __name__ == "__main__":

@@ -243,7 +243,7 @@ class _Checkup:
         except (AttributeError, TypeError, ValueError):
             findings.append(found("frozen-response", kind=kind))
         if not findings and "id" not in parts and does_more(self.client):
-            findings.append(found("no-id"))
+            findings.append(found("no-id", name=self.name))
         self.report.add(1, row, findings)
         if any(not finding.warning for finding in findings):
             raise _Failed
@@ -255,7 +255,9 @@ class _Checkup:
             message = response.choices[0].message
             instead = message if getattr(message, "tool_calls", None) else message.content
         if not findings and reply is not instead and reply != instead:
-            findings.append(found("no-id", instead=f", so not {_shown(reply)}", warning=False))
+            findings.append(
+                found("no-id", name=self.name, instead=f", so not {_shown(reply)}", warning=False)
+            )
         text = reply if isinstance(reply, str) else "a message"
         if not text:
             findings.append(found("empty-reply", agent="the client", count="a question"))
@@ -263,15 +265,15 @@ class _Checkup:
             findings.append(found("no-generation-prompt", shown=_shown(header[0])))
         elif tokens := SPECIAL_TOKEN.findall(text):
             shown = " ".join(sorted({token.strip() for token in tokens}))
-            findings.append(found("special-tokens", tokens=shown))
+            findings.append(found("special-tokens", agent=self.name, shown=shown))
         elif made_up := MADE_UP.search(text):
             findings.append(found("runs-on", agent=self.name, shown=_shown(made_up[0])))
         elif thoughts := THOUGHTS.search(text):
-            findings.append(found("thoughts", shown=_shown(thoughts[0])))
+            findings.append(found("thoughts", agent=self.name, shown=_shown(thoughts[0])))
         system, asked = (message["content"] for message in QUESTION)
         _, repeated, rest = text.partition(asked)
         if repeated and (rest.strip() or system in text):  # else it may be an echo, made on purpose
-            findings.append(found("repeats-prompt"))
+            findings.append(found("repeats-prompt", agent=self.name))
         self.report.add(1, row, findings)
 
     def texts(self, row: str, response: Any) -> tuple[list[Any], list[Finding]]:
@@ -298,26 +300,21 @@ class _Checkup:
     def cost(self, row: str, response: Any) -> None:
         cost = self.call(row, lambda: self.client.cost(response))
         findings = []
-        if isinstance(cost, bool) or not isinstance(cost, Real):
+        if isinstance(cost, bool) or not isinstance(cost, Real) or not float(cost) >= 0:
             findings.append(found("cost-no-number", value=_shown(cost)))
-        elif not float(cost) >= 0:
-            findings.append(found("cost-negative", value=cost))
         self.report.add(1, row, findings)
         if not findings:
             response.cost = cost  # as AutoGen does, before it asks for the usage
 
     def usage(self, row: str, response: Any) -> None:
         usage = self.call("get_usage", lambda: self.client.get_usage(response))
-        findings, keys = [], ", ".join(USAGE_KEYS)
-        if usage is not None and not isinstance(usage, dict):
-            findings.append(found("usage-no-dict", value=_shown(usage), keys=keys))
-        elif usage:
-            missing = [key for key in USAGE_KEYS if key not in usage]
-            odd = [key for key in USAGE_KEYS[:4] if key in usage and not isinstance(usage[key], Real)]
-            if missing:
-                findings.append(found("usage-keys", missing=", ".join(missing), keys=keys))
-            if odd:
-                findings.append(found("usage-no-number", key=odd[0], value=_shown(usage[odd[0]]), keys=keys))
+        findings: list[Finding] = []
+        known = usage if isinstance(usage, dict) else {}
+        missing = [key for key in USAGE_KEYS if key not in known]
+        odd = any(not isinstance(known.get(key), Real) for key in USAGE_KEYS[:4])
+        if usage is not None and usage != {} and (missing or odd):
+            facts = {"keys": ", ".join(USAGE_KEYS), "missing": ", ".join(missing) or "numbers"}
+            findings.append(found("usage-keys", value=_shown(usage), **facts))
         self.report.add(1, row, findings)
 
     def several_choices(self) -> None:
@@ -401,29 +398,21 @@ def _module_of(error: BaseException) -> str:
 
 
 class _Watched(dict[str, Any]):
-    """A message that remembers whether anybody has read it."""
+    """A message that remembers whether anybody has read it: dict(message) and {**message} do so, too."""
 
     read = False
 
-    def __getitem__(self, name: str) -> Any:
-        self.read = True
-        return super().__getitem__(name)
 
-    def get(self, name: str, default: Any = None) -> Any:
+def _reading(name: str) -> Any:
+    def method(self: _Watched, *args: Any) -> Any:
         self.read = True
-        return super().get(name, default)
+        return getattr(dict, name)(self, *args)
 
-    def keys(self) -> Any:
-        self.read = True
-        return super().keys()
+    return method
 
-    def items(self) -> Any:
-        self.read = True
-        return super().items()
 
-    def __iter__(self) -> Any:  # which dict(message) and {**message} ask for, too
-        self.read = True
-        return super().__iter__()
+for _name in ("__getitem__", "__iter__", "get", "keys", "items"):
+    setattr(_Watched, _name, _reading(_name))
 
 
 def _wrong_message(message: dict[str, Any]) -> Finding | None:

@@ -25,10 +25,12 @@ from kit.agents.inside import (
     group_of,
     has,
     has_own_reply,
+    listed,
     nested_triggers,
     places_of,
     plain,
     runs_code,
+    selector_config,
     selector_places,
 )
 from kit.checks.catalogue import found
@@ -93,7 +95,8 @@ def diagnose(subject: Any = None, *classes: Any, error: BaseException | str | No
     config = given(error, "llm_config", "config_list")
     if looked.ok and config:  # what AutoGen got may be something else than what was passed here
         with _looking(looked, 2):
-            _config(looked, config, known)
+            is_entry = isinstance(config, dict) and "config_list" not in config
+            _config(looked, [config] if is_entry else config, known if subject is None else [])
     return _with_error(looked, error)
 
 
@@ -247,7 +250,7 @@ def _settings_of(config: dict[str, Any]) -> Iterator[Finding]:
     """Yield the fields of an llm_config, besides its list, that AutoGen would refuse."""
     from autogen import LLMConfig
 
-    known = {*names_of(LLMConfig), "config_list"} - {"configs"}
+    known = {*names_of(LLMConfig), "config_list"}
     for name in config.keys() - known:
         close = near(str(name), [*known])
         yield found("llm-config-field" if close else "llm-config-unknown", argument=name, near=close)
@@ -354,20 +357,19 @@ def _model_folder(entry: int, name: str) -> Iterator[Finding]:
         if looks_like_a_path or folder.parent.is_dir() and folder.parent != Path():
             yield found("no-model-folder", **facts, here=Path.cwd().name)
         return  # else a name on the model hub: only a network could tell
-    if folder.is_file():
-        yield found("file-not-folder", **facts)
-        return
-    files = look_into(folder)
-    if not (folder / "config.json").is_file():
-        kind = "GGUF files, which have to be converted first" if files.has_gguf else "no config.json"
-        yield found("no-config", **facts, kind=kind)
+    where = f"entry {entry}, {name!r}: "
+    files = look_into(folder) if folder.is_dir() else None
+    if files is None or not (folder / "config.json").is_file():
+        gguf = files is not None and files.has_gguf
+        kind = "a file" if files is None else "a folder with GGUF files" if gguf else "a folder without"
+        yield found("no-config", where=where, kind=kind)
         return
     if not files.weights:
-        yield found("no-safetensors", **facts)
+        yield found("no-weights", where=where)
     if not files.has_tokenizer:
-        yield found("no-tokenizer", **facts)
+        yield found("tokenizer-files", where=where)
     elif not files.has_chat_template:
-        yield found("no-template-in-folder", **facts)
+        yield found("no-chat-template", where=where)
 
 
 # Step 3: agents -------------------------------------------------------------------------------
@@ -376,16 +378,18 @@ def _model_folder(entry: int, name: str) -> Iterator[Finding]:
 def _agents(
     report: Report, agents: list[Any], places: list[Registration], classes: list[type], reached: bool
 ) -> None:
-    unnamed = _unnamed([entry for agent in agents for entry in entries_of(agent)], classes)
+    managers = [agent for agent in agents if group_of(agent)]
+    configs = [*(agent.llm_config for agent in agents), *map(selector_config, managers)]
+    unnamed = _unnamed([entry for config in configs for entry in listed(config)], classes)
     for agent in agents:
         entries = dict(enumerate(entries_of(agent)))
         filled = {place.entry for place in places if place.agent == agent.name and place.client}
         if entries and classes:
             open_ones = {index: entry for index, entry in entries.items() if index not in filled}
             report.add(2, f"{agent.name}: names", [*unnamed, *_names(open_ones, classes)])
+            unnamed = []
         if entries:
             _list(report, [*entries.values()], [], agent.name, reached or asked(agent))
-    managers = [agent for agent in agents if group_of(agent)]
     hidden = [place for manager in managers for place in selector_places(manager)]
     findings = [*_unregistered(places, hidden, agents, classes), *_changed(agents)]
     report.add(3, "every entry has its client", findings)

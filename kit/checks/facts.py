@@ -7,7 +7,6 @@ import contextlib
 import difflib
 import importlib.metadata
 import inspect
-import json
 import linecache
 import re
 import reprlib
@@ -18,15 +17,13 @@ from inspect import ismodule
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from kit.agents.inside import PROTOCOL, has, is_agent, names_in
+from kit.checks.answers import answered, refusal, told, told_by, told_in, way_to
 from kit.checks.protocol import parameters_of
 from kit.config_list.secrets import fit, masked
 
 KIT = Path(__file__).parents[1]
-OTHER_KEYS = ("api-key", "x-api-key", "x-goog-api-key")  # headers that hold a key in other ways than OpenAI's
 VALUES = reprlib.Repr()
 VALUES.maxstring = VALUES.maxother = 100
 LINE_OF_TEXT = re.compile(r"(?m)^(?:[\w.]*\.)?(\w*(?:Error|Exception|Exit|Interrupt|NotFound|Timeout)): (.*)")
@@ -53,7 +50,7 @@ def facts_of(error: Any) -> dict[str, Any]:
     if isinstance(error, str):
         return _facts_of_text(error)
     frames, text = frames_of(error), text_of(error)
-    facts = {
+    facts: dict[str, Any] = {
         "types": {cls.__name__ for cls in type(error).__mro__},
         "type": type(error).__name__,
         "text": text,
@@ -61,9 +58,15 @@ def facts_of(error: Any) -> dict[str, Any]:
         "by": _owner(frames),
         "line": _line_of_autogen(frames),
         "says": "yes" if any(_line(*frame).startswith("raise ") for frame in frames[:1]) else "no",
-        "agent": next((str(one.name) for one in _selves(frames) if has(one, "generate_reply", "_name")), ""),
-        **_answer(error, frames),
     }
+    agent = next((one for one in _selves(frames) if has(one, "generate_reply", "_name")), None)
+    facts["agent"] = str(getattr(agent, "name", ""))
+    asked = given(error, "params") if isinstance(given(error, "params"), dict) else {}
+    facts["stream"] = "yes" if asked.get("stream") else "no"
+    facts |= {**told_in(text), **_answer(error, frames)}
+    sent = facts.pop("sent", {}) or asked
+    if facts.get("status", "")[:1] in ("4", "5"):
+        facts |= refusal(facts["body"], sent, asked, getattr(agent, "llm_config", None))
     if entry := given(error, "openai_config"):
         facts["base_url"] = str(entry.get("base_url") or "")
     made = {frame.f_code.co_qualname: frame.f_locals for frame, _ in frames}
@@ -74,8 +77,6 @@ def facts_of(error: Any) -> dict[str, Any]:
     if registering := next((frame for frame, _ in frames if "model_client_cls" in frame.f_locals), None):
         name = getattr(registering.f_locals["model_client_cls"], "__name__", "")
         facts["named"] = "yes" if name in names_in(registering.f_locals.get("self")) else "no"
-    asked = given(error, "params")
-    facts["stream"] = "yes" if isinstance(asked, dict) and asked.get("stream") else "no"
     function = frames[0][0].f_locals.get("reply_func") if frames else None
     facts["function"] = str(getattr(function, "__qualname__", ""))
     if wanted := given(error, "filter_dict", "kwargs"):
@@ -100,9 +101,8 @@ def _facts_of_text(text: str) -> dict[str, Any]:
     types = {cls.__name__ for cls in kind.__mro__} if isinstance(kind, type) else {name} if name else set()
     rest = text[text.rindex(rest) :] if lines else text
     facts: dict[str, Any] = {"types": types, "type": name, "text": rest}
-    if status := re.search(r"Error code: (\d{3})(?: - (.*))?", rest, re.DOTALL):
-        facts |= {"status": status[1], "body": status[2] or "", "reason": _reason(status[2] or "")}
-    return facts
+    facts |= told_in(rest)
+    return facts | (refusal(facts["body"], {}, {}, None) if "status" in facts else {})
 
 
 def text_of(error: Any) -> str:
@@ -178,7 +178,7 @@ def _method_of(frame: Any) -> tuple[str, str]:
             if getattr(getattr(value, "__func__", value), "__code__", None) is code:
                 return owner.__name__, name
     inside, _, name = code.co_qualname.rpartition(".")
-    is_static = name in PROTOCOL and inside and not inside.endswith("<locals>")
+    is_static = name in PROTOCOL and inside and not inside.endswith("<locals>") and _package(frame) == "own"
     return (inside.rpartition(".")[2], name) if is_static else ("", "")
 
 
@@ -258,19 +258,19 @@ def _folder(value: Any) -> str:
 # What a server had answered -------------------------------------------------------------------
 
 
-def _answer(error: Any, frames: list[tuple[Any, int]]) -> dict[str, str]:
+def _answer(error: Any, frames: list[tuple[Any, int]]) -> dict[str, Any]:
     """Return status, url, host, body and reason, as far as there was a request and an answer to it."""
     asked = None
     with contextlib.suppress(Exception):  # httpx raises where there is no request
         asked = error.request
     for answer in (getattr(error, "response", None), *_selves(frames)):
-        if answer is not None and has(answer, "status_code", "url", "text"):
-            return _told_by(answer)
+        if answered(answer):
+            return told_by(answer)
     for frame, line in frames:  # in code of one's own: a refusal that nobody looked at
         named = re.findall(r"\w+", _line(frame, line)) if _package(frame) == "own" else []
         for answer in map(frame.f_locals.get, named):
-            if has(answer, "status_code", "url", "text") and str(answer.status_code)[:1] in ("4", "5"):
-                return _told_by(answer)
+            if answered(answer) and str(answer.status_code)[:1] in ("4", "5"):
+                return told_by(answer)
     for frame, _ in frames:  # in AutoGen's own client: a 200 that is no completion
         askers = [one for one in map(frame.f_locals.get, ("self", "client")) if has(one, "_oai_client")]
         client, answer = askers[0]._oai_client if askers else None, frame.f_locals.get("response")
@@ -279,75 +279,11 @@ def _answer(error: Any, frames: list[tuple[Any, int]]) -> dict[str, str]:
         ):
             body = answer if isinstance(answer, str) else answer.model_dump_json(exclude_none=True)
             refused = re.search(r'"code":\s*"?([45]\d\d)\b', body)  # a refusal, passed on as if it were none
-            return _told(
+            return told(
                 refused[1] if refused else "200", f"{str(client.base_url).rstrip('/')}/chat/completions", body
             )
     url = getattr(asked, "url", None)
-    return {} if url is None else {"url": str(url), **_way(str(url))}
-
-
-def _told_by(answer: Any) -> dict[str, str]:
-    """Return what a response of an HTTP library tells."""
-    told = _told(str(answer.status_code), str(answer.url), _body(answer))
-    with contextlib.suppress(Exception):  # httpx raises where there is no request
-        told["key"] = "" if "key=" in str(answer.url) else _key_sent(answer.request.headers)
-        told["sent"] = next(filter(answer.request.headers.get, ("Authorization", *OTHER_KEYS)), "")
-    sent_on = getattr(answer, "history", None) or []
-    return {**told, "redirected": str(sent_on[0].url).partition("?")[0]} if sent_on else told
-
-
-def _key_sent(headers: Any) -> str:
-    """Return what is odd about the key that a request sent: "none", "bare", "unfilled", "quoted"; or ""."""
-    values = [str(headers.get(name) or "") for name in ("Authorization", *OTHER_KEYS)]
-    scheme, _, token = values[0].partition(" ")
-    key = token.strip() or next(filter(None, values[1:]), "")
-    if not any(values):
-        return "none"
-    if values[0] and not token.strip():
-        return "none" if scheme in ("Bearer", "Basic") else "bare"
-    if key == "None" or re.match(r"\$|\{|<|%\w+%$|your", key, re.IGNORECASE):
-        return "unfilled"
-    return "quoted" if key[0] in "'\"" else ""
-
-
-def _body(answer: Any) -> str:
-    try:
-        return str(answer.text)[:10_000]
-    except Exception:  # of a stream that was not read
-        return ""
-
-
-def _told(status: str, url: str, body: str) -> dict[str, str]:
-    url = url.partition("?")[0]  # what follows may hold a key
-    reason = _reason(body) or f"status {status}"
-    return {"status": status, "url": url, "body": body or reason, "reason": reason, **_way(url)}
-
-
-def _way(url: str) -> dict[str, str]:
-    """Return the host of an address, and the proxy that requests to it go through, if any."""
-    parts = urlsplit(url)
-    proxy = getproxies().get(parts.scheme, "")
-    way = "" if not proxy or proxy_bypass(parts.hostname or "") else proxy.rpartition("@")[2]
-    return {"host": f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}", "proxy": way}
-
-
-def _reason(body: str) -> str:
-    """Return what an answer gives as its reason: the message of a JSON error, or the text of a page."""
-    value: Any = body
-    with contextlib.suppress(ValueError):
-        value = json.loads(body)
-    if isinstance(value, str) and value[:1] == "{":  # as OpenAI's client prints it
-        found = re.search(r"""['"](?:message|error|detail)['"]: (['"])(.*?)\1[,}]""", value)
-        value = found[2] if found else value
-    for _ in range(3):
-        if isinstance(value, list):
-            value = value[0] if value else ""
-        if isinstance(value, dict):
-            named = [
-                value.get(name) for name in ("error", "message", "detail", "msg", "title") if value.get(name)
-            ]
-            value = named[0] if named else json.dumps(value)
-    return fit(" ".join(re.sub(r"(?s)<(script|style).*?</\1>|<[^>]*>", " ", str(value)).split()), 320)
+    return {} if url is None else {"url": str(url), **way_to(str(url))}
 
 
 # Whose argument it is not ---------------------------------------------------------------------
@@ -388,7 +324,8 @@ def names_of(function: Any) -> list[str]:
     parameters = parameters_of(function)
     if parameters is None:
         return [""]
-    return ["" if one.kind is one.VAR_KEYWORD else one.name for one in parameters]
+    named = [one for one in parameters if one.kind is not one.VAR_POSITIONAL]
+    return ["" if one.kind is one.VAR_KEYWORD else one.name for one in named]
 
 
 def near(argument: str, names: list[str]) -> str:

@@ -62,18 +62,23 @@ def asked(agent: Any) -> bool:
 
 def said(agents: list[Any]) -> Iterator[Finding]:
     """Yield what is odd about what the agents said, and about how it came about."""
-    chats = histories(agents)
-    for agent, partner, messages in chats:
+    for agent, partner, messages in histories(agents):
+        if partner is agent:
+            yield found("talks-to-itself", agent=agent.name)
+            continue
         own = [message for message in messages if _is_own(agent, message)]
         if thoughts := next(filter(None, (THOUGHTS.search(_text(one)) for one in own)), None):
-            yield found("thoughts-in-history", agent=agent.name, shown=fit(repr(thoughts[0]), 60))
+            yield found("thoughts", agent=agent.name, shown=fit(repr(thoughts[0]), 60))
+        asked_for = zip(map(_text, messages), messages[1:], strict=False)
+        if any(_is_own(agent, one) and _repeats(agent, question, _text(one)) for question, one in asked_for):
+            yield found("repeats-prompt", agent=agent.name)
         in_tools = [*_tools(agent, partner, messages, own)]
         tokens = next(filter(None, (SPECIAL_TOKEN.search(_text(one)) for one in own)), None)
         if tokens and not any(finding.code == "call-as-text" for finding in in_tools):  # they are part of it
-            yield found("special-tokens-in-history", agent=agent.name, shown=tokens[0].strip())
+            yield found("special-tokens", agent=agent.name, shown=tokens[0].strip())
         if made_up := next(filter(None, (MADE_UP.search(_text(one)) for one in own)), None):
             yield found("runs-on", agent=agent.name, shown=fit(repr(made_up[0]), 60))
-        if empty := sum(not (_text(one).strip() or _calls(one) or one.get("function_call")) for one in own):
+        if empty := sum(not (_text(one).strip() or _calls(one)) for one in own):
             yield found("empty-reply", agent=agent.name, count=f"{empty} time{'s' * (empty > 1)}")
         silent = sum(message.get("role") == "user" and message.get("content") == "" for message in messages)
         if silent and silent >= partner.max_consecutive_auto_reply(agent):
@@ -94,12 +99,20 @@ def _is_own(agent: Any, message: Message) -> bool:
     return message.get("role") == "assistant" and message.get("name", agent.name) == agent.name
 
 
+def _repeats(agent: Any, question: str, text: str) -> bool:
+    """Return whether a reply holds both the system message and what was asked, so all of a prompt."""
+    system = str(agent.system_message)
+    return len(system) > 5 and system in text and bool(question) and question in text
+
+
 def _text(message: Message) -> str:
     return content if isinstance(content := message.get("content"), str) else ""
 
 
 def _calls(message: Message) -> list[Message]:
-    return message.get("tool_calls") or []
+    """Return the tool calls of a message, and its function call, which is their older form."""
+    old = message.get("function_call")
+    return [*(message.get("tool_calls") or []), *([{"id": old.get("name"), "function": old}] if old else [])]
 
 
 def _ending(agent: Any, partner: Any, messages: list[Message]) -> Iterator[Finding]:
@@ -131,35 +144,39 @@ def _unseen_end(message: Message, writer: Any, reader: Any) -> Finding:
 
 
 def _tools(agent: Any, partner: Any, messages: list[Message], own: list[Message]) -> Iterator[Finding]:
-    """Yield the tools that nobody ran, and the calls that are texts."""
-    ran = [one for message in messages for one in message.get("tool_responses") or [message]]
-    results = {one.get("tool_call_id") for one in ran if not NOT_FOUND.match(_text(one))}
-    others = group_of(partner).agents if group_of(partner) else [partner]
-    can_run = {name for other in others for name in getattr(other, "function_map", None) or {}}
-    unread = {one.get("tool_call_id") for one in ran if UNREADABLE in _text(one)}
-    calls = [call for message in own for call in _calls(message)]
-    for call in calls:
-        if call.get("id") in unread:
-            shown = fit(repr((call.get("function") or {}).get("arguments")), 80)
-            yield found("tool-arguments", agent=agent.name, shown=shown)
-            return
-    failed = {one.get("tool_call_id"): _text(one) for one in ran if _text(one).startswith("Error: ")}
-    for call in calls:
-        name = (call.get("function") or {}).get("name")
-        if (text := failed.get(call.get("id"))) and not NOT_FOUND.match(text):
-            arguments = fit(str((call.get("function") or {}).get("arguments")), 80)
-            shown = fit(text.removeprefix("Error: "), 120)
-            yield found("tool-failed", agent=agent.name, tool=name, arguments=arguments, shown=shown)
-            break
-    for call in calls:
-        name = (call.get("function") or {}).get("name")
-        if call.get("id") not in results and name not in can_run:
-            yield found("unread-tool", agent=agent.name, tool=name)
-            break
+    """Yield the tools that nobody ran, those that failed, and the calls that are texts."""
     functions = [tool.get("function") or {} for tool in agent.llm_config.get("tools") or []]
     functions += agent.llm_config.get("functions") or []
-    known = {str(function.get("name")) for function in functions} | can_run
-    named = [re.escape(name) for name in sorted(known)]
+    names = [str(function.get("name")) for function in functions]
+    ran = [one for message in messages for one in message.get("tool_responses") or [message]]
+    results = {one.get("tool_call_id") or one.get("name"): _text(one) for one in ran if one not in own}
+    others = group_of(partner).agents if group_of(partner) else [partner]
+    can_run = {name for other in others for name in getattr(other, "function_map", None) or {}}
+    calls = [call for message in own for call in _calls(message)]
+    failed: list[tuple[str, str, str]] = []
+    for call in calls:
+        name, arguments = ((call.get("function") or {}).get(part) for part in ("name", "arguments"))
+        result = results.get(call.get("id"))
+        facts = {
+            "agent": agent.name,
+            "partner": partner.name,
+            "tool": name,
+            "names": fit(", ".join(names), 80),
+        }
+        if result and UNREADABLE in result:
+            yield found("tool-arguments", agent=agent.name, shown=fit(repr(arguments), 80))
+            return
+        if name not in can_run and (result is None or NOT_FOUND.match(result)):
+            yield found("unread-tool" if name in names or not names else "made-up-tool", **facts)
+            break
+        if result and result.startswith("Error: ") and not NOT_FOUND.match(result):
+            failed.append((str(name), fit(str(arguments), 80), fit(result.removeprefix("Error: "), 120)))
+    if failed:
+        name, arguments, shown = failed[-1]
+        facts = {"agent": agent.name, "tool": name, "arguments": arguments, "shown": shown}
+        count = failed.count(failed[-1])
+        yield found("tool-failed" if count == 1 else "tool-failed-again", **facts, count=count)
+    named = [re.escape(name) for name in sorted({*names} | can_run)]
     one_of = rf"\b(?:{'|'.join(named) or '(?!)'})\b"
     for text in map(_text, own):
         if (
@@ -169,10 +186,10 @@ def _tools(agent: Any, partner: Any, messages: list[Message], own: list[Message]
         ):
             yield found("call-as-text", agent=agent.name, shown=fit(repr(text), 60))
             return
-    for text in [] if calls or any(one.get("function_call") for one in own) else map(_text, own):
-        if re.search(rf"(?i){one_of}|{NO_ACCESS}", text) and functions:
-            names = ", ".join(str(function.get("name")) for function in functions)
-            yield found("tools-unused", agent=agent.name, names=fit(names, 80), shown=fit(repr(text), 100))
+    for text in [] if calls or not names else map(_text, own):
+        if re.search(rf"(?i){one_of}|{NO_ACCESS}", text):
+            shown = fit(repr(text), 100)
+            yield found("tools-unused", agent=agent.name, names=fit(", ".join(names), 80), shown=shown)
             break
 
 
@@ -181,10 +198,7 @@ def _code(agent: Any, partner: Any, messages: list[Message]) -> Iterator[Finding
     ran = [message for message in messages if _text(message).startswith("exitcode: ")]
     if failed := CODE_FAILED.match(_text(ran[-1])) if ran else None:
         last = ([line.strip() for line in failed[1].splitlines() if line.strip()] or ["no output"])[-1]
-        error = re.match(r"(\w*Error)\b", last)
-        code = {"FileNotFoundError": "code-without-file", "ModuleNotFoundError": "code-without-package"}
-        facts = {"agent": agent.name, "partner": partner.name, "shown": fit(last, 200)}
-        yield found(code.get(error[1] if error else "", "code-failed"), **facts)
+        yield found("code-failed", agent=agent.name, partner=partner.name, shown=fit(last, 200))
 
 
 def _clients(agent: Any) -> Iterator[Finding]:
@@ -200,7 +214,7 @@ def _clients(agent: Any) -> Iterator[Finding]:
                 yield found("no-price", agent=agent.name, model=entry.get("model"))
             continue
         if not answered(agent) and does_more(client):
-            yield found("retrieval-unused", agent=agent.name, name=type(client).__name__)
+            yield found("no-id", name=type(client).__name__)
         if entry.get("price") and not total:
             yield found("no-bill", agent=agent.name, entry=0, keys=", ".join(USAGE_KEYS))
 

@@ -38,7 +38,9 @@ def methods_of(cls: type) -> list[Finding]:
         if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
             findings.append(found("coroutine", **facts, kind="coroutine"))
         elif isinstance(given, staticmethod) and not _takes(function, 1):
-            findings.append(found("signature", **facts, arguments=passed))
+            takes_self = [*inspect.signature(function).parameters][:1] == ["self"]
+            wrong = "static-method" if takes_self and method != "get_usage" else "signature"
+            findings.append(found(wrong, **facts, arguments=passed))
         elif isinstance(given, staticmethod) or _takes(function, 2):
             continue
         elif method == "get_usage" and _takes(function, 1):

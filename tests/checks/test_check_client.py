@@ -167,11 +167,11 @@ WRONG = {
     "cost fails": (client(cost=lambda self, r: 1 / 0), "error"),
     "cost returns nothing": (client(cost=lambda self, r: None), "cost-no-number"),
     "cost returns a text": (client(cost=lambda self, r: "0"), "cost-no-number"),
-    "cost is negative": (client(cost=lambda self, r: -1), "cost-negative"),
+    "cost is negative": (client(cost=lambda self, r: -1), "cost-no-number"),
     "get_usage fails": (client(get_usage=lambda self, r: r.none), "error"),
-    "get_usage returns a list": (client(get_usage=lambda self, r: [1]), "usage-no-dict"),
+    "get_usage returns a list": (client(get_usage=lambda self, r: [1]), "usage-keys"),
     "get_usage lacks a key": (usage(model=None), "usage-keys"),
-    "get_usage holds a text": (usage(prompt_tokens="1"), "usage-no-number"),
+    "get_usage holds a text": (usage(prompt_tokens="1"), "usage-keys"),
     "a property in place of a method": (client(cost=property(lambda self: 0)), "missing-method"),
     "a constructor that makes nothing": (client(__new__=lambda cls, config: None), "missing-method"),
     "create leaves the program": (client(create=no_life), "error"),
@@ -202,7 +202,7 @@ WRONG = {
         call(function={"name": "add", "arguments": "{'a': 1}"}),
         "tool-call-arguments",
     ),
-    "cost is not a number": (client(cost=lambda self, r: float("nan")), "cost-negative"),
+    "cost is not a number": (client(cost=lambda self, r: float("nan")), "cost-no-number"),
     "cost can't be written out": (client(cost=lambda self, r: Sealed()), "cost-no-number"),
 }
 DOUBTFUL = {

@@ -148,13 +148,13 @@ def test_names_that_do_not_meet(entry, classes, code, fix):
 NO_TOKENIZER = {"tokenizer.json": None, "tokenizer_config.json": None}
 MODELS = {
     "a folder that is not there": (lambda: {"model": "./models/none"}, "no-model-folder"),
-    "a file": (lambda: {"model": write("", "model.gguf")}, "file-not-folder"),
+    "a file": (lambda: {"model": write("", "model.gguf")}, "no-config"),
     "no config.json": (lambda: {"model": model_folder(**{"config.json": None})}, "no-config"),
-    "pickled weights": (lambda: {"model": model_folder(**{"model.safetensors": None})}, "no-safetensors"),
-    "no tokenizer": (lambda: {"model": model_folder(**NO_TOKENIZER)}, "no-tokenizer"),
+    "pickled weights": (lambda: {"model": model_folder(**{"model.safetensors": None})}, "no-weights"),
+    "no tokenizer": (lambda: {"model": model_folder(**NO_TOKENIZER)}, "tokenizer-files"),
     "no template": (
         lambda: {"model": model_folder(**{"tokenizer_config.json": "{}"})},
-        "no-template-in-folder",
+        "no-chat-template",
     ),
 }
 

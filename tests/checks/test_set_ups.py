@@ -23,6 +23,7 @@ from autogen.cache import AbstractCache
 from autogen.coding import LocalCommandLineCodeExecutor
 from huggingface_hub import hf_hub_download
 from jinja2 import Environment, TemplateError
+from openai.types.chat import ChatCompletionMessage
 from set_ups import (
     ALL_FOUR,
     DUMMY,
@@ -49,6 +50,53 @@ pytestmark = pytest.mark.usefixtures("folder")
 SAYS = {"id": "1", "object": "chat.completion", "created": 1, "model": "good"}
 SAYS["choices"] = [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "Hi"}}]
 SAYS["usage"] = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
+FIELDS = {  # by the model's name: what servers refuse in a request, and how they say so
+    "plain": (lambda asked: asked.get("tools"), 400, "plain does not support tools"),
+    "vllm": (
+        lambda asked: asked.get("tools"),
+        400,
+        "tool choice requires --enable-auto-tool-choice to be set",
+    ),
+    "schema": (
+        lambda asked: asked.get("tools"),
+        400,
+        "Invalid schema for function 'add': 'list' has no items",
+    ),
+    "azured": (
+        lambda asked: asked.get("tools") and asked["path"].endswith("=2023-07-01-preview"),
+        404,
+        "Unrecognized request argument supplied: tools",
+    ),
+    "mistral": (
+        lambda asked: "functions" in asked,
+        422,
+        {"detail": [{"loc": ["body", "functions"], "msg": "Extra inputs are not permitted"}]},
+    ),
+    "studio": (
+        lambda asked: "response_format" in asked,
+        400,
+        "'response_format.type' must be 'json_schema'",
+    ),
+    "new": (
+        lambda asked: "max_tokens" in asked,
+        400,
+        "Unsupported parameter: 'max_tokens', with this model.",
+    ),
+    "nameless": (
+        lambda asked: any("name" in message for message in asked["messages"]),
+        422,
+        {
+            "detail": [
+                {"loc": ["body", "messages", 1, "user", "name"], "msg": "Extra inputs are not permitted"}
+            ]
+        },
+    ),
+    "picky": (
+        lambda asked: any(" " in message.get("name", "") for message in asked["messages"]),
+        400,
+        "Invalid 'messages[0].name': string does not match pattern.",
+    ),
+}
 REFUSALS = {  # by the model's name: what servers say
     "nobody": (404, {"error": {"message": "The model `nobody` does not exist", "code": "model_not_found"}}),
     "not-pulled": (404, {"error": {"message": 'model "x" not found, try pulling it first'}}),
@@ -57,11 +105,8 @@ REFUSALS = {  # by the model's name: what servers say
     "starting": (503, {"error": {"message": "Loading model", "type": "unavailable_error"}}),
     "small": (400, {"error": {"message": "This model's maximum context length is 8 tokens."}}),
     "strict": (400, {"error": {"message": "Conversation roles must alternate user/assistant/..."}}),
-    "picky": (400, {"error": {"message": "Invalid 'messages[0].name': string does not match pattern."}}),
-    "bare": (400, {"error": {"message": "messages[0]: property 'name' is unexpected: extra fields"}}),
     "limited": (200, {"error": {"message": "Provider returned error", "code": 429}}),
     "wants-text": (400, {"error": {"message": "messages.1.content: Field required"}}),
-    "new": (400, {"error": {"message": "Unsupported parameter: 'max_tokens' is not supported with it."}}),
     "closed": (403, {"error": {"message": "Your region is not supported"}}),
     "ill": (500, {"error": {"message": "CUDA kernel went away"}}),
     "odd": (418, {"detail": [{"msg": "I am a teapot"}]}),
@@ -82,7 +127,6 @@ REFUSALS = {  # by the model's name: what servers say
     "prim": (400, {"error": {"message": "The response was filtered: content management policy"}}),
     "old": (404, {"error": {"message": "This is not a chat model and thus not supported here."}}),
     "odd-404": (404, {"error": {"message": "No allowed providers are there for the model."}}),
-    "unnamed": (400, {"message": "[{'loc': ('body', 'model'), 'msg': 'Input should be a valid string'}]"}),
     "azure": (404, {"error": {"code": "DeploymentNotFound", "message": "The API deployment is not there"}}),
 }
 
@@ -92,7 +136,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])) or "{}")
-        status, said = self.answer(asked)
+        status, said = self.answer({**asked, "path": self.path})
         data = said if isinstance(said, str) else json.dumps(said)
         self.send_response(301 if self.path.startswith("/moved") else status)
         self.send_header("Location", self.path.removeprefix("/moved"))
@@ -125,12 +169,13 @@ class Handler(BaseHTTPRequestHandler):
             return 200, "<html><title>Welcome</title><script>1</script></html>"
         if self.path.startswith("/studio") and not self.path.startswith("/studio/v1/"):
             return 200, {"error": f"Unexpected endpoint or method. (POST {self.path})"}
-        if self.path.removeprefix("/studio") != "/v1/chat/completions":
+        if self.path.removeprefix("/studio") != "/v1/chat/completions" and "/azured/" not in self.path:
             return 404, "404 page not found"
+        refuses, status, why = FIELDS.get(asked.get("model"), (None, 0, ""))
+        if refuses:
+            return (status, {"error": {"message": why}}) if refuses(asked) else (200, SAYS)
         if self.headers["Authorization"] in (None, "right", "Bearer wrong", "Bearer None", "Bearer 'right'"):
             return 401, {"error": {"message": "Incorrect API key provided"}}
-        if asked.get("tools") and asked["model"] == "plain":
-            return 400, {"error": {"message": "plain does not support tools"}}
         return REFUSALS.get(asked["model"], (200, SAYS))
 
     def log_message(self, *args): ...
@@ -142,11 +187,11 @@ URL = f"http://127.0.0.1:{SERVER.server_port}"
 GOOD = {"model": "good", "base_url": f"{URL}/v1", "api_key": "right", "max_retries": 0, "price": [0, 0]}
 AZURE = {"api_type": "azure", "api_version": "2024-08-01-preview"}
 REQUESTS = {
-    "the whole endpoint": ({"base_url": f"{URL}/v1/chat/completions"}, "whole-endpoint"),
-    "the endpoint of old models": ({"base_url": f"{URL}/v1/completions"}, "whole-endpoint"),
+    "the whole endpoint": ({"base_url": f"{URL}/v1/chat/completions"}, "doubled-path"),
+    "the endpoint of old models": ({"base_url": f"{URL}/v1/completions"}, "doubled-path"),
     "no /v1": ({"base_url": URL}, "no-v1"),
     "no /v1, and a slash": ({"base_url": f"{URL}/"}, "no-v1"),
-    "/v1 twice": ({"base_url": f"{URL}/v1/v1"}, "doubled-v1"),
+    "/v1 twice": ({"base_url": f"{URL}/v1/v1"}, "doubled-path"),
     "Ollama's own path": ({"base_url": f"{URL}/api/generate"}, "native-path"),
     "another of Ollama's own": ({"base_url": f"{URL}/api"}, "native-path"),
     "some other path": ({"base_url": f"{URL}/models/chat"}, "unknown-address"),
@@ -165,11 +210,8 @@ REQUESTS = {
     "still loading": ({"model": "starting"}, "model-loading"),
     "too long": ({"model": "small"}, "context-window"),
     "roles": ({"model": "strict"}, "roles"),
-    "a name with a space": ({"model": "picky"}, "message-name"),
-    "a field that it does not take": ({"model": "bare"}, "message-field"),
     "a 200 that holds a 429": ({"model": "limited"}, "too-often"),
     "a message without a content": ({"model": "wants-text"}, "message-refused"),
-    "a parameter that is gone": ({"model": "new"}, "parameter-refused"),
     "not in this region": ({"model": "closed"}, "forbidden"),
     "a server that fails": ({"model": "ill"}, "server-error"),
     "something new": ({"model": "odd"}, "request-refused"),
@@ -193,11 +235,10 @@ REQUESTS = {
     "a key in quotes": ({"api_key": "'right'"}, "key-in-quotes"),
     "Azure's address down to the deployment": (
         {"base_url": f"{URL}/openai/deployments/good", **AZURE},
-        "doubled-deployment",
+        "doubled-path",
     ),
     "another server, asked as Azure is": ({"base_url": URL, **AZURE}, "azure-path-elsewhere"),
     "no such deployment, in other words": ({"model": "gone", "base_url": URL, **AZURE}, "azure-deployment"),
-    "no model": ({"model": "unnamed"}, "no-model-sent"),
     "no such deployment": ({"model": "azure"}, "azure-deployment"),
 }
 
@@ -275,6 +316,7 @@ CONFIGS = {  # what AutoGen refuses as an llm_config, and the same made right
             {"model": "a", "api_type": "azure", "api_key": "k", "api_version": "1", "base_url": "https://a.b"}
         ),
     ),
+    "an entry without a model": (config_of({"model_client_cls": "Mine"}), "config-list", config_of(MINE)),
     "an object that can't be copied": (
         config_of({**GOOD, "http_client": Uncopyable()}),
         "not-copyable",
@@ -302,12 +344,91 @@ def test_a_filter_that_keeps_nothing(wanted):
     load(["dummy"])
 
 
-def test_a_model_without_tools_is_named_and_answers_without_them():
-    made, other = agent({**GOOD, "model": "plain"}), user()
-    autogen.register_function(add, caller=made, executor=other, description="Add.")
-    report = diagnose([made, other], error=raised(lambda: ask(made)))
-    assert codes(report) == ["no-tools"]
-    assert "Hi" in str(ask(agent({**GOOD, "model": "plain"})))
+def azure(version):
+    return {"base_url": URL, "api_type": "azure", "api_version": version}
+
+
+OLDER = {"functions": [{"name": "add", "parameters": {"type": "object", "properties": {}}}]}
+REFUSED = {  # what a server refuses, by the model's name: asked so, and as the fix says
+    "no tools": ("plain", {"tool": True}, {}, "no-tools"),
+    "a server without its options": ("vllm", {"tool": True}, {}, "server-options"),
+    "Azure by an old version": (
+        "azured",
+        {"tool": True, **azure("2023-07-01-preview")},
+        {"tool": True, **azure("2024-10-21")},
+        "old-api-version",
+    ),
+    "a tool that is described badly": ("schema", {"tool": True}, {}, "tool-described"),
+    "the older form of tools": ("mistral", {"settings": OLDER}, {"tool": True}, "no-functions"),
+    "a value": (
+        "studio",
+        {"settings": {"response_format": {"type": "json_object"}}},
+        {},
+        "parameter-refused",
+    ),
+    "a parameter that is gone": ("new", {"max_tokens": 5}, {"max_completion_tokens": 5}, "parameter-refused"),
+    "a name in a message": ("nameless", {"name": "user"}, {"name": "user", "hook": True}, "message-field"),
+    "a name with a space": ("picky", {"name": "a user"}, {"name": "a_user"}, "message-name"),
+}
+
+
+def asks(model, tool=False, settings=None, name=None, hook=False, **fields):
+    entry = {**GOOD, "model": model, **fields}
+    made = autogen.AssistantAgent("helper", llm_config={"config_list": [entry], **(settings or {})})
+    if tool:
+        made.register_for_llm(description="Add.")(add)
+    if hook:
+        made.register_hook(
+            "process_all_messages_before_reply",
+            lambda messages: [{k: v for k, v in m.items() if k != "name"} for m in messages],
+        )
+    message = {**QUESTION[0], "name": name} if name else QUESTION[0]
+    return made, lambda: made.generate_reply(messages=[message])
+
+
+@pytest.mark.parametrize(("model", "broken", "fixed", "code"), REFUSED.values(), ids=REFUSED)
+def test_the_field_that_a_server_refuses_is_found_in_what_it_was_sent(model, broken, fixed, code):
+    made, run = asks(model, **broken)
+    error = raised(run)
+    assert explain(error).code == code
+    assert codes(diagnose(made, error=error)) == [code]
+    made, run = asks(model, **fixed)
+    assert "Hi" in str(run())
+    assert codes(diagnose(made)) == []
+
+
+def test_who_set_a_field_is_told():
+    form = {"response_format": {"type": "json_object"}}
+    assert "of llm_config" in explain(raised(asks("studio", settings=form)[1])).message
+    assert "of the entry" in explain(raised(asks("studio", **form)[1])).message
+    assert "of the entry" in explain(raised(asks("studio", extra_body=form)[1])).message
+    made = agent(MINE, register=[client(create=sends(form, Authorization="Bearer right"))])
+    assert "of the code of the client" in explain(raised(lambda: ask(made))).message
+
+
+def test_a_class_of_ones_own_is_told_what_to_send():
+    def create(self, params):
+        for index, message in enumerate(params["messages"]):
+            if message.keys() - {"role", "content"}:
+                raise RuntimeError(f"Error code: 400 - messages.{index}.name: Extra inputs are not permitted")
+        return DummyModelClient(self.config).create(params)
+
+    def as_the_fix_says(self, params):
+        messages = [{"role": m["role"], "content": m["content"]} for m in params["messages"]]
+        return create(self, {**params, "messages": messages})
+
+    named = [{**QUESTION[0], "name": "user"}]
+    made = agent(MINE, register=[client(create=create)])
+    finding = explain(raised(lambda: made.generate_reply(messages=named)))
+    assert finding.code == "message-field"
+    assert "In create, send" in finding.fix
+    assert agent(MINE, register=[client(create=as_the_fix_says)]).generate_reply(messages=named)
+
+
+def test_a_failure_that_names_no_field_tells_what_was_sent():
+    assert (
+        "which held temperature, tools," in explain(raised(asks("ill", tool=True, temperature=0)[1])).message
+    )
 
 
 def test_a_server_here_wants_no_key_and_openais_client_does(monkeypatch):
@@ -342,13 +463,12 @@ def unlooked_at(self, params):
     return answer.json()["choices"]
 
 
-def sends(**headers):
-    """Return a create that asks a server with some headers."""
+def sends(fields=None, **headers):
+    """Return a create that asks a server with some headers, and some fields of a request."""
+    fields = {"model": "studio" if fields else "good", **(fields or {})}
 
     def create(self, params):
-        answer = requests.post(
-            f"{URL}/v1/chat/completions", headers=headers, json={"model": "good"}, timeout=5
-        )
+        answer = requests.post(f"{URL}/v1/chat/completions", headers=headers, json=fields, timeout=5)
         answer.raise_for_status()
         return DummyModelClient.create(self, params)
 
@@ -363,6 +483,12 @@ def gated(**options):
         return DummyModelClient.create(self, params)
 
     return create
+
+
+def no_model(self, params):
+    said = "[{'type': 'string_type', 'loc': ('body', 'model'), 'msg': 'Input should be a valid string'}]"
+    request = httpx.Request("POST", f"{URL}/v1/chat/completions", json={"model": None, "messages": []})
+    httpx.Response(400, request=request, json={"message": said}).raise_for_status()
 
 
 def only_an_adapter(self, params):
@@ -494,7 +620,8 @@ OWN = {
         "no-hub",
     ),
     "no key": (sends(), "key-not-sent"),
-    "a key without Bearer": (sends(Authorization="right"), "key-without-bearer"),
+    "no model": (no_model, "field-missing"),
+    "a key without Bearer": (sends(Authorization="right"), "key-not-sent"),
     "a gated model": (gated(token=False), "gated"),
     "an argument that has another name now": (loads(use_auth_token="x"), "unexpected-argument"),
     "an adapter without its model": (only_an_adapter, "only-an-adapter"),
@@ -567,6 +694,46 @@ def test_a_cache_that_is_to_hold_what_json_does_not_have():
 
     assert explain(raised(lambda: chat_cached(made(dtype=torch.float32)))).code == "cache-key"
     chat_cached(made(dtype="float32"))
+
+
+def test_llm_config_takes_its_entries_one_after_the_other():
+    finding = explain(raised(lambda: autogen.LLMConfig(config_list=[DUMMY], temperature=0)))
+    assert finding.code == "llm-config-entries"
+    assert autogen.LLMConfig(*[DUMMY], temperature=0).temperature == 0
+
+
+def test_a_key_that_is_not_openais_is_no_key_of_its(monkeypatch):
+    def send(self, request, **options):
+        return httpx.Response(401, request=request, json={"error": {"message": "Incorrect API key provided"}})
+
+    monkeypatch.setattr(httpx.Client, "send", send)
+    entry = {"model": "llama3", "max_retries": 0}
+    assert explain(raised(lambda: ask(agent({**entry, "api_key": "ollama"})))).code == "key-of-another"
+    assert explain(raised(lambda: ask(agent({**entry, "api_key": "sk-1"})))).code == "key-refused"
+    there = agent({**entry, "api_key": "ollama", "base_url": f"{URL}/v1"})
+    assert explain(raised(lambda: ask(there))).code == "key-refused"
+
+
+def test_a_static_method_takes_no_self():
+    class Mine(DummyModelClient):
+        @staticmethod
+        def cost(self, response):
+            return 0
+
+    made = agent(MINE, register=[Mine])
+    error = raised(lambda: ask(made))
+    assert explain(error).code == "static-method"
+    assert codes(diagnose(made, error=error)) == ["static-method"]
+    made = agent(MINE, register=[client(cost=lambda self, response: 0)])
+    assert ask(made)
+    assert codes(diagnose(made)) == []
+
+
+def test_the_class_that_selects_speakers_is_named_by_its_own_entry():
+    chosen = {"select_speaker_auto_llm_config": autogen.LLMConfig(dict(MINE))}
+    manager = group(select_speaker_auto_model_client_cls=client(), **chosen)
+    assert "no-entry-for-class" not in codes(diagnose(manager, client()))
+    assert "no-entry-for-class" in codes(diagnose(agent(GOOD), client()))
 
 
 def test_a_prompt_asks_for_another_kind_of_completion():
@@ -784,6 +951,41 @@ def unread_tool(fixed):
     return [made, other]
 
 
+def older_form(fixed):
+    """A function of llm_config that the one who gets the call does not have, or has."""
+    call = {"role": "assistant", "function_call": {"name": "add", "arguments": '{"a": 1, "b": 2}'}}
+
+    def retrieval(self, response):
+        return [ChatCompletionMessage.model_validate(call) if not made.chat_messages[other][1:] else "3"]
+
+    made = autogen.AssistantAgent("helper", llm_config={"config_list": [dict(MINE)], **OLDER})
+    made.register_model_client(client(message_retrieval=retrieval))
+    other = user(function_map={"add": lambda a, b: str(a + b)} if fixed else None)
+    chat(made, other, max_turns=2)
+    return [made, other]
+
+
+def calls(tool, **arguments):
+    """Return a chat whose model calls a tool twice, or calls the one that is there with numbers."""
+
+    def run(fixed):
+        other, right = user(), tool_call("add", a=1, b=2)
+        made = with_add(agent(DUMMY), [right, "3"] if fixed else [tool_call(tool, **arguments)] * 2, other)
+        chat(made, other, max_turns=2)
+        return [made, other]
+
+    return run
+
+
+def to_itself(fixed):
+    made = says("Better.", "Better still.", "Best.", max_consecutive_auto_reply=2)
+    if fixed:
+        made.generate_reply(messages=QUESTION)
+    else:
+        chat(made, made)
+    return made
+
+
 def untold_tool(fixed):
     made, other = agent(DUMMY), user()
     if fixed:
@@ -812,9 +1014,9 @@ def instead_of_a_call(text):
     return run
 
 
-def talk(*replies, turns=1, **settings):
+def talk(*replies, turns=1, message="Hi", **settings):
     made, other = says(*replies), user(**settings)
-    chat(made, other, max_turns=turns)
+    chat(made, other, message, max_turns=turns)
     return [made, other]
 
 
@@ -1010,13 +1212,13 @@ RUNS = {
     ),
     "a model without a price": (unpriced, "no-price"),
     "a tool that fails": (add_text, "tool-failed"),
-    "code without its file": (runs("open('sales.csv')", "print(1)"), "code-without-file"),
-    "code without its package": (runs("import no_such_package", "print(1)"), "code-without-package"),
+    "code without its file": (runs("open('sales.csv')", "print(1)"), "code-failed"),
+    "code without its package": (runs("import no_such_package", "print(1)"), "code-failed"),
     "code that fails": (runs("1 / 0", "print(1)"), "code-failed"),
     "a member that is chosen again and again": (talks_to_itself, "one-speaker"),
     "an end token in each reply": (
         lambda fixed: talk("Paris." if fixed else "Paris.<|im_end|>"),
-        "special-tokens-in-history",
+        "special-tokens",
     ),
     "a reply of the user that ends it all": (ends_too_soon, "ended-by-itself"),
     "code that nobody runs": (writes_code, "code-not-run"),
@@ -1029,6 +1231,16 @@ RUNS = {
     "TERMINATE in a group": (goes_on_in_a_group, "termination-unseen"),
     "a price for one token": (tiny_price, "config-list"),
     "nobody runs the tool": (unread_tool, "unread-tool"),
+    "nobody runs the function": (older_form, "unread-tool"),
+    "a tool that the model made up": (calls("subtract", a=1), "made-up-tool"),
+    "a tool that fails again": (calls("add", a=1, b=None), "tool-failed-again"),
+    "a chat with itself": (to_itself, "talks-to-itself"),
+    "a prompt in the reply": (
+        lambda fixed: talk(
+            "Paris." if fixed else "system: Be brief.\nuser: Hi there\nParis.", message="Hi there"
+        ),
+        "repeats-prompt",
+    ),
     "no model knows the tool": (untold_tool, "untold-tool"),
     "empty messages up to the limit": (silence, "nothing-to-say"),
     "a tool call as a text": (
@@ -1038,11 +1250,11 @@ RUNS = {
     "an empty reply": (lambda fixed: talk("Hello" if fixed else ""), "empty-reply"),
     "thoughts": (
         lambda fixed: talk("Hello" if fixed else "<think>\nWho?\n</think>\n\nHello"),
-        "thoughts-in-history",
+        "thoughts",
     ),
     "TERMINATE with a full stop": (goes_on, "termination-unseen"),
     "a shared cache": (cached, "from-the-cache"),
-    "message_retrieval is never called": (without_an_id, "retrieval-unused"),
+    "message_retrieval is never called": (without_an_id, "no-id"),
     "no bill": (unpaid, "no-bill"),
     "a selector that names nobody": (turns, "in-turn"),
 }
