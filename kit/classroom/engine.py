@@ -1,21 +1,18 @@
 """The engine of a class: the kit's own client, which computes with transformers' continuous batching.
 
 Each request is one `create` of the client, in a thread of its own, so that the class gets what the lessons
-have: tools in each model's notation, thoughts apart, schemas. They are computed together, each with a limit,
-stop strings and a temperature of its own. What continuous batching can't do for one request alone (another
-top_p, a seed, a schema, several choices) goes one by one beside it, with `generate` on the same weights: the
-two share the processor.
+have: tools in each model's notation, thoughts apart, schemas. They are computed together (batches.py), each
+with a limit, stop strings and a temperature of its own. What continuous batching can't do for one request
+alone (another top_p, a seed, a schema, several choices) goes one by one beside it, with `generate`; the two
+share the processor.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import copy
 import functools
 import inspect
-import itertools
-import queue
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -23,7 +20,6 @@ from typing import Any
 
 import torch
 from transformers import (
-    ContinuousBatchingConfig,
     LogitsProcessor,
     LogitsProcessorList,
     StoppingCriteriaList,
@@ -31,25 +27,15 @@ from transformers import (
     TopKLogitsWarper,
     TopPLogitsWarper,
 )
-from transformers.generation.continuous_batching import input_outputs
 
-from kit.classroom.line import CHUNK, Line, Ticket
-from kit.classroom.request import Refused, Rules, too_long
-from kit.clients.huggingface import SAMPLING
+from kit.classroom.batches import Batches, GoneError, can_join
+from kit.classroom.request import Rules, too_long
 from kit.clients.huggingface_fast import HuggingFaceModelClient
 from kit.clients.huggingface_fast.batches import Request
 
-PER_REQUEST = {"max_new_tokens", "stop_strings", "do_sample", "temperature"}  # may differ in one batch
-COLD, HOT = 1e-4, 100.0  # temperatures of a batch: with the lowest, the likeliest token is the one
-LOOK = 0.2  # seconds after which a thread that waits looks whether its student has gone
-
-
-class GoneError(Exception):
-    """Nobody waits for the reply any more."""
-
 
 class Engine:
-    """A model that answers a class. `start` and `stop` belong to the event loop; so does the queue.
+    """A model that answers a class. `start` and `stop` belong to the event loop.
 
     Args:
         folder: the model's folder.
@@ -75,62 +61,43 @@ class Engine:
         entry = {"model": str(folder), "device": device, "dtype": dtype}
         first = _Client(self, entry)
         self.model, self.tokenizer = first.model, first.processor or first.tokenizer
-        self.tokens = 0  # that it has written so far
-        self._batches: Any = None
-        self._line: Line | None = None
-
-    @functools.cached_property
-    def alone(self) -> Any:
-        """The same model, on the same weights, for what is computed one by one.
-
-        Continuous batching may change how its model attends (paged).
-        """
-        weights = itertools.chain(self.model.parameters(), self.model.buffers())
-        return copy.deepcopy(self.model, {id(tensor): tensor for tensor in weights})
+        self._alone = 0  # tokens that were written one by one
+        self._batches: dict[bool, Batches] = {}  # those that draw, and those that don't
+        self._making = threading.Lock()
 
     def start(self) -> None:
-        """Begin to compute batches, in a thread of transformers'."""
+        """Begin to compute batches."""
         self._loop = asyncio.get_running_loop()
-        self.alone  # noqa: B018 - copied before the other one is changed
-        if not self.cache:
-            return
-        if self.model.device.type == "cpu":
-            # Where there is a GPU besides, transformers pins what it computes with, and on a Mac torch puts
-            # what is pinned on the GPU, whatever device was asked for (pytorch/pytorch#181374).
-            input_outputs.get_available_devices = lambda: frozenset({"cpu"})
-        settings = copy.deepcopy(self.model.generation_config)
-        # Without a temperature here, requests could have none; top_k and top_p would sort all logits.
-        settings.update(do_sample=True, temperature=0.5, top_k=None, top_p=self.sampling["top_p"])
-        settings.use_cache = False  # the batches have their own
-        tokens, block = self.cache
-        config = ContinuousBatchingConfig(
-            page_size=block,
-            num_blocks=tokens // block,
-            max_batch_tokens=CHUNK,
-            max_memory_percent=0.9,
-            per_request_processors=True,
-        )
         try:
-            batches = self.model.init_continuous_batching(settings, continuous_batching_config=config)
-            batches.warmup()
-        except ValueError:  # layers with a state, as Mamba has them: no batches, all goes one by one
+            self._batches_for(self.sampling["temperature"] > 0)
+        except ValueError:  # there are no batches of such a model: all goes one by one
             self.cache = None
-        else:
-            self._batches = batches
-            self._line = Line(self._hand_in, batches.cancel_request, tokens, block, self._keeps_prefixes())
-            batches.start()
 
     def stop(self) -> None:
-        if self._batches:
-            self._batches.stop(timeout=5, hard_stop=True)
+        for batches in self._batches.values():
+            batches.stop()
+        self._batches = {}
 
     def is_well(self) -> bool:
-        return not self._batches or self._batches.is_running()
+        return all(batches.is_well() for batches in self._batches.values())
 
     @property
     def waiting(self) -> int:
         """How many requests wait for their turn."""
-        return len(self._line.waiting) if self._line else 0
+        return sum(len(batches.line.waiting) for batches in self._batches.values())
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens have been written so far."""
+        return self._alone + sum(batches.written for batches in self._batches.values())
+
+    def _batches_for(self, sampled: bool) -> Batches | None:
+        """Return what computes requests that draw, or those that don't, made when the first one comes."""
+        with self._making:
+            if self.cache and sampled not in self._batches:
+                top_p = self.sampling["top_p"]
+                self._batches[sampled] = Batches(self.model, sampled, top_p, *self.cache, self._loop)
+            return self._batches.get(sampled)
 
     async def ask(self, name: str, fields: dict[str, Any]) -> AsyncIterator[tuple[str, Any]]:
         """Yield the pieces of a reply, each with its field, then ("response", ...) with a ChatCompletion.
@@ -176,76 +143,15 @@ class Engine:
         finally:
             gone.set()
 
-    # In the thread of a request ---------------------------------------------------------------
-
-    def takes(self, client: _Client, request: Request) -> bool:
-        """Return whether a request can be computed in one batch with those of everybody."""
-
+    def answer(self, client: _Client, request: Request) -> list[list[int]] | None:
+        """Return the new tokens of a request that can be computed with others, else None."""
         sampled = bool(request.options.get("do_sample"))
-        idle = PER_REQUEST if sampled else PER_REQUEST | SAMPLING | {"seed"}
+        batches = self._batches_for(sampled) if can_join(client, request) else None
+        return [batches.compute(client, request)] if batches else None
 
-        def shared(options: dict[str, Any]) -> dict[str, Any]:
-            return {n: value for n, value in options.items() if n not in idle and value is not None}
-
-        same = shared(request.options) == shared(client._options({"temperature": 1.0 if sampled else 0.0}))
-        return bool(self._batches) and same and not request.schema and not request.inputs
-
-    def compute(self, client: _Client, request: Request) -> list[int]:
-        """Return the new tokens of a request, computed together with others."""
-        ids, stops, row = request.ids, request.options.get("stop_strings", []), list[int]()
-        warmth = request.options.get("temperature") or 1.0 if request.options.get("do_sample") else 0.0
-        ticket = Ticket(ids, request.options["max_new_tokens"], min(max(warmth, COLD), HOT))
-        line = self._line
-        assert line
-        if request.streamer:
-            request.streamer.put(torch.tensor([ids]))
-        self._loop.call_soon_threadsafe(line.enter, ticket)
-        try:
-            while True:
-                try:
-                    output = ticket.outputs.get(timeout=LOOK)
-                except queue.Empty:
-                    if client.gone.is_set():
-                        raise GoneError from None
-                    if not self.is_well():
-                        raise _broken("it has stopped") from None
-                    continue
-                if output.error:
-                    raise _broken(output.error)
-                new = output.generated_tokens[len(row) :]
-                row += new
-                self.tokens += len(new)
-                if request.streamer and new:
-                    request.streamer.put(torch.tensor(new))
-                if output.is_finished() or (stops and client._cut(row, stops)[1]):
-                    return row
-        finally:
-            with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(line.leave, ticket)
-
-    # In the event loop ------------------------------------------------------------------------
-
-    def _hand_in(self, ticket: Ticket) -> None:
-        whole = ticket.part == len(ticket.ids)
-        tell = functools.partial(self._line.tell, ticket, ticket.name)  # type: ignore[union-attr]
-        self._batches.register_result_handler(ticket.name, tell)
-        self._batches.add_request(
-            ticket.ids[: ticket.part],
-            request_id=ticket.name,
-            max_new_tokens=ticket.limit if whole else 1,
-            eos_token_id=self.model.generation_config.eos_token_id,
-            streaming=True,
-            temperature=ticket.temperature,
-        )
-
-    def _keeps_prefixes(self) -> bool:
-        """Return whether transformers finds what it has read of a prompt again: not with sliding windows."""
-        layers = getattr(self.model.config.get_text_config(), "layer_types", None) or ["full_attention"]
-        return set(layers) == {"full_attention"}
-
-
-def _broken(why: str) -> Refused:
-    return Refused(500, "engine_error", f"The engine failed: {why}")
+    def wrote(self, tokens: int) -> None:
+        """Count what was written one by one."""
+        self._alone += tokens
 
 
 class _Client(HuggingFaceModelClient):
@@ -279,9 +185,8 @@ class _Client(HuggingFaceModelClient):
         return super()._room(prompt_tokens, max_new_tokens)
 
     def _answer(self, request: Request) -> list[list[int]]:
-        if self.engine.takes(self, request):
-            return [self.engine.compute(self, request)]
-        self.model = request.model = self.engine.alone
+        if rows := self.engine.answer(self, request):
+            return rows
 
         def has_gone(ids: torch.Tensor, scores: Any, **kwargs: Any) -> torch.Tensor:
             return torch.full((len(ids),), self.gone.is_set(), device=ids.device)
@@ -292,7 +197,7 @@ class _Client(HuggingFaceModelClient):
             options["logits_processor"] = [_Seeded(options)]
             options |= {"seed": None, "temperature": 1.0, "top_k": 0, "top_p": 1.0}
         rows = super()._answer(request)
-        self.engine.tokens += sum(map(len, rows))
+        self.engine.wrote(sum(map(len, rows)))
         return rows
 
 

@@ -4,12 +4,9 @@ import asyncio
 import contextlib
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
-import torch
 from transformers import LlamaConfig, MambaConfig, MambaForCausalLM
-from transformers.generation.continuous_batching import input_outputs
 
 from kit.classroom.engine import Engine
 from kit.classroom.request import Refused, Rules
@@ -95,8 +92,8 @@ def test_a_temperature_of_ones_own_changes_nobody_elses_reply(engine):
     assert text(greedy) == text(cold) == "The capital of Japan is Tokyo."
 
 
-def test_a_temperature_takes_no_turn_of_its_own(engine, monkeypatch):
-    monkeypatch.setattr(type(engine), "alone", None)
+def test_requests_with_a_temperature_are_computed_together(engine, monkeypatch):
+    monkeypatch.setattr(type(engine), "wrote", None)  # one by one
     [(response, _)] = together(engine, {"temperature": 0.7})
     assert response.usage.completion_tokens > 0
 
@@ -179,12 +176,6 @@ def test_a_reply_that_nobody_waits_for_is_no_longer_computed(engine, fields):
     assert asyncio.run(leave()) < 0.3
 
 
-def test_the_copy_for_one_by_one_has_the_same_weights(engine):
-    for one, other in zip(engine.model.parameters(), engine.alone.parameters(), strict=True):
-        assert one.data_ptr() == other.data_ptr()
-    assert engine.alone.config is not engine.model.config
-
-
 # Models without attention, and devices
 
 
@@ -204,27 +195,6 @@ def test_a_model_with_a_state_is_served_one_by_one(local_model_folder, tmp_path)
     [(response, _)] = together(mamba, {"max_tokens": 4})
     assert response.usage.completion_tokens == 4
     assert mamba.cache is None
-
-
-@pytest.mark.parametrize("device", ["cpu", "meta"])
-def test_on_the_cpu_nothing_is_pinned_since_a_macs_torch_puts_that_on_its_gpu(device, engine, monkeypatch):
-    monkeypatch.setattr(input_outputs, "get_available_devices", lambda: frozenset({"cpu", "mps"}))
-    batches = SimpleNamespace(
-        warmup=lambda: None, start=lambda: None, stop=lambda **_: None, cancel_request=None
-    )
-    model = SimpleNamespace(
-        device=torch.device(device),
-        generation_config=engine.model.generation_config,
-        config=engine.model.config,
-        init_continuous_batching=lambda *_, **__: batches,
-    )
-    monkeypatch.setattr(engine, "model", model)
-
-    async def start():
-        async with running(engine):
-            return len(input_outputs.get_available_devices())
-
-    assert asyncio.run(start()) == (1 if device == "cpu" else 2)
 
 
 def test_the_model_is_loaded_as_the_client_loads_it(tmp_path):
