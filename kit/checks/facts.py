@@ -21,6 +21,7 @@ from typing import Any
 from kit.agents.inside import PROTOCOL, has, is_agent, names_in
 from kit.checks.answers import answered, refusal, told, told_by, told_in, way_to
 from kit.checks.protocol import parameters_of
+from kit.config_list.hints import field_meant
 from kit.config_list.secrets import fit, masked
 
 KIT = Path(__file__).parents[1]
@@ -82,10 +83,12 @@ def facts_of(error: Any) -> dict[str, Any]:
     if wanted := given(error, "filter_dict", "kwargs"):
         facts["filter"] = fit(str(masked(wanted)), 100)
     if callee := re.search(r"([\w.<>]+)\(\) got an unexpected keyword argument '(\w+)'", text):
-        facts |= _refusal(frames, callee[1], callee[2])
+        facts |= _refusal(frames, callee[1], callee[2]) | {"meant": field_meant(callee[2], {})}
     elif unused := re.search(r"are not used by the model: \['(\w+)", text):
         options = getattr(sys.modules.get("transformers"), "GenerationConfig", dict)
         facts["near"] = near(unused[1], [*vars(options())] if options is not dict else [])
+    if isinstance(error, AttributeError) and error.obj is not None:
+        facts |= _attributes(error.obj, error.name)
     if isinstance(error, FileNotFoundError) and isinstance(error.filename, str):
         facts["looked"] = _looked(Path(error.filename))
     if facts["by"] not in ("", "own", "kit"):
@@ -287,6 +290,21 @@ def _answer(error: Any, frames: list[tuple[Any, int]]) -> dict[str, Any]:
 
 
 # Whose argument it is not ---------------------------------------------------------------------
+
+
+def _attributes(thing: Any, name: str) -> dict[str, str]:
+    """Return what an object of AutoGen's has in place of an attribute, and which of its classes has that."""
+    module = type(thing).__module__
+    if module.partition(".")[0] != "autogen" or has(thing, *PROTOCOL):
+        return {}
+    own = (
+        sorted(other for other in vars(thing) if not other.startswith("_"))
+        if hasattr(thing, "__dict__")
+        else []
+    )
+    classes = vars(sys.modules.get("autogen")).items() if "autogen" in sys.modules else ()
+    owners = sorted(each for each, cls in classes if isinstance(cls, type) and name in vars(cls))
+    return {"others": ", ".join(own[:12]), "owners": " or ".join(owners[:2])}
 
 
 def _refusal(frames: list[tuple[Any, int]], callee: str, argument: str) -> dict[str, str]:

@@ -265,6 +265,23 @@ def test_the_same_requests_in_order_are_answered_and_nothing_is_found():
     assert codes(diagnose(made)) == []
 
 
+def test_a_field_of_older_versions_is_told_its_name_of_today():
+    made = agent({**GOOD, "api_base": f"{URL}/v1"})
+    [finding, *_] = diagnose(made, error=raised(lambda: ask(made))).findings
+    assert finding.code == "renamed-field"
+    fixed = {**GOOD, **json.loads("{" + finding.fix.partition(": ...")[0] + f': "{URL}/v1"' + "}")}
+    assert "Hi" in str(ask(agent(fixed)))
+
+
+@pytest.mark.parametrize(("wanted", "there"), [("last_message", "ConversableAgent"), ("history", "summary")])
+def test_what_one_of_autogens_objects_lacks_is_told_with_what_it_has(wanted, there):
+    result = user().initiate_chat(ready(), message="Hi", max_turns=1, silent=True)
+    finding = explain(raised(lambda: getattr(result, wanted)))
+    assert finding.code == "other-object"
+    assert there in finding.message and "chat_history" in finding.message
+    assert result.chat_history and result.summary  # what it names is there
+
+
 @pytest.mark.parametrize("name", ["the whole endpoint", "no /v1", "/v1 twice", "Ollama's own path"])
 def test_the_address_that_a_fix_names_is_answered(name):
     change, _ = REQUESTS[name]
