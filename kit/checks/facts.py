@@ -87,7 +87,7 @@ def facts_of(error: Any) -> dict[str, Any]:
     elif unused := re.search(r"are not used by the model: \['(\w+)", text):
         options = getattr(sys.modules.get("transformers"), "GenerationConfig", dict)
         facts["near"] = near(unused[1], [*vars(options())] if options is not dict else [])
-    if isinstance(error, AttributeError) and error.obj is not None:
+    if isinstance(error, AttributeError) and error.name:
         facts |= _attributes(error.obj, error.name)
     if isinstance(error, FileNotFoundError) and isinstance(error.filename, str):
         facts["looked"] = _looked(Path(error.filename))
@@ -297,12 +297,8 @@ def _attributes(thing: Any, name: str) -> dict[str, str]:
     module = type(thing).__module__
     if module.partition(".")[0] != "autogen" or has(thing, *PROTOCOL):
         return {}
-    own = (
-        sorted(other for other in vars(thing) if not other.startswith("_"))
-        if hasattr(thing, "__dict__")
-        else []
-    )
-    classes = vars(sys.modules.get("autogen")).items() if "autogen" in sys.modules else ()
+    own = sorted(other for other in getattr(thing, "__dict__", {}) if not other.startswith("_"))
+    classes = vars(sys.modules["autogen"]).items()
     owners = sorted(each for each, cls in classes if isinstance(cls, type) and name in vars(cls))
     return {"others": ", ".join(own[:12]), "owners": " or ".join(owners[:2])}
 
