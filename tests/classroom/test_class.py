@@ -22,7 +22,7 @@ from kit.checks.explain import explain
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 slow = pytest.mark.slow  # each starts a server of its own, to break it or stop it
 CTRL_C = pytest.mark.skipif(os.name == "nt", reason="no program can press another one's Ctrl-C there")
-CAPITALS = {"France": "Paris", "Japan": "Tokyo", "Germany": "Berlin", "Egypt": "Cairo", "Peru": "Lima"}
+CAPITALS = {"Japan": "Tokyo", "Germany": "Berlin", "Egypt": "Cairo", "Peru": "Lima"}
 
 
 def ask(agent, text):
@@ -49,11 +49,11 @@ def busy(server, seconds=1.0):
 
 
 def test_an_agent_answers_with_the_printed_entry_and_nothing_registered(student):
-    assert "Paris" in ask(student(), "What is the capital of France?")
+    assert "Tokyo" in ask(student(), "What is the capital of Japan?")
 
 
 def test_the_reply_can_be_streamed(student, capsys):
-    assert "Paris" in ask(student(stream=True), "What is the capital of France?")
+    assert "Tokyo" in ask(student(stream=True), "What is the capital of Japan?")
 
 
 def test_a_class_that_asks_at_once_gets_everybody_an_own_answer(student):
@@ -91,7 +91,7 @@ def test_a_student_with_a_wrong_entry_gets_an_error_that_says_so(student, fields
     with pytest.raises(error) as raised:
         ask(student(**fields), "Hello!")
     assert raised.value.code == code
-    assert "Paris" in ask(student(), "What is the capital of France?")
+    assert "Tokyo" in ask(student(), "What is the capital of Japan?")
 
 
 def test_a_base_url_without_v1_is_told(server, student):
@@ -122,7 +122,7 @@ def test_broken_json_and_messages_are_refused_and_harm_nobody(server, student):
         )
         assert response.status_code == 400, response.text
         assert response.json()["error"]["code"] in ("invalid_json", "invalid_messages", "invalid_request")
-    assert "Paris" in ask(student(), "What is the capital of France?")
+    assert "Tokyo" in ask(student(), "What is the capital of Japan?")
 
 
 def test_no_student_can_unload_the_model(server, student):
@@ -135,7 +135,7 @@ def test_no_student_can_unload_the_model(server, student):
             headers={"Authorization": f"Bearer {server.key}"},
         )
         assert response.status_code == 404
-    assert "Paris" in ask(student(), "What is the capital of France?")
+    assert "Tokyo" in ask(student(), "What is the capital of Japan?")
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -145,7 +145,7 @@ def test_the_reply_of_a_student_who_left_no_longer_takes_a_core(server, student,
     connection.close()
     time.sleep(0.5)
     assert busy(server) < 0.2
-    assert "Paris" in ask(student(), "What is the capital of France?")
+    assert "Tokyo" in ask(student(), "What is the capital of Japan?")
 
 
 def test_a_student_who_leaves_harms_nobody_else(server, student):
@@ -181,7 +181,7 @@ def test_the_server_is_killed_in_the_middle_and_the_agents_go_on(local_model_fol
             system_message="You are a helpful assistant.",
             llm_config=LLMConfig({**first.entry, "max_retries": 0}, cache_seed=None),
         )
-        chat = [{"role": "user", "content": "What is the capital of France?"}]
+        chat = [{"role": "user", "content": "What is the capital of Japan?"}]
         chat.append({"role": "assistant", "content": agent.generate_reply(messages=chat)})
         chat.append({"role": "user", "content": "What is the capital of Japan?"})
         errors = []
@@ -409,7 +409,7 @@ def test_without_batching_it_answers_one_by_one(local_model_folder):
     with class_server("--one-by-one") as server:
         assert "one by one" in server.text
         client = openai.OpenAI(base_url=server.base_url, api_key=server.key)
-        question = [{"role": "user", "content": "What is the capital of France?"}]
+        question = [{"role": "user", "content": "What is the capital of Japan?"}]
         reply = client.chat.completions.create(model="class-model", messages=question, max_tokens=12)
-    assert "Paris" in reply.choices[0].message.content
+    assert "Tokyo" in reply.choices[0].message.content
     assert (reply.usage.prompt_tokens, reply.usage.completion_tokens) == (37, 8)
