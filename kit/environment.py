@@ -25,7 +25,7 @@ SIZES = {FULL: "about 2 GB", LIGHT: "0.3 GB, without torch"}
 UV = "uv==0.13.9"  # it installs several times as fast as pip
 LONGEST = 170  # characters of the longest path in site-packages, a licence deep inside of torch
 WITHOUT_TORCH = """This set-up has no torch: {why}
-Lessons 01, 02, 03, 05 and 07 need none, and 06 and 08 to 10 can ask a class's model.{how}"""
+Lessons 01, 02, 03 and 05 need none, and 06 to 10 can ask a class's model.{how}"""
 
 
 def environment(
@@ -127,9 +127,8 @@ def _fill(python: Path, files: list[str], settings: dict[str, str], fetch: bool)
     if fetch:
         model = [str(python), "-c", "import kit; kit.local_model()"]
         done = subprocess.run(model, check=False, cwd=ROOT, env=env)
-        if (
-            settings and done.returncode
-        ):  # from a stick nothing is fetched later; without one, the lessons tell
+        # From a stick nothing is fetched later; without one, the lessons tell.
+        if settings and done.returncode:
             sys.exit("Set-up stopped: the model can't be had from there, see above. Then run this again.")
 
 

@@ -62,7 +62,7 @@ class NoModelHere(ImportError):
     def __init__(self) -> None:
         how = no_torch() or f"`{START} --full` adds it: about 2 GB."
         super().__init__(
-            f"This set-up has no torch, so no model can run here: {how} Lessons 06 and 08 to 10 can ask a "
+            f"This set-up has no torch, so no model can run here: {how} Lessons 06 to 10 can ask a "
             "model that a class shares, by its entry in a file OAI_CONFIG_LIST beside them."
         )
 

@@ -125,8 +125,9 @@ class Engine:
         def work() -> None:
             try:
                 entry = {"model": name, "prefix_cache": 0, **self.sampling}
-                client = _Client(self, entry, gone, functools.partial(sink, "content"))
-                client.on_thought = functools.partial(sink, "reasoning_content")
+                kinds = {"on_text": "content", "on_thought": "reasoning_content"}
+                sinks = {name: functools.partial(sink, kind) for name, kind in kinds.items()}
+                client = _Client(self, entry, gone, **sinks)
                 put("response", client.create(fields))
             except BaseException as error:
                 put("error", error)
@@ -158,11 +159,11 @@ class _Client(HuggingFaceModelClient):
     """The kit's client for one request of the class."""
 
     def __init__(
-        self, engine: Engine, entry: dict[str, Any], gone: threading.Event | None = None, on_text: Any = None
+        self, engine: Engine, entry: dict[str, Any], gone: threading.Event | None = None, **sinks: Any
     ) -> None:
         self.engine, self.gone = engine, gone or threading.Event()
         model, tokenizer = (engine.model, engine.tokenizer) if gone else (None, None)
-        super().__init__(entry, model, tokenizer, on_text=on_text)
+        super().__init__(entry, model, tokenizer, **sinks)
 
     def _prepare(self, model: Any, device: str | None) -> None:
         """Leave the model as it is: what makes `generate` fast is nothing for batches."""

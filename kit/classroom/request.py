@@ -27,6 +27,7 @@ DEFAULTS: dict[str, list[Any]] = {
     "reasoning_effort": ["none"],
     "function_call": ["auto", "none"],
 }
+MEANT = {"messages", "temperature", "top_p", "seed", "n", *LIMITS}  # where an empty value or 0 says something
 EMPTY: tuple[Any, ...] = (None, False, 0, "", [], {})
 
 
@@ -108,10 +109,9 @@ def short(text: str) -> str:
 
 def _is_idle(name: str, value: Any) -> bool:
     """Return whether a field changes nothing."""
-    if name in ("temperature", "top_p", "seed", *LIMITS, "messages", "model"):
-        return value is None and name not in ("messages", "model")
-    known = value in EMPTY and not (name == "n" and value == 0)
-    return name in IDLE or known or value in DEFAULTS.get(name, [])
+    if name in MEANT:
+        return value is None
+    return name in IDLE or value in EMPTY or value in DEFAULTS.get(name, [])
 
 
 class _Text(BaseModel):

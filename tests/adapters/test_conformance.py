@@ -41,7 +41,6 @@ OLD_NAMES += ["a_reply_comes_out_of_the_cache"]
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 @pytest.mark.parametrize("name", OLD_NAMES, ids=[f"{OLD}-{name}" for name in OLD_NAMES])
 def test_scenario_in_its_own_environment(name, old_results, record_property):
     record_property("versions", old_results["versions"])
