@@ -11,10 +11,9 @@ from openai.types.chat import ChatCompletion
 
 from kit.config_list.lists import load_config_list, parse_config_list
 from kit.config_list.sources import read_source
-from kit.models import local_model
+from kit.models import SHARED, local_model
 
 LIST = "OAI_CONFIG_LIST"
-SHARED = "class-model"  # as `python -m kit serve` calls it, and each program that takes its place
 NOT_SENT = {"model_client_cls", "base_url", "api_key", "api_type", "price", "tags"}
 
 

