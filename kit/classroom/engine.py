@@ -16,7 +16,7 @@ import inspect
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from transformers import (
@@ -157,6 +157,8 @@ class Engine:
 
 class _Client(HuggingFaceModelClient):
     """The kit's client for one request of the class."""
+
+    _loaded: ClassVar[dict[str, tuple[Any, Any]]] = {}  # the others' are prepared for `generate`
 
     def __init__(
         self, engine: Engine, entry: dict[str, Any], gone: threading.Event | None = None, **sinks: Any

@@ -10,6 +10,7 @@ from transformers import LlamaConfig, MambaConfig, MambaForCausalLM
 
 from kit.classroom.engine import Engine
 from kit.classroom.request import Refused, Rules
+from kit.clients.huggingface_fast import HuggingFaceModelClient
 
 RULES = Rules("class-1", "class-model", max_tokens=64, max_prompt_tokens=2048)
 GREEDY = {"temperature": 0.0, "top_p": 1.0}
@@ -32,6 +33,7 @@ ADD = {
 
 @pytest.fixture(scope="module")
 def engine(local_model_folder):
+    HuggingFaceModelClient({"model": local_model_folder, "device": "cpu"})  # is loaded for itself, otherwise
     return Engine(Path(local_model_folder), "cpu", "auto", GREEDY, RULES, CACHE)
 
 
