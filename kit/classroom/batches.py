@@ -124,12 +124,13 @@ class Batches:
 
     def _hand_in(self, ticket: Ticket) -> None:
         tell = functools.partial(self.line.tell, ticket, ticket.name)
+        whole = ticket.part == len(ticket.ids)
         self.manager.register_result_handler(ticket.name, tell)
         self.manager.add_request(
             ticket.ids[: ticket.part],
             request_id=ticket.name,
-            max_new_tokens=ticket.limit if ticket.part == len(ticket.ids) else 1,
-            eos_token_id=self.model.generation_config.eos_token_id,
+            max_new_tokens=ticket.limit if whole else 2,  # what ends with its first token isn't kept
+            eos_token_id=self.model.generation_config.eos_token_id if whole else -1,
             streaming=True,
             **({"temperature": ticket.temperature} if self.sampled else {}),
         )

@@ -92,14 +92,16 @@ class Line:
             if len(self._seen) > FORGET:
                 self._seen.clear()
             self._seen.update(ticket.prefixes[: ticket.part // self.block])
-        slice_only = ticket.part < len(ticket.ids) and not output.error
-        if not slice_only:
+        over = output.is_finished()
+        if ticket.part == len(ticket.ids) or output.error:
             ticket.outputs.put(output)
-        if output.is_finished():
+        else:  # of a slice, the first token is of no use, and tells that it is in the cache
+            over = True
+            self.cancel(name)
+            self.waiting = sorted([*self.waiting, ticket], key=lambda one: one.came)
+        if over:
             self.running.remove(ticket)
-            if slice_only:  # one token of no use ended it
-                self.waiting = sorted([*self.waiting, ticket], key=lambda one: one.came)
-        if read or output.is_finished():
+        if read or over:
             self._move()
 
     def _move(self) -> None:

@@ -23,8 +23,9 @@ TINY = LlamaConfig(
 
 @pytest.fixture
 def model():
+    torch.manual_seed(0)
     model = LlamaForCausalLM(TINY).eval()
-    model.lm_head.weight.data *= 50  # at random, they would all be close to each other
+    model.lm_head.weight.data *= 500  # at random, they would all be close to each other
     return model
 
 
@@ -44,24 +45,39 @@ def test_on_the_cpu_nothing_is_pinned_since_a_macs_torch_puts_that_on_its_gpu(de
     assert len(input_outputs.get_available_devices()) == (1 if device == "cpu" else 2)
 
 
-def ids(model, sampled, *temperatures):
-    """Let the batches compute one prompt, once for each temperature, and return the replies."""
+def computed(model, sampled, *requests, read=lambda tokens: None):
+    """Return the replies to prompts with their options; `read` is told how many tokens each step reads."""
 
     async def compute():
-        batches = Batches(model, sampled, 1.0, 1024, 32, asyncio.get_running_loop())
+        batches = Batches(model, sampled, 1.0, 4096, 32, asyncio.get_running_loop())
+        batches.model.get_input_embeddings().register_forward_hook(lambda _, args, __: read(args[0].numel()))
         client = SimpleNamespace(gone=SimpleNamespace(is_set=lambda: False))
 
-        def one(temperature):
-            options = {"max_new_tokens": 6, "do_sample": sampled, "temperature": temperature}
-            request = SimpleNamespace(ids=[5, 6, 7], options=options, streamer=None)
-            return batches.compute(client, request)
+        def one(prompt, options):
+            options = {"max_new_tokens": 6, "do_sample": sampled, **options}
+            return batches.compute(client, SimpleNamespace(ids=prompt, options=options, streamer=None))
 
         try:
-            return await asyncio.gather(*(asyncio.to_thread(one, each) for each in temperatures))
+            return await asyncio.gather(*(asyncio.to_thread(one, *request) for request in requests))
         finally:
             batches.stop()
 
     return asyncio.run(compute())
+
+
+def ids(model, sampled, *temperatures):
+    """Let the batches compute one prompt, once for each temperature, and return the replies."""
+    return computed(model, sampled, *(([5, 6, 7], {"temperature": each}) for each in temperatures))
+
+
+def test_beside_a_short_prompt_each_slice_of_a_long_one_is_read_once(model):
+    read = []
+    model.generation_config.eos_token_id = None  # so that the short reply is as long as it may be
+    long = [1 + number % 63 for number in range(1000)]
+    short, reply = computed(model, False, ([5, 6, 7], {"max_new_tokens": 400}), (long, {}), read=read.append)
+    assert len(short) == 400 and sum(read) < 1000 + 400 + 200
+    options = {"max_new_tokens": 6, "do_sample": False, "pad_token_id": 0}
+    assert reply == model.generate(torch.tensor([long]), **options)[0, 1000:].tolist()
 
 
 def test_without_drawing_all_get_the_likeliest_tokens(model):

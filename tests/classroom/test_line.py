@@ -66,10 +66,12 @@ def test_while_somebody_has_a_short_one_a_long_one_is_read_in_slices(room):
     [long] = room.come(700)
     assert room.lengths == [40, SLICE]
     for part in range(2, 5):
-        room.hear(long, ENDS)
+        name = long.name
+        room.hear(long)
         assert room.lengths[-1] == part * SLICE
+        assert room.cancelled[-1] == name  # nobody wants more tokens of it
     room.hear(short, ENDS)
-    room.hear(long, ENDS)
+    room.hear(long)
     assert room.lengths[-1] == 700  # nobody else is there, so the rest is read at once
     assert long.outputs.empty()  # a slice's token is no part of the reply
     room.hear(long)
