@@ -21,7 +21,7 @@ from kit.checks.catalogue import found
 from kit.checks.explain import explain
 from kit.checks.facts import frames_of
 from kit.checks.history import MADE_UP, SPECIAL_TOKEN, THOUGHTS, does_more
-from kit.checks.protocol import constructor_of, methods_of, needed_by
+from kit.checks.protocol import constructor_of, methods_of, needed_by, passes_on
 from kit.checks.report import Finding, Report
 from kit.config_list.secrets import fit
 
@@ -33,9 +33,6 @@ HEADER = re.compile(
 )
 QUESTION = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "What is 1 + 1?"}]
 CONVERSATION = [*QUESTION, {"role": "assistant", "content": "2"}, {"role": "user", "content": "And 1 + 2?"}]
-# What a client calls that hands its messages to a server or a model.
-PASSED_ON = {"post", "request", "urlopen", "generate", "generate_content", "invoke"}
-PASSED_ON |= {"completions", "chat", "predict"}
 ADD = {"id": "call_1", "type": "function", "function": {"name": "add", "arguments": '{"a": 1, "b": 1}'}}
 AFTER_A_TOOL: list[dict[str, Any]] = [
     {"role": "user", "content": "Add 1 and 1."},
@@ -323,15 +320,11 @@ class _Checkup:
             response = self.create("two choices", CONVERSATION, watched, n=2)
             count = len(getattr(response, "choices", (1, 2)) or [])
             findings = [found("n-ignored", count=f"{count} choice{'s' * (count != 1)}")] if count != 2 else []
-            if [message.read for message in watched] == [False, False, False, True] and self.passes_on():
-                findings.append(found("last-message-only"))
+            read = [index for index, message in enumerate(watched) if message.read]
+            if read in ([0], [3]) and passes_on(self.cls):
+                findings.append(found("one-message", which="last" if read[0] else "first"))
             if findings:
                 self.report.checks[-1] = (1, "create: two choices", findings)
-
-    def passes_on(self) -> bool:
-        """Return whether the class hands what it gets to a server or a model, by the names in its code."""
-        codes = [getattr(value, "__code__", None) for value in vars(self.cls).values()]
-        return any(not PASSED_ON.isdisjoint(code.co_names) for code in codes if code)
 
     def extra_messages(self) -> None:
         with self.as_warnings():

@@ -37,7 +37,7 @@ from kit.checks.catalogue import found
 from kit.checks.explain import explain
 from kit.checks.facts import agent_of, chain, facts_of, frames_of, given, names_of, near, text_of, version_of
 from kit.checks.history import asked, said
-from kit.checks.protocol import constructor_of, methods_of, model_clients, needed_by
+from kit.checks.protocol import constructor_of, methods_of, model_clients, needed_by, one_message
 from kit.checks.report import Finding, Report
 from kit.config_list.lists import ConfigListError, Problem, check_config_list, parse_config_list, read_source
 from kit.models import look_into
@@ -206,7 +206,7 @@ def _class(cls: Any, entered: set[str]) -> Iterator[Finding]:
         yield found("instance", name=name, warning=True)
         cls = type(cls)
     findings = methods_of(cls) or constructor_of(cls)
-    yield from findings
+    yield from findings or one_message(cls)
     needed = [] if findings or cls.__name__ in entered else needed_by(cls)
     if needed:
         call = ", ".join(f"{name}=..." for name in needed)

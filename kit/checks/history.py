@@ -176,6 +176,10 @@ def _tools(agent: Any, partner: Any, messages: list[Message], own: list[Message]
         facts = {"agent": agent.name, "tool": name, "arguments": arguments, "shown": shown}
         count = failed.count(failed[-1])
         yield found("tool-failed" if count == 1 else "tool-failed-again", **facts, count=count)
+    done = [str(call.get("function")) for call in calls if results.get(call.get("id"))]
+    if not failed and len(done) > 1 and done[-1] == done[-2] and not any(map(_text, own)):
+        facts = {"tool": calls[-1]["function"]["name"], "arguments": calls[-1]["function"]["arguments"]}
+        yield found("only-calls", agent=agent.name, **facts, count=done.count(done[-1]))
     named = [re.escape(name) for name in sorted({*names} | can_run)]
     one_of = rf"\b(?:{'|'.join(named) or '(?!)'})\b"
     for text in map(_text, own):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import difflib
 import dis
 import inspect
+import re
+import textwrap
 from typing import Any
 
 from kit.agents.inside import PROTOCOL
@@ -12,6 +15,10 @@ from kit.checks.catalogue import found
 from kit.checks.report import Finding
 
 _PASSED = {"create": "params", "message_retrieval": "response", "cost": "response", "get_usage": "response"}
+# What a client calls that hands its messages to a server or a model.
+PASSED_ON = {"post", "request", "urlopen", "generate", "generate_content", "invoke"}
+PASSED_ON |= {"completions", "chat", "predict"}
+_MESSAGES = r"""\w+\['messages'\]|\w+\.get\('messages'(?:, \[\])?\)"""
 _BY_PLACE = {
     inspect.Parameter.POSITIONAL_ONLY,
     inspect.Parameter.POSITIONAL_OR_KEYWORD,
@@ -48,6 +55,27 @@ def methods_of(cls: type) -> list[Finding]:
         else:
             findings.append(found("signature", **facts, arguments=f"self, {passed}"))
     return findings
+
+
+def passes_on(cls: type) -> bool:
+    """Return whether a class hands what it gets to a server or a model, by the names in its code."""
+    codes = [getattr(value, "__code__", None) for value in vars(cls).values()]
+    return any(not PASSED_ON.isdisjoint(code.co_names) for code in codes if code)
+
+
+def one_message(cls: type) -> list[Finding]:
+    """Return that the source of a class reads one of the messages alone, such as `params["messages"][-1]`."""
+    functions = [getattr(value, "__func__", value) for value in vars(cls).values()]
+    try:  # of its functions, since a notebook knows no source of its classes
+        sources = [textwrap.dedent(inspect.getsource(one)) for one in functions if inspect.isfunction(one)]
+        text = "\n".join(ast.unparse(ast.parse(source)) for source in sources)
+    except (OSError, TypeError, SyntaxError):
+        return []
+    assigned = rf"(?m)^ *(\w+) = (?:{_MESSAGES})$"
+    names = "".join(rf"|(?<![\w.'\"]){name}\b(?!'| ?=[^=])" for name in re.findall(assigned, text))
+    read = set(re.findall(rf"(?:{_MESSAGES}{names})(\[-?\d+\])?", re.sub(assigned, "", text)))
+    which = {"[0]": "first", "[-1]": "last"}.get(*read) if len(read) == 1 else None
+    return [found("one-message", which=which)] if which and passes_on(cls) else []
 
 
 def _missing(cls: type, method: str) -> bool:

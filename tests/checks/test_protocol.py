@@ -1,11 +1,12 @@
 """protocol: what can be seen of a class without running it."""
 
 import pytest
+import requests
 from autogen import ModelClient
 from set_ups import ALL_FOUR, Assembled, Mute, client, coroutine
 
 from kit import DummyModelClient, RecordingModelClient
-from kit.checks.protocol import constructor_of, methods_of, model_clients, needed_by
+from kit.checks.protocol import constructor_of, methods_of, model_clients, needed_by, one_message
 
 
 def bare(*methods, **more):
@@ -92,6 +93,50 @@ def test_what_a_constructor_needs_besides_the_entry():
         "model",
         "loader",
     ]
+
+
+class Asks:
+    def __init__(self, config):
+        self.config = config
+
+
+class First(Asks):
+    def create(self, params):
+        return requests.post(self.config["url"], json={"prompt": params["messages"][0]["content"]})
+
+
+class Last(Asks):
+    def create(self, params):
+        messages = params.get("messages", [])
+        text = messages[-1]["content"]
+        return requests.post(self.config["url"], json={"messages": [{"role": "user", "content": text}]})
+
+
+class All(Asks):
+    def create(self, params):
+        messages = params["messages"]
+        print(messages[-1])
+        return requests.post(self.config["url"], json={"messages": messages})
+
+
+class FirstAndLast(Asks):
+    def create(self, params):
+        messages = params["messages"]
+        return requests.post(self.config["url"], json=[messages[0], messages[-1]])
+
+
+class Played(Asks):  # an answer to the last message, and no model that would have to know the others
+    def create(self, params):
+        return params["messages"][-1]["content"].upper()
+
+
+@pytest.mark.parametrize(
+    ("cls", "which"), [(First, "first"), (Last, "last"), (All, ""), (FirstAndLast, ""), (Played, "")]
+)
+def test_one_message_that_is_sent_in_place_of_all(cls, which):
+    findings = one_message(cls)
+    assert [finding.code for finding in findings] == ["one-message"] * bool(which)
+    assert not which or f" {which} " in findings[0].message
 
 
 def test_the_model_clients_of_a_namespace_go_by_their_own_names():

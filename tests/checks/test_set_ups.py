@@ -994,6 +994,13 @@ def calls(tool, **arguments):
     return run
 
 
+def only_calls(fixed):
+    other, right = user(), tool_call("add", a=1, b=2)
+    made = with_add(agent(DUMMY), [right, "3"] if fixed else [right] * 3, other)
+    chat(made, other, max_turns=2 if fixed else 3)
+    return [made, other]
+
+
 def to_itself(fixed):
     made = says("Better.", "Better still.", "Best.", max_consecutive_auto_reply=2)
     if fixed:
@@ -1251,6 +1258,7 @@ RUNS = {
     "nobody runs the function": (older_form, "unread-tool"),
     "a tool that the model made up": (calls("subtract", a=1), "made-up-tool"),
     "a tool that fails again": (calls("add", a=1, b=None), "tool-failed-again"),
+    "a model that can only call": (only_calls, "only-calls"),
     "a chat with itself": (to_itself, "talks-to-itself"),
     "a prompt in the reply": (
         lambda fixed: talk(
@@ -1323,7 +1331,7 @@ def with_seen(self, config):
 
 CLASSES = {
     "memory of the class": (client(create=remembers, seen=[]), "shared-memory"),
-    "only the last message": (client(create=only_the_last), "last-message-only"),
+    "only the last message": (client(create=only_the_last), "one-message"),
     "turns that the model made up": (
         client(_answers=lambda self, messages, n: ["Hi\n### Human:\nAnd?\n### Assistant:\nNo."] * n),
         "runs-on",
