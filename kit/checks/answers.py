@@ -21,7 +21,8 @@ FIELD = re.compile(
     r"|not (?:permitted|allowed|enabled|available)|unavailable|disabled|forbid|requires|cannot find"
 )
 VALUE = re.compile(
-    r"(?i)must|should|required|invalid|only\b|match|between|range|greater|less|not (?:an? )?valid"
+    r"(?i)must|should|required|invalid|only\b|match|between|range|greater|less|of type|expect"
+    r"|not (?:an? )?(?:valid|allowed)"
 )
 MISSING = re.compile(
     r"""(?i)['"`](\w+)['"`](?:\W{1,4}msg)?\W{1,4}(?:field required|is (?:a )?required|input should)"""
@@ -82,8 +83,9 @@ def way_to(url: str) -> dict[str, str]:
 def refusal(body: str, sent: dict[str, Any], asked: dict[str, Any], config: Any) -> dict[str, str]:
     """Return which field of a request a refusal names, and who had set it.
 
-    `field` reads "tools", or "messages.name" of one in a message; `lacks` names one that was not sent. What
-    was `asked` is what AutoGen passed to the client, and `config` the agent's llm_config.
+    `field` reads "tools", or "messages.name" of one in a message; `lacks` names one that was not sent, and
+    `odd` is what a message had as its content in place of a text. What was `asked` is what AutoGen passed to
+    the client, and `config` the agent's llm_config.
     """
     others = ", ".join(name for name in sent if name not in ("model", "messages", "stream"))
     facts = {"extras": f", which held {others}," if others else ""}
@@ -98,15 +100,23 @@ def refusal(body: str, sent: dict[str, Any], asked: dict[str, Any], config: Any)
             setter = "the code of the client"
         else:
             setter = "llm_config" if has(config, "get") and config.get(field) is not None else "the entry"
-        return {**facts, "field": name, "setter": setter, "how": "field" if refused else "value"}
+        odd = _odd_content(sent) if name == "messages.content" else ""
+        return {**facts, "field": name, "setter": setter, "how": "field" if refused else "value", "odd": odd}
     lacking = [name for names in MISSING.findall(body) for name in names if name and sent.get(name) is None]
     return facts | ({"lacks": lacking[0]} if sent and lacking else {})
+
+
+def _odd_content(sent: dict[str, Any]) -> str:
+    """Return what is no text among the contents of the messages: "parts", else "None", else ""."""
+    kinds = {type(one.get("content")).__name__ for one in sent.get("messages") or [] if isinstance(one, dict)}
+    return "parts" if "list" in kinds else "None" if "NoneType" in kinds else ""
 
 
 def _named(body: str, sent: dict[str, Any]) -> Iterator[tuple[str, int, int]]:
     """Yield the fields of a request that a text names, and where: of messages, in quotes, then others."""
     in_messages = {name for one in sent.get("messages") or [] if isinstance(one, dict) for name in one}
-    for path in re.finditer(rf"(?i)messages?\W+(?:\d+\W+)?(?:\w+\W+)??({'|'.join(IN_A_MESSAGE)})\b", body):
+    parts = "|".join(name for name in IN_A_MESSAGE if name not in sent)
+    for path in re.finditer(rf"(?i)(?:messages?\W+(?:\d+\W+)?(?:\w+\W+)??|['\"`])({parts})\b", body):
         if path[1] in in_messages:
             yield f"messages.{path[1]}", *path.span()
     if tool := re.search(r"(?i)\btools\W{1,3}(?:\d+\b|function\b)|schema for function", body):

@@ -68,6 +68,14 @@ def facts_of(error: Any) -> dict[str, Any]:
     sent = facts.pop("sent", {}) or asked
     if facts.get("status", "")[:1] in ("4", "5"):
         facts |= refusal(facts["body"], sent, asked, getattr(agent, "llm_config", None))
+    passed = (frame.f_locals.get("messages") for frame, _ in frames if _package(frame) == "autogen")
+    messages: Any = sent.get("messages") or next(
+        (one for one in passed if isinstance(one, list) and one), [{}]
+    )
+    facts["last"] = "empty" if has(messages[-1], "get") and messages[-1].get("content") == "" else ""
+    config = given(error, "llm_config")
+    if isinstance(config, dict) and config.keys().isdisjoint(("config_list", "model")):
+        facts["settings"] = ", ".join(map(str, config))
     if entry := given(error, "openai_config"):
         facts["base_url"] = str(entry.get("base_url") or "")
     made = {frame.f_code.co_qualname: frame.f_locals for frame, _ in frames}
@@ -275,8 +283,10 @@ def _answer(error: Any, frames: list[tuple[Any, int]]) -> dict[str, Any]:
             if answered(answer) and str(answer.status_code)[:1] in ("4", "5"):
                 return told_by(answer)
     for frame, _ in frames:  # in AutoGen's own client: a 200 that is no completion
-        askers = [one for one in map(frame.f_locals.get, ("self", "client")) if has(one, "_oai_client")]
-        client, answer = askers[0]._oai_client if askers else None, frame.f_locals.get("response")
+        answer, wrapper = frame.f_locals.get("response"), frame.f_locals.get("llm_client")
+        clients = getattr(wrapper, "_clients", None) or []  # which of them has answered is not known here
+        askers = [*map(frame.f_locals.get, ("self", "client")), *(clients if len(clients) == 1 else ())]
+        client = next((one._oai_client for one in askers if has(one, "_oai_client")), None)
         if client is not None and (
             isinstance(answer, str) or hasattr(answer, "choices") and not answer.choices
         ):

@@ -18,6 +18,7 @@ from kit.agents.inside import (
     selector_config,
 )
 from kit.checks.catalogue import found
+from kit.checks.explain import explain
 from kit.checks.report import Finding
 from kit.config_list.secrets import fit
 
@@ -38,6 +39,14 @@ MADE_UP = re.compile(
 NO_ACCESS = r"\b(?:do not|don't|cannot|can't|no) (?:directly )?(?:have )?(?:access|browse|call functions)\b"
 UNREADABLE = "The argument must be in JSON format"  # what AutoGen answers for arguments that are no JSON
 CODE_FAILED = re.compile(r"exitcode: (?!0\b)\d+ \(execution failed\)\s*Code output:(.*)", re.DOTALL)
+# What only exceptions say: of OpenAI's client, of requests, of a socket, or all of a traceback.
+ERROR = re.compile(
+    r"Error code: [45]\d\d - |Max retries exceeded|ConnectionPool\(|\[Errno -?\d+\]|Traceback \(most recent"
+)
+# What a model says to a message without text.
+EMPTY = re.compile(
+    r"(?i)\b(?:empty|blank)\b|(?:didn't|did not|haven't|have not) (?:provide|send|sent|say|type|enter|includ)"
+)
 NOT_FOUND = re.compile(r"Error: Function .* not found")  # what AutoGen answers for a tool that an agent lacks
 Message = dict[str, Any]
 
@@ -76,13 +85,27 @@ def said(agents: list[Any]) -> Iterator[Finding]:
         tokens = next(filter(None, (SPECIAL_TOKEN.search(_text(one)) for one in own)), None)
         if tokens and not any(finding.code == "call-as-text" for finding in in_tools):  # they are part of it
             yield found("special-tokens", agent=agent.name, shown=tokens[0].strip())
+        if error := next((_text(one) for one in own if ERROR.search(_text(one))), ""):
+            known = explain(error)
+            why = "" if known.code == "error" else f" It means: {known.message}"
+            yield found("error-as-reply", agent=agent.name, shown=fit(repr(error), 120), why=why)
         if made_up := next(filter(None, (MADE_UP.search(_text(one)) for one in own)), None):
             yield found("runs-on", agent=agent.name, shown=fit(repr(made_up[0]), 60))
         if empty := sum(not (_text(one).strip() or _calls(one)) for one in own):
             yield found("empty-reply", agent=agent.name, count=f"{empty} time{'s' * (empty > 1)}")
-        silent = sum(message.get("role") == "user" and message.get("content") == "" for message in messages)
-        if silent and silent >= partner.max_consecutive_auto_reply(agent):
-            yield found("nothing-to-say", agent=agent.name, partner=partner.name, count=silent)
+        empty_ones = [message.get("role") == "user" and message.get("content") == "" for message in messages]
+        puzzled = [
+            one
+            for was, one in zip(empty_ones, messages[1:], strict=False)
+            if was and EMPTY.search(_text(one))
+        ]
+        at_limit = sum(empty_ones) >= partner.max_consecutive_auto_reply(agent)
+        if any(empty_ones) and (puzzled or at_limit):
+            then = (
+                ", up to its limit" if at_limit else f", and got as reply: {fit(repr(_text(puzzled[0])), 60)}"
+            )
+            facts = {"partner": partner.name, "count": sum(empty_ones), "then": then}
+            yield found("nothing-to-say", agent=agent.name, **facts)
         yield from in_tools
         yield from _code(agent, partner, messages)
         if not group_of(partner):
@@ -118,9 +141,17 @@ def _calls(message: Message) -> list[Message]:
 def _ending(agent: Any, partner: Any, messages: list[Message]) -> Iterator[Finding]:
     """Yield the word that should have ended the chat, and what ended or held up one that was not over."""
     for message, after in zip(messages, messages[1:], strict=False):
-        unread = _is_own(agent, message) and not _is_own(agent, after) and after.get("content") == ""
-        if unread and re.search(r"```(?:python|sh|bash|shell)\b", _text(message)) and not runs_code(partner):
+        read = _is_own(agent, message) and not _is_own(agent, after)
+        if not (read and re.search(r"```(?:python|sh|bash|shell)\b", _text(message))):
+            continue
+        if after.get("content") == "" and not runs_code(partner):
             yield found("code-not-run", agent=agent.name, partner=partner.name)
+            break
+        asks = partner.human_input_mode == "ALWAYS" and runs_code(partner)
+        if asks and _text(after) and not _text(after).startswith("exitcode: "):
+            yield found(
+                "asks-before-code", agent=agent.name, partner=partner.name, shown=fit(repr(_text(after)), 60)
+            )
             break
     default, last = getattr(partner, "_default_auto_reply", ""), messages[-1]
     ended = "TERMINATE" in str(default) and not _is_own(agent, last) and _text(last) == default
@@ -176,8 +207,12 @@ def _tools(agent: Any, partner: Any, messages: list[Message], own: list[Message]
         facts = {"agent": agent.name, "tool": name, "arguments": arguments, "shown": shown}
         count = failed.count(failed[-1])
         yield found("tool-failed" if count == 1 else "tool-failed-again", **facts, count=count)
-    done = [str(call.get("function")) for call in calls if results.get(call.get("id"))]
-    if not failed and len(done) > 1 and done[-1] == done[-2] and not any(map(_text, own)):
+    done = [
+        str(call.get("function"))
+        for call in calls
+        if not results.get(call.get("id"), "Error: ").startswith("Error: ")
+    ]
+    if len(done) > 1 and done[-1] == done[-2] and not any(map(_text, own)):
         facts = {"tool": calls[-1]["function"]["name"], "arguments": calls[-1]["function"]["arguments"]}
         yield found("only-calls", agent=agent.name, **facts, count=done.count(done[-1]))
     named = [re.escape(name) for name in sorted({*names} | can_run)]

@@ -65,15 +65,18 @@ def passes_on(cls: type) -> bool:
 
 def one_message(cls: type) -> list[Finding]:
     """Return that the source of a class reads one of the messages alone, such as `params["messages"][-1]`."""
-    functions = [getattr(value, "__func__", value) for value in vars(cls).values()]
+    own = {name: getattr(value, "__func__", value) for name, value in vars(cls).items()}
+    functions = {name: one for name, one in own.items() if inspect.isfunction(one)}
     try:  # of its functions, since a notebook knows no source of its classes
-        sources = [textwrap.dedent(inspect.getsource(one)) for one in functions if inspect.isfunction(one)]
+        sources = [textwrap.dedent(inspect.getsource(one)) for one in functions.values()]
         text = "\n".join(ast.unparse(ast.parse(source)) for source in sources)
     except (OSError, TypeError, SyntaxError):
         return []
     assigned = rf"(?m)^ *(\w+) = (?:{_MESSAGES})$"
-    names = "".join(rf"|(?<![\w.'\"]){name}\b(?!'| ?=[^=])" for name in re.findall(assigned, text))
-    read = set(re.findall(rf"(?:{_MESSAGES}{names})(\[-?\d+\])?", re.sub(assigned, "", text)))
+    names = "|".join({"messages", *re.findall(assigned, text)})
+    passed = rf"\.(?:{'|'.join(functions)})\((?:{names})\)|(?m:^ *def .*)"  # to a method that is read, too
+    whole = rf"(?:{_MESSAGES}|(?<![\w.'\"])(?:{names})\b(?!'| ?=[^=]))(\[-?\d+\])?"
+    read = set(re.findall(whole, re.sub(passed, "", re.sub(assigned, "", text))))
     which = {"[0]": "first", "[-1]": "last"}.get(*read) if len(read) == 1 else None
     return [found("one-message", which=which)] if which and passes_on(cls) else []
 

@@ -112,6 +112,24 @@ class Last(Asks):
         return requests.post(self.config["url"], json={"messages": [{"role": "user", "content": text}]})
 
 
+class LastByAMethod(Asks):
+    def prompt(self, messages):
+        return messages[-1]["content"]
+
+    def create(self, params):
+        messages = params["messages"]
+        return requests.post(self.config["url"], json={"text": self.prompt(messages)})
+
+
+class AllByAMethod(Asks):
+    def prompt(self, messages):
+        return "".join(message["content"] for message in messages)
+
+    def create(self, params):
+        print(params["messages"][-1])
+        return requests.post(self.config["url"], json={"text": self.prompt(params["messages"])})
+
+
 class All(Asks):
     def create(self, params):
         messages = params["messages"]
@@ -131,7 +149,11 @@ class Played(Asks):  # an answer to the last message, and no model that would ha
 
 
 @pytest.mark.parametrize(
-    ("cls", "which"), [(First, "first"), (Last, "last"), (All, ""), (FirstAndLast, ""), (Played, "")]
+    ("cls", "which"),
+    [
+        *((First, "first"), (Last, "last"), (LastByAMethod, "last")),
+        *((All, ""), (AllByAMethod, ""), (FirstAndLast, ""), (Played, "")),
+    ],
 )
 def test_one_message_that_is_sent_in_place_of_all(cls, which):
     findings = one_message(cls)

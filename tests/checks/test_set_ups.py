@@ -96,6 +96,16 @@ FIELDS = {  # by the model's name: what servers refuse in a request, and how the
         400,
         "Invalid 'messages[0].name': string does not match pattern.",
     ),
+    "texts": (
+        lambda asked: any(message["content"] is None for message in asked["messages"]),
+        400,
+        "Invalid 'content': 'content' field must be a string or an array of objects.",
+    ),
+    "texts alone": (
+        lambda asked: any(isinstance(message["content"], list) for message in asked["messages"]),
+        500,
+        "json: cannot unmarshal array into Go struct field ChatRequest.messages.content of type string",
+    ),
 }
 REFUSALS = {  # by the model's name: what servers say
     "nobody": (404, {"error": {"message": "The model `nobody` does not exist", "code": "model_not_found"}}),
@@ -116,10 +126,6 @@ REFUSALS = {  # by the model's name: what servers say
     "its-own": (400, {"error": {"message": "Expected last role User or Tool but got assistant"}}),
     "asks-back": (400, {"error": {"message": "The `reasoning_content` must be passed back to the API"}}),
     "half": (400, {"error": {"message": "'tool_calls' must be followed by tool messages"}}),
-    "no-null": (
-        422,
-        {"detail": [{"loc": ["messages", 2, "content"], "msg": "none is not an allowed value"}]},
-    ),
     "blind": (400, {"error": {"message": "m is not a multimodal model"}}),
     "base": (400, {"error": {"message": "default chat template is no longer allowed"}}),
     "thinking": (400, {"error": {"message": "enable_thinking must be set to false for this call"}}),
@@ -176,6 +182,8 @@ class Handler(BaseHTTPRequestHandler):
             return (status, {"error": {"message": why}}) if refuses(asked) else (200, SAYS)
         if self.headers["Authorization"] in (None, "right", "Bearer wrong", "Bearer None", "Bearer 'right'"):
             return 401, {"error": {"message": "Incorrect API key provided"}}
+        if asked["model"] == "empty":  # has no answer to an empty message
+            return 200, {**SAYS, "choices": SAYS["choices"] if asked["messages"][-1]["content"] else []}
         return REFUSALS.get(asked["model"], (200, SAYS))
 
     def log_message(self, *args): ...
@@ -222,7 +230,6 @@ REQUESTS = {
     "Azure, asked as OpenAI is": ({"base_url": f"{URL}/azure"}, "azure-asked-as-openai"),
     "thoughts that it wants back": ({"model": "asks-back"}, "thoughts-must-return"),
     "a call without its result": ({"model": "half"}, "call-without-answer"),
-    "None for a content": ({"model": "no-null"}, "content-null"),
     "an image": ({"model": "blind"}, "no-images"),
     "a base model": ({"model": "base"}, "server-without-template"),
     "thoughts only in a stream": ({"model": "thinking"}, "thinking-refused"),
@@ -263,6 +270,13 @@ def test_the_same_requests_in_order_are_answered_and_nothing_is_found():
     made = agent(GOOD)
     assert "Hi" in str(ask(made))
     assert codes(diagnose(made)) == []
+
+
+def test_a_server_without_choices_for_an_empty_message():
+    made = agent({**GOOD, "model": "empty"})
+    error = raised(lambda: made.generate_reply(messages=[{"role": "user", "content": ""}]))
+    assert codes(diagnose(made, error=error)) == ["empty-message"]
+    assert "Hi" in str(made.generate_reply(messages=[{"role": "user", "content": "Go on."}]))
 
 
 def test_a_field_of_older_versions_is_told_its_name_of_today():
@@ -326,6 +340,11 @@ CONFIGS = {  # what AutoGen refuses as an llm_config, and the same made right
         config_of(DUMMY, timeout=9),
     ),
     "a field that is nobody's": (config_of(DUMMY, colour="blue"), "llm-config-unknown", config_of(DUMMY)),
+    "a temperature in place of a list": (
+        {"temperature": 0},
+        "llm-config-without-list",
+        config_of(DUMMY, temperature=0),
+    ),
     "half of Azure": (
         config_of({"model": "a", "api_type": "azure", "api_key": "k", "api_version": "1"}),
         "azure-by-halves",
@@ -365,6 +384,23 @@ def azure(version):
     return {"base_url": URL, "api_type": "azure", "api_version": version}
 
 
+def no_names(messages):
+    return [{k: v for k, v in m.items() if k != "name"} for m in messages]
+
+
+def no_nulls(messages):
+    return [{**m, "content": m.get("content") or ""} for m in messages]
+
+
+CALLED = [
+    *QUESTION,
+    {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [{"id": "1", "type": "function", "function": {"name": "add", "arguments": "{}"}}],
+    },
+    {"role": "tool", "tool_call_id": "1", "content": "3"},
+]
 OLDER = {"functions": [{"name": "add", "parameters": {"type": "object", "properties": {}}}]}
 REFUSED = {  # what a server refuses, by the model's name: asked so, and as the fix says
     "no tools": ("plain", {"tool": True}, {}, "no-tools"),
@@ -384,23 +420,32 @@ REFUSED = {  # what a server refuses, by the model's name: asked so, and as the 
         "parameter-refused",
     ),
     "a parameter that is gone": ("new", {"max_tokens": 5}, {"max_completion_tokens": 5}, "parameter-refused"),
-    "a name in a message": ("nameless", {"name": "user"}, {"name": "user", "hook": True}, "message-field"),
+    "a name in a message": (
+        "nameless",
+        {"name": "user"},
+        {"name": "user", "hook": no_names},
+        "message-field",
+    ),
     "a name with a space": ("picky", {"name": "a user"}, {"name": "a_user"}, "message-name"),
+    "None in a call": ("texts", {"messages": CALLED}, {"messages": CALLED, "hook": no_nulls}, "content-null"),
+    "a list of parts": (
+        "texts alone",
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}]},
+        {},
+        "content-in-parts",
+    ),
 }
 
 
-def asks(model, tool=False, settings=None, name=None, hook=False, **fields):
+def asks(model, tool=False, settings=None, name=None, hook=None, messages=QUESTION, **fields):
     entry = {**GOOD, "model": model, **fields}
     made = autogen.AssistantAgent("helper", llm_config={"config_list": [entry], **(settings or {})})
     if tool:
         made.register_for_llm(description="Add.")(add)
     if hook:
-        made.register_hook(
-            "process_all_messages_before_reply",
-            lambda messages: [{k: v for k, v in m.items() if k != "name"} for m in messages],
-        )
-    message = {**QUESTION[0], "name": name} if name else QUESTION[0]
-    return made, lambda: made.generate_reply(messages=[message])
+        made.register_hook("process_all_messages_before_reply", hook)
+    messages = [{**message, "name": name} for message in messages] if name else messages
+    return made, lambda: made.generate_reply(messages=messages)
 
 
 @pytest.mark.parametrize(("model", "broken", "fixed", "code"), REFUSED.values(), ids=REFUSED)
@@ -879,6 +924,15 @@ def test_a_file_named_as_a_package_is_seen():
     assert codes(diagnose()) == ["shadowed", "shadowed"]
 
 
+def test_a_method_that_is_called_on_the_class():
+    on_the_class = autogen.AssistantAgent.register_model_client
+    error = raised(lambda: on_the_class(model_client_cls=DummyModelClient))
+    assert codes(diagnose(error=error)) == ["on-the-class"]
+    made = agent(DUMMY)
+    made.register_model_client(model_client_cls=DummyModelClient)
+    assert codes(diagnose(made)) == []
+
+
 def test_a_class_that_could_not_be_made_is_not_said_to_be_unregistered():
     made, cls = agent(MINE), client(__init__=lambda self, config: config["none"])
     report = diagnose(made, cls, error=raised(lambda: made.register_model_client(cls)))
@@ -1016,6 +1070,31 @@ def untold_tool(fixed):
         made.register_for_llm(description="Add.")(add)
     other.register_for_execution()(add)
     made.register_model_client(DummyModelClient)
+    return [made, other]
+
+
+def puzzled(fixed):
+    made = says("Run `plot()`.", "Your message seems to be empty.")
+    other = user(**({"default_auto_reply": "Go on."} if fixed else {}))
+    chat(made, other, max_turns=2)
+    return [made, other]
+
+
+def error_as_reply(fixed):
+    return talk("Paris." if fixed else "Error code: 401 - {'error': {'message': 'Invalid API key'}}")
+
+
+def typed_over_code(fixed):
+    """A user proxy that runs code, with somebody who types where it asks."""
+    made = says("```python\nprint(1)\n```", "Fine.")
+    executor = LocalCommandLineCodeExecutor(work_dir="coding")
+    other = autogen.UserProxyAgent(
+        "user",
+        human_input_mode="NEVER" if fixed else "ALWAYS",
+        code_execution_config={"executor": executor},
+    )
+    other.get_human_input = lambda prompt, **_: "Run it, please"
+    chat(made, other, max_turns=2)
     return [made, other]
 
 
@@ -1267,6 +1346,9 @@ RUNS = {
         "repeats-prompt",
     ),
     "no model knows the tool": (untold_tool, "untold-tool"),
+    "an empty message": (puzzled, "nothing-to-say"),
+    "an exception as a reply": (error_as_reply, "error-as-reply"),
+    "a person's words in place of the result of code": (typed_over_code, "asks-before-code"),
     "empty messages up to the limit": (silence, "nothing-to-say"),
     "a tool call as a text": (
         instead_of_a_call('{"name": "add", "arguments": {"a": 1, "b": 2}}'),
