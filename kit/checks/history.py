@@ -41,8 +41,15 @@ UNREADABLE = "The argument must be in JSON format"  # what AutoGen answers for a
 CODE_FAILED = re.compile(r"exitcode: (?!0\b)\d+ \(execution failed\)\s*Code output:(.*)", re.DOTALL)
 # What only exceptions say: of OpenAI's client, of requests, of a socket, or all of a traceback.
 ERROR = re.compile(
-    r"Error code: [45]\d\d - |Max retries exceeded|ConnectionPool\(|\[Errno -?\d+\]|Traceback \(most recent"
+    r"(?s)^.{0,200}?(?:Error code: [45]\d\d - |Max retries exceeded|ConnectionPool\(|\[Errno -?\d+\]"
+    r"|Traceback \(most recent call).*"
 )
+MARKS = {
+    THOUGHTS: "thoughts",
+    SPECIAL_TOKEN: "special-tokens",
+    MADE_UP: "runs-on",
+    ERROR: "error-as-reply",
+}
 # What a model says to a message without text.
 EMPTY = re.compile(
     r"(?i)\b(?:empty|blank)\b|(?:didn't|did not|haven't|have not) (?:provide|send|sent|say|type|enter|includ)"
@@ -76,36 +83,15 @@ def said(agents: list[Any]) -> Iterator[Finding]:
             yield found("talks-to-itself", agent=agent.name)
             continue
         own = [message for message in messages if _is_own(agent, message)]
-        if thoughts := next(filter(None, (THOUGHTS.search(_text(one)) for one in own)), None):
-            yield found("thoughts", agent=agent.name, shown=fit(repr(thoughts[0]), 60))
+        in_tools = [*_tools(agent, partner, messages, own)]
+        as_text = any(finding.code == "call-as-text" for finding in in_tools)  # with special tokens in it
+        yield from _marks(agent, [_text(one) for one in own], [] if as_text else [SPECIAL_TOKEN])
         asked_for = zip(map(_text, messages), messages[1:], strict=False)
         if any(_is_own(agent, one) and _repeats(agent, question, _text(one)) for question, one in asked_for):
             yield found("repeats-prompt", agent=agent.name)
-        in_tools = [*_tools(agent, partner, messages, own)]
-        tokens = next(filter(None, (SPECIAL_TOKEN.search(_text(one)) for one in own)), None)
-        if tokens and not any(finding.code == "call-as-text" for finding in in_tools):  # they are part of it
-            yield found("special-tokens", agent=agent.name, shown=tokens[0].strip())
-        if error := next((_text(one) for one in own if ERROR.search(_text(one))), ""):
-            known = explain(error)
-            why = "" if known.code == "error" else f" It means: {known.message}"
-            yield found("error-as-reply", agent=agent.name, shown=fit(repr(error), 120), why=why)
-        if made_up := next(filter(None, (MADE_UP.search(_text(one)) for one in own)), None):
-            yield found("runs-on", agent=agent.name, shown=fit(repr(made_up[0]), 60))
         if empty := sum(not (_text(one).strip() or _calls(one)) for one in own):
             yield found("empty-reply", agent=agent.name, count=f"{empty} time{'s' * (empty > 1)}")
-        empty_ones = [message.get("role") == "user" and message.get("content") == "" for message in messages]
-        puzzled = [
-            one
-            for was, one in zip(empty_ones, messages[1:], strict=False)
-            if was and EMPTY.search(_text(one))
-        ]
-        at_limit = sum(empty_ones) >= partner.max_consecutive_auto_reply(agent)
-        if any(empty_ones) and (puzzled or at_limit):
-            then = (
-                ", up to its limit" if at_limit else f", and got as reply: {fit(repr(_text(puzzled[0])), 60)}"
-            )
-            facts = {"partner": partner.name, "count": sum(empty_ones), "then": then}
-            yield found("nothing-to-say", agent=agent.name, **facts)
+        yield from _silence(agent, partner, messages)
         yield from in_tools
         yield from _code(agent, partner, messages)
         if not group_of(partner):
@@ -115,6 +101,31 @@ def said(agents: list[Any]) -> Iterator[Finding]:
     for manager in filter(group_of, agents):
         yield from _selection(manager)
         yield from _end_of_group(manager)
+
+
+def _marks(agent: Any, texts: list[str], more: list[re.Pattern[str]]) -> Iterator[Finding]:
+    """Yield what no reply should hold: the first text of each kind."""
+    for pattern in (THOUGHTS, MADE_UP, ERROR, *more):
+        there = next(filter(None, map(pattern.search, texts)), None)
+        if there is None:
+            continue
+        shown, why = fit(repr(there[0]), 60), ""
+        if pattern is SPECIAL_TOKEN:
+            shown = there[0].strip()
+        elif pattern is ERROR and (known := explain(there[0])).code != "error":
+            why = f" It means: {known.message}"
+        yield found(MARKS[pattern], agent=agent.name, shown=shown, why=why)
+
+
+def _silence(agent: Any, partner: Any, messages: list[Message]) -> Iterator[Finding]:
+    """Yield that the partner sent empty messages, if they went on to its limit or puzzled the model."""
+    empty = [message.get("role") == "user" and message.get("content") == "" for message in messages]
+    replies = [_text(after) for was, after in zip(empty, messages[1:], strict=False) if was]
+    then = next((f", and got: {fit(repr(text), 60)}" for text in replies if EMPTY.search(text)), "")
+    if sum(empty) >= partner.max_consecutive_auto_reply(agent):
+        then = ", up to its limit"
+    if any(empty) and then:
+        yield found("nothing-to-say", agent=agent.name, partner=partner.name, count=sum(empty), then=then)
 
 
 def _is_own(agent: Any, message: Message) -> bool:
