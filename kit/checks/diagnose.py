@@ -401,9 +401,9 @@ def _agents(
         report.add(3, "tools", [*findings, *_untold(agents)])
     for manager in managers:
         report.add(4, "the group", [*_group(group_of(manager), manager)])
-    report.add(4, "the chat ends", [finding for agent in agents for finding in _settings(agent)])
     if any(map(asked, agents)):
         report.add(4, "what was said", [*said(agents)])
+    report.add(4, "the chat ends", [finding for agent in agents for finding in _settings(agent)])
 
 
 def _has_tools(agent: Any) -> bool:

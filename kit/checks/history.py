@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
@@ -31,13 +32,17 @@ THOUGHTS = re.compile(
 CALL = re.compile(
     r'<tool_call>|\[TOOL_CALLS\]|<\|python_tag\|>|<\|?tool_?calls?|<function=|"(?:arguments|parameters)"\s*:'
 )
-# A turn of the user that the model wrote, and its own next one: the marks of turns were dropped on the way.
+# A turn of the user that the model wrote, and its own next one, or two of its own: the marks of turns were
+# dropped on the way. Or the same words again and again.
 MADE_UP = re.compile(
     r"\n\s*(?:(?:user|human)\s*\n|### (?:User|Human|Instruction):)(?s:.*)"
     r"\n\s*(?:assistant\s*\n|### (?:Assistant|Response):)"
+    r"|\bassistant\n\n(?s:.*)\bassistant\n\n|((?:\w+\W+){3,20}?)\1{3,}"
 )
 NO_ACCESS = r"\b(?:do not|don't|cannot|can't|no) (?:directly )?(?:have )?(?:access|browse|call functions)\b"
 UNREADABLE = "The argument must be in JSON format"  # what AutoGen answers for arguments that are no JSON
+CODE = re.compile(r"```(?:python|sh|bash|shell)\b")
+RAN = re.compile("exitcode: ")
 CODE_FAILED = re.compile(r"exitcode: (?!0\b)\d+ \(execution failed\)\s*Code output:(.*)", re.DOTALL)
 # What only exceptions say: of OpenAI's client, of requests, of a socket, or all of a traceback.
 ERROR = re.compile(
@@ -91,10 +96,10 @@ def said(agents: list[Any]) -> Iterator[Finding]:
             yield found("repeats-prompt", agent=agent.name)
         if empty := sum(not (_text(one).strip() or _calls(one)) for one in own):
             yield found("empty-reply", agent=agent.name, count=f"{empty} time{'s' * (empty > 1)}")
-        yield from _silence(agent, partner, messages)
         yield from in_tools
         yield from _code(agent, partner, messages)
         if not group_of(partner):
+            yield from _silence(agent, partner, messages)
             yield from _ending(agent, partner, messages)
     for agent in filter(asked, agents):
         yield from _clients(agent)
@@ -120,8 +125,12 @@ def _marks(agent: Any, texts: list[str], more: list[re.Pattern[str]]) -> Iterato
 def _silence(agent: Any, partner: Any, messages: list[Message]) -> Iterator[Finding]:
     """Yield that the partner sent empty messages, if they went on to its limit or puzzled the model."""
     empty = [message.get("role") == "user" and message.get("content") == "" for message in messages]
-    replies = [_text(after) for was, after in zip(empty, messages[1:], strict=False) if was]
-    then = next((f", and got: {fit(repr(text), 60)}" for text in replies if EMPTY.search(text)), "")
+    around = [*zip(messages, empty[1:], messages[2:] + [{}], strict=False)]
+    asked_for = [_text(before) for before, was, _ in around if was and _text(before).rstrip().endswith("?")]
+    puzzled = [_text(after) for _, was, after in around if was and EMPTY.search(_text(after))]
+    then = f", and got: {fit(repr(puzzled[0]), 60)}" if puzzled else ""
+    if asked_for:
+        then = f" where it was asked {fit(repr(asked_for[0][-60:]), 80)}"
     if sum(empty) >= partner.max_consecutive_auto_reply(agent):
         then = ", up to its limit"
     if any(empty) and then:
@@ -151,19 +160,6 @@ def _calls(message: Message) -> list[Message]:
 
 def _ending(agent: Any, partner: Any, messages: list[Message]) -> Iterator[Finding]:
     """Yield the word that should have ended the chat, and what ended or held up one that was not over."""
-    for message, after in zip(messages, messages[1:], strict=False):
-        read = _is_own(agent, message) and not _is_own(agent, after)
-        if not (read and re.search(r"```(?:python|sh|bash|shell)\b", _text(message))):
-            continue
-        if after.get("content") == "" and not runs_code(partner):
-            yield found("code-not-run", agent=agent.name, partner=partner.name)
-            break
-        asks = partner.human_input_mode == "ALWAYS" and runs_code(partner)
-        if asks and _text(after) and not _text(after).startswith("exitcode: "):
-            yield found(
-                "asks-before-code", agent=agent.name, partner=partner.name, shown=fit(repr(_text(after)), 60)
-            )
-            break
     default, last = getattr(partner, "_default_auto_reply", ""), messages[-1]
     ended = "TERMINATE" in str(default) and not _is_own(agent, last) and _text(last) == default
     if ended and "TERMINATE" not in _text(messages[-2]):
@@ -244,11 +240,25 @@ def _tools(agent: Any, partner: Any, messages: list[Message], own: list[Message]
 
 
 def _code(agent: Any, partner: Any, messages: list[Message]) -> Iterator[Finding]:
-    """Yield that the last code that was run for an agent ended with an error, and the error."""
-    ran = [message for message in messages if _text(message).startswith("exitcode: ")]
-    if failed := CODE_FAILED.match(_text(ran[-1])) if ran else None:
+    """Yield why code that was written for the partner did not run, or how the last that did run failed."""
+    facts = {"agent": agent.name, "partner": partner.name}
+    for message, after in zip(messages, [*messages[1:], None], strict=True):
+        text, reply = _text(message), _text(after or {})
+        if group_of(partner) or not (_is_own(agent, message) and CODE.search(text)):
+            continue
+        if after is None and runs_code(partner) and "TERMINATE" in text:
+            yield found("ended-before-code", **facts)
+        elif after is not None and not reply and not runs_code(partner):
+            yield found("code-not-run", **facts)
+            break
+        elif reply and runs_code(partner) and partner.human_input_mode == "ALWAYS" and not RAN.match(reply):
+            yield found("asks-before-code", **facts, shown=fit(repr(reply), 60))
+            break
+    ran = [_text(message) for message in messages if RAN.match(_text(message))]
+    if failed := CODE_FAILED.match(ran[-1]) if ran else None:
         last = ([line.strip() for line in failed[1].splitlines() if line.strip()] or ["no output"])[-1]
-        yield found("code-failed", agent=agent.name, partner=partner.name, shown=fit(last, 200))
+        code = "code-language" if last.startswith("unknown language") else "code-failed"
+        yield found(code, **facts, shown=fit(last, 200))
 
 
 def _clients(agent: Any) -> Iterator[Finding]:
@@ -284,17 +294,21 @@ def does_more(client: Any) -> bool:
 
 
 def _selection(manager: Any) -> Iterator[Finding]:
-    """Yield that one member spoke again and again, or that a group only ever took turns.
+    """Yield that one member spoke again and again, or had nothing to say, or that a group only took turns.
 
     It takes turns when the replies of its selector name nobody.
     """
     group = group_of(manager)
+    empty = Counter(message.get("name") for message in group.messages if message.get("content") == "")
+    silent, count = next(iter(empty.most_common(1)), ("", 0))
+    if count > 1:
+        yield found("silent-member", agent=silent, count=count)
     names = [agent.name for agent in group.agents]
     spoke = [message.get("name") for message in group.messages if message.get("role") != "tool"][1:]
     if not selector_config(manager) or not spoke or spoke[0] not in names:
         return
     last = next((name for name, run in groupby(spoke) if len([*run]) > 2), "")
-    if last and group.speaker_selection_method == "auto":
+    if last and last != silent and group.speaker_selection_method == "auto":
         yield found("one-speaker", agent=last)
     if len(names) < 3 or len(spoke) < 2 * len(names):
         return

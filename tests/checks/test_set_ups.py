@@ -1080,6 +1080,36 @@ def puzzled(fixed):
     return [made, other]
 
 
+def unanswered(fixed):
+    made = says("I can't see the file. Could you paste it?", "The file, please.", "It is 42.")
+    other = user(**({"default_auto_reply": "x = 42"} if fixed else {}))
+    chat(made, other, max_turns=2)
+    return [made, other]
+
+
+def writes_and_ends(fixed):
+    code = "```python\nprint(6 * 7)\n```\n"
+    made = says(*([code, "TERMINATE"] if fixed else [f"{code}TERMINATE"]))
+    executor = LocalCommandLineCodeExecutor(work_dir="coding")
+    other = autogen.UserProxyAgent(
+        "runner",
+        human_input_mode="NEVER",
+        is_termination_msg=safely_ends,
+        code_execution_config={"executor": executor},
+    )
+    chat(made, other)
+    return [made, other]
+
+
+def waits_for_code(fixed):
+    """A group in which the one that runs code is chosen where there is none."""
+    coder = says(*["The result comes next."] * 3, name="coder")
+    runner = user(name="runner", **({"default_auto_reply": "There was no code."} if fixed else {}))
+    manager = group(coder, runner, select="round_robin", max_round=6)
+    coder.initiate_chat(manager, message="What is 6 * 7?", silent=True)
+    return manager
+
+
 def error_as_reply(fixed):
     return talk("Paris." if fixed else "Error code: 401 - {'error': {'message': 'Invalid API key'}}")
 
@@ -1276,7 +1306,7 @@ def add_text(fixed):
     return [made, other]
 
 
-def runs(code, fixed_code):
+def runs(code, fixed_code, language="python"):
     """Return a chat in which the code that a model wrote is run."""
 
     def run(fixed):
@@ -1284,7 +1314,8 @@ def runs(code, fixed_code):
         other = autogen.UserProxyAgent(
             "runner", human_input_mode="NEVER", code_execution_config={"executor": executor}
         )
-        made = says(f"```python\n{fixed_code if fixed else code}\n```", "Well.")
+        block = f"python\n{fixed_code}" if fixed else f"{language}\n{code}"
+        made = says(f"```{block}\n```", "Well.")
         chat(made, other, max_turns=2)
         return [made, other]
 
@@ -1346,6 +1377,18 @@ RUNS = {
         "repeats-prompt",
     ),
     "no model knows the tool": (untold_tool, "untold-tool"),
+    "a question that gets an empty message": (unanswered, "nothing-to-say"),
+    "code and TERMINATE in one message": (writes_and_ends, "ended-before-code"),
+    "a member of a group that has nothing to say": (waits_for_code, "silent-member"),
+    "code in another language": (runs("<br/>", "print(1)", "jsx"), "code-language"),
+    "turns of its own that the model made up": (
+        lambda fixed: talk("Hi." if fixed else "Hi.assistant\n\nMore?assistant\n\nMore?"),
+        "runs-on",
+    ),
+    "the same words again and again": (
+        lambda fixed: talk("We go on. " * (2 if fixed else 6)),
+        "runs-on",
+    ),
     "an empty message": (puzzled, "nothing-to-say"),
     "an exception as a reply": (error_as_reply, "error-as-reply"),
     "a person's words in place of the result of code": (typed_over_code, "asks-before-code"),
