@@ -115,8 +115,7 @@ def _odd_content(sent: dict[str, Any]) -> str:
 def _named(body: str, sent: dict[str, Any]) -> Iterator[tuple[str, int, int]]:
     """Yield the fields of a request that a text names, and where: of messages, in quotes, then others."""
     in_messages = {name for one in sent.get("messages") or [] if isinstance(one, dict) for name in one}
-    parts = "|".join(name for name in IN_A_MESSAGE if name not in sent)
-    for path in re.finditer(rf"(?i)(?:messages?\W+(?:\d+\W+)?(?:\w+\W+)??|['\"`])({parts})\b", body):
+    for path in re.finditer(rf"(?i)messages?\W+(?:\d+\W+)?(?:\w+\W+)??({'|'.join(IN_A_MESSAGE)})\b", body):
         if path[1] in in_messages:
             yield f"messages.{path[1]}", *path.span()
     if tool := re.search(r"(?i)\btools\W{1,3}(?:\d+\b|function\b)|schema for function", body):
@@ -128,6 +127,8 @@ def _named(body: str, sent: dict[str, Any]) -> Iterator[tuple[str, int, int]]:
             pattern = ALIASES.get(name) or name.replace("_", "_?")
             if there := re.search(rf"(?i){mark}\b(?:{pattern})\b(?={after})", body):
                 yield name, *there.span()
+    if alone := re.search(r"(?i)\binvalid ['\"`]content['\"`]|['\"`]content['\"`] (?:field|must|is)\b", body):
+        yield "messages.content", *alone.span()
 
 
 def _key_sent(headers: Any, host: str) -> str:

@@ -73,9 +73,6 @@ def facts_of(error: Any) -> dict[str, Any]:
         (one for one in passed if isinstance(one, list) and one), [{}]
     )
     facts["last"] = "empty" if has(messages[-1], "get") and messages[-1].get("content") == "" else ""
-    config = given(error, "llm_config")
-    if isinstance(config, dict) and config.keys().isdisjoint(("config_list", "model")):
-        facts["settings"] = ", ".join(map(str, config))
     if entry := given(error, "openai_config"):
         facts["base_url"] = str(entry.get("base_url") or "")
     made = {frame.f_code.co_qualname: frame.f_locals for frame, _ in frames}

@@ -70,7 +70,15 @@ FIELDS = {  # by the model's name: what servers refuse in a request, and how the
     "mistral": (
         lambda asked: "functions" in asked,
         422,
-        {"detail": [{"loc": ["body", "functions"], "msg": "Extra inputs are not permitted"}]},
+        {
+            "detail": [
+                {
+                    "loc": ["body", "functions"],
+                    "msg": "Extra inputs are not permitted",
+                    "input": [{"name": "add"}],
+                }
+            ]
+        },
     ),
     "studio": (
         lambda asked: "response_format" in asked,
