@@ -74,9 +74,12 @@ def one_message(cls: type) -> list[Finding]:
         return []
     assigned = rf"(?m)^ *(\w+) = (?:{_MESSAGES})$"
     names = "|".join({"messages", *re.findall(assigned, text)})
-    passed = rf"\.(?:{'|'.join(functions)})\((?:{names})\)|(?m:^ *def .*)"  # to a method that is read, too
-    whole = rf"(?:{_MESSAGES}|(?<![\w.'\"])(?:{names})\b(?!'| ?=[^=]))(\[-?\d+\])?"
-    read = set(re.findall(whole, re.sub(passed, "", re.sub(assigned, "", text))))
+    passed = (
+        rf"\.(?:{'|'.join(functions)})\((?:params|{names})\)|(?m:^ *def .*)"  # to a method that is read, too
+    )
+    rest = re.sub(passed, "", re.sub(assigned, "", text))
+    whole = rf"(?:{_MESSAGES}|(?<![\w.'\"])(?:{names}|params(?!\[|\.get\())\b(?!'| ?=[^=]))(\[-?\d+\])?"
+    read = set(re.findall(whole, rest))
     which = {"[0]": "first", "[-1]": "last"}.get(*read) if len(read) == 1 else None
     return [found("one-message", which=which)] if which and passes_on(cls) else []
 

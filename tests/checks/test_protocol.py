@@ -143,6 +143,14 @@ class FirstAndLast(Asks):
         return requests.post(self.config["url"], json=[messages[0], messages[-1]])
 
 
+class AllThatItGets(Asks):
+    def title(self, messages):
+        return messages[-1]["content"]
+
+    def create(self, params):
+        return requests.post(self.config["url"], json=params)
+
+
 class Played(Asks):  # an answer to the last message, and no model that would have to know the others
     def create(self, params):
         return params["messages"][-1]["content"].upper()
@@ -152,7 +160,7 @@ class Played(Asks):  # an answer to the last message, and no model that would ha
     ("cls", "which"),
     [
         *((First, "first"), (Last, "last"), (LastByAMethod, "last")),
-        *((All, ""), (AllByAMethod, ""), (FirstAndLast, ""), (Played, "")),
+        *((All, ""), (AllByAMethod, ""), (AllThatItGets, ""), (FirstAndLast, ""), (Played, "")),
     ],
 )
 def test_one_message_that_is_sent_in_place_of_all(cls, which):
