@@ -68,11 +68,10 @@ def facts_of(error: Any) -> dict[str, Any]:
     sent = facts.pop("sent", {}) or asked
     if facts.get("status", "")[:1] in ("4", "5"):
         facts |= refusal(facts["body"], sent, asked, getattr(agent, "llm_config", None))
-    passed = (frame.f_locals.get("messages") for frame, _ in frames if _package(frame) == "autogen")
-    messages: Any = sent.get("messages") or next(
-        (one for one in passed if isinstance(one, list) and one), [{}]
-    )
-    facts["last"] = "empty" if has(messages[-1], "get") and messages[-1].get("content") == "" else ""
+    passed = [frame.f_locals.get("messages") for frame, _ in frames if _package(frame) == "autogen"]
+    lists = [one for one in (sent.get("messages"), *passed) if isinstance(one, list)]
+    last = next((one[-1] for one in lists if one), None)
+    facts["last"] = "empty" if isinstance(last, dict) and last.get("content") == "" else ""
     if entry := given(error, "openai_config"):
         facts["base_url"] = str(entry.get("base_url") or "")
     made = {frame.f_code.co_qualname: frame.f_locals for frame, _ in frames}

@@ -132,7 +132,7 @@ def _silence(agent: Any, partner: Any, messages: list[Message]) -> Iterator[Find
     puzzled = [_text(after) for _, was, after in around if was and EMPTY.search(_text(after))]
     then = f", and got: {fit(repr(puzzled[0]), 60)}" if puzzled else ""
     if asked_for:
-        then = f" where it was asked {fit(repr(asked_for[0][-60:]), 80)}"
+        then = f", where it was asked {fit(repr(asked_for[0][-60:]), 80)}"
     if sum(empty) >= partner.max_consecutive_auto_reply(agent):
         then = ", up to its limit"
     if any(empty) and then:
