@@ -492,6 +492,9 @@ def _group(group: Any, manager: Any) -> Iterator[Finding]:
         members = [one for one in nested_triggers(agent) if any(one is other for other in group.agents)]
         for one in members[:1]:
             yield found("nested-trigger", agent=agent.name, trigger=one.name)
+    asks = [agent for agent in group.agents if agent.human_input_mode == "ALWAYS"]
+    if manager.human_input_mode == "ALWAYS" and not asks:
+        yield found("manager-asks", agent=manager.name)
     if len(group.agents) < 2:
         yield found("too-few-agents", count="one agent" if group.agents else "no agents")
     if group.max_round < 2:

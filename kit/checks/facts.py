@@ -25,6 +25,7 @@ from kit.config_list.hints import field_meant
 from kit.config_list.secrets import fit, masked
 
 KIT = Path(__file__).parents[1]
+TEXTS = ("content", "text", "generated_text", "response", "output_text")  # what servers call a reply's text
 VALUES = reprlib.Repr()
 VALUES.maxstring = VALUES.maxother = 100
 LINE_OF_TEXT = re.compile(r"(?m)^(?:[\w.]*\.)?(\w*(?:Error|Exception|Exit|Interrupt|NotFound|Timeout)): (.*)")
@@ -93,6 +94,10 @@ def facts_of(error: Any) -> dict[str, Any]:
         facts["near"] = near(unused[1], [*vars(options())] if options is not dict else [])
     if isinstance(error, AttributeError) and error.name:
         facts |= _attributes(error.obj, error.name)
+    if isinstance(error, KeyError) and facts["by"] == "own":
+        names = re.findall(r"[A-Za-z_]\w*", _line(*frames[0]))
+        held = [name + path for name in names if (path := _text_in(frames[0][0].f_locals.get(name)))]
+        facts["held"] = next(iter(held), "")
     if isinstance(error, FileNotFoundError) and isinstance(error.filename, str):
         facts["looked"] = _looked(Path(error.filename))
     if facts["by"] not in ("", "own", "kit"):
@@ -254,6 +259,19 @@ def _looked(path: Path) -> str:
     return f" (looked for from the folder {Path.cwd().name}{there})"
 
 
+def _text_in(answer: Any, path: str = "") -> str:
+    """Return where the text of a reply stands in a server's answer: "['message']['content']", or ""."""
+    if isinstance(answer, dict):
+        text = next((name for name in TEXTS if isinstance(answer.get(name), str)), "")
+        sent = "role" in answer and not path.endswith(("['message']", "['delta']"))  # of what was asked
+        if text or sent:
+            return "" if sent else f"{path}[{text!r}]"
+        parts = [*answer.items()][:50]
+    else:
+        parts = [*enumerate(answer[:1])] if isinstance(answer, list) else []
+    return next(filter(None, (_text_in(part, f"{path}[{name!r}]") for name, part in parts)), "")
+
+
 def _folder(value: Any) -> str:
     """Return what a value names if that is a folder here: " (a folder with config.json, ...)"."""
     if not isinstance(value, (str, Path)) or len(str(value)) > 1000 or not Path(value).is_dir():
@@ -304,9 +322,11 @@ def _attributes(thing: Any, name: str) -> dict[str, str]:
     if module.partition(".")[0] != "autogen" or has(thing, *PROTOCOL):
         return {}
     own = sorted(other for other in getattr(thing, "__dict__", {}) if not other.startswith("_"))
+    known = [other for other in {*own, *dir(type(thing))} if not other.startswith("_")]
+    close = next(iter(difflib.get_close_matches(name, known, 1, 0.85)), "")
     classes = vars(sys.modules["autogen"]).items()
     owners = sorted(each for each, cls in classes if isinstance(cls, type) and name in vars(cls))
-    return {"others": ", ".join(own[:12]), "owners": " or ".join(owners[:2])}
+    return {"others": ", ".join(own[:12]), "owners": " or ".join(owners[:2]), "near": close}
 
 
 def _refusal(frames: list[tuple[Any, int]], callee: str, argument: str) -> dict[str, str]:

@@ -174,7 +174,7 @@ def _ending(agent: Any, partner: Any, messages: list[Message]) -> Iterator[Findi
 
 def _unseen(message: Message, reader: Any) -> bool:
     """Return whether a message ends with the word TERMINATE, and AutoGen's check of its reader wants more."""
-    ends = re.search(r"\bTERMINATE\b\W*$", _text(message))
+    ends = re.search(r"(?<!with )(?<!say )(?<!answer )(?<!reply )(?<!type )\bTERMINATE\b\W*$", _text(message))
     return bool(ends) and ends_at(reader, message) is False
 
 

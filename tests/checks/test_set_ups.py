@@ -225,7 +225,7 @@ REQUESTS = {
     "too often": ({"model": "busy"}, "too-often"),
     "still loading": ({"model": "starting"}, "model-loading"),
     "too long": ({"model": "small"}, "context-window"),
-    "roles": ({"model": "strict"}, "roles"),
+    "roles": ({"model": "strict"}, "roles-by-server"),
     "a 200 that holds a 429": ({"model": "limited"}, "too-often"),
     "a message without a content": ({"model": "wants-text"}, "message-refused"),
     "not in this region": ({"model": "closed"}, "forbidden"),
@@ -660,7 +660,7 @@ OWN = {
     "lines of a stream": (lines('data: {"a": 1}'), "answer-in-lines"),
     "a text that is no JSON": (lines("{}", "Hello"), "error"),
     "a refusal taken for an answer": (from_answer({"detail": [{"msg": "no"}]}), "answer-is-error"),
-    "an answer of another form": (from_answer({"message": {"content": "Hi"}}), "error"),
+    "an answer of another form": (from_answer({"message": {"content": "Hi"}}), "text-elsewhere"),
     "a chunk without choices": (pieces, "chunk-without-choices"),
     "openai 0.28": (lambda self, params: openai.ChatCompletion.create(model="m"), "removed-interface"),
     "parts where a text belongs": (in_parts, "content-parts"),
@@ -930,6 +930,54 @@ def test_a_file_named_as_a_package_is_seen():
     Path("openai.py").write_text("")
     Path("requests.py").write_text("")
     assert codes(diagnose()) == ["shadowed", "shadowed"]
+
+
+def as_of_completions(self, params):
+    choices = [{"index": 0, "message": {"role": "assistant", "content": "Hi"}}]
+    return choices[0]["text"]
+
+
+def as_of_no_stream(self, params):
+    piece = {"choices": [{"index": 0, "delta": {"role": "assistant", "content": "Hi"}}]}
+    return piece["choices"][0]["message"]
+
+
+def as_of_an_answer(self, params):
+    message = params["messages"][-1]
+    return message["text"]
+
+
+@pytest.mark.parametrize(
+    ("create", "path"),
+    [
+        (as_of_completions, "choices[0]['message']['content']"),
+        (as_of_no_stream, "piece['choices'][0]['delta']['content']"),
+        (as_of_an_answer, ""),  # that is what was asked
+    ],
+)
+def test_where_the_text_of_an_answer_is(create, path):
+    finding = explain(raised(lambda: ask(agent(MINE, register=[client(create=create)]))))
+    assert finding.code == ("text-elsewhere" if path else "error")
+    assert path in finding.message
+
+
+def test_a_misspelt_method_of_an_agent():
+    assert "initiate_chat" in explain(raised(lambda: user().intiate_chat())).fix
+
+
+def test_a_manager_that_is_to_ask_a_person():
+    members = [says(*["Hi"] * 5, name=name) for name in "ab"]
+    made = autogen.GroupChat(members, speaker_selection_method="round_robin")
+    person = autogen.UserProxyAgent("human", human_input_mode="ALWAYS", code_execution_config=False)
+    asked = []
+    manager = autogen.GroupChatManager(made, human_input_mode="ALWAYS", llm_config=False)
+    manager.get_human_input = asked.append
+    assert "manager-asks" in codes(diagnose(manager))
+    made.max_round = 3
+    members[0].initiate_chat(manager, message="Hi", silent=True)
+    assert not asked
+    made.agents.append(person)
+    assert "manager-asks" not in codes(diagnose(manager))
 
 
 def test_a_method_that_is_called_on_the_class():
@@ -1428,6 +1476,7 @@ def test_what_may_well_be_meant_is_no_finding():
     """A chat that ends at its limit, an echo, a second chat after TERMINATE, a tool that is run elsewhere."""
     assert codes(diagnose(talk("One.", "Two.", "Two.", turns=3))) == []
     assert codes(diagnose(talk("You said: Hi"))) == []
+    assert codes(diagnose(talk("Shall we end? Then answer with TERMINATE.", "Well.", turns=2))) == []
     made, other = says("Fine. TERMINATE", "And again."), user(is_termination_msg=safely_ends)
     chat(made, other)
     chat(made, other, clear_history=False, max_turns=1)
