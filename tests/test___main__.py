@@ -1,6 +1,7 @@
 """`python -m kit`: its commands, and the environment that they make."""
 
 import ast
+import contextlib
 import json
 import os
 import re
@@ -8,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 from types import SimpleNamespace
@@ -110,6 +112,15 @@ def test_from_without_a_folder_says_how(monkeypatch, capsys):
 # Start
 
 
+def first_answer(url):
+    """Return what a server answers, which may tell its address a moment before it listens."""
+    for _ in range(100):
+        with contextlib.suppress(urllib.error.URLError), urllib.request.urlopen(url) as reply:
+            return reply.read()
+        time.sleep(0.1)
+    raise AssertionError(f"nothing listens at {url}")
+
+
 def test_start_opens_jupyterlab_on_the_first_lesson(tmp_path):
     environment = {**os.environ, "JUPYTER_PLATFORM_DIRS": "0"}
     for kind in ("RUNTIME", "CONFIG", "DATA"):
@@ -129,10 +140,8 @@ def test_start_opens_jupyterlab_on_the_first_lesson(tmp_path):
             assert lab.poll() is None, log.read_text()
             time.sleep(0.1)
         assert found, log.read_text()
-        with urllib.request.urlopen(
-            f"{found[1]}api/contents/notebooks/00_start_here.ipynb?token={found[2]}"
-        ) as reply:
-            assert json.load(reply)["type"] == "notebook"
+        lesson = f"{found[1]}api/contents/notebooks/00_start_here.ipynb?token={found[2]}"
+        assert json.loads(first_answer(lesson))["type"] == "notebook"
     finally:
         lab.terminate()
         lab.wait()
