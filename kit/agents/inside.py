@@ -214,6 +214,11 @@ def runs_code(agent: Any) -> bool:
     return bool(getattr(agent, "_code_execution_config", False))
 
 
+def asks_always(agent: Any) -> bool:
+    """Return whether an agent asks a person before each of its answers."""
+    return getattr(agent, "human_input_mode", "NEVER") == "ALWAYS"
+
+
 # Requests on their way, for whoever watches
 
 

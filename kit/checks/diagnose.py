@@ -19,6 +19,7 @@ from typing import Any
 from kit.agents.inside import (
     PROTOCOL,
     Registration,
+    asks_always,
     clients_of,
     entries_of,
     everybody,
@@ -492,8 +493,7 @@ def _group(group: Any, manager: Any) -> Iterator[Finding]:
         members = [one for one in nested_triggers(agent) if any(one is other for other in group.agents)]
         for one in members[:1]:
             yield found("nested-trigger", agent=agent.name, trigger=one.name)
-    asks = [agent for agent in group.agents if agent.human_input_mode == "ALWAYS"]
-    if manager.human_input_mode == "ALWAYS" and not asks:
+    if asks_always(manager) and not any(map(asks_always, group.agents)):
         yield found("manager-asks", agent=manager.name)
     if len(group.agents) < 2:
         yield found("too-few-agents", count="one agent" if group.agents else "no agents")
@@ -504,7 +504,7 @@ def _group(group: Any, manager: Any) -> Iterator[Finding]:
 def _settings(agent: Any) -> Iterator[Finding]:
     """Yield what is odd about how an agent answers."""
     turns = agent.max_consecutive_auto_reply() if has(agent, "max_consecutive_auto_reply") else None
-    asks = getattr(agent, "human_input_mode", "NEVER") == "ALWAYS"
+    asks = asks_always(agent)
     if turns is not None and turns <= 0 and not asks and entries_of(agent):
         yield found("silent", agent=agent.name, turns=turns)
     is_assistant = any(cls.__name__ == "AssistantAgent" for cls in type(agent).__mro__)

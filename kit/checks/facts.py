@@ -95,7 +95,7 @@ def facts_of(error: Any) -> dict[str, Any]:
     if isinstance(error, AttributeError) and error.name:
         facts |= _attributes(error.obj, error.name)
     if isinstance(error, KeyError) and facts["by"] == "own":
-        names = re.findall(r"[A-Za-z_]\w*", _line(*frames[0]))
+        names = re.findall(r"(?<![\w.'\"])[A-Za-z_]\w*", _line(*frames[0]))
         held = [name + path for name in names if (path := _text_in(frames[0][0].f_locals.get(name)))]
         facts["held"] = next(iter(held), "")
     if isinstance(error, FileNotFoundError) and isinstance(error.filename, str):

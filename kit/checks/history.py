@@ -11,6 +11,7 @@ from typing import Any
 from kit.agents.inside import (
     USAGE_KEYS,
     answered,
+    asks_always,
     clients_of,
     ends_at,
     entries_of,
@@ -50,10 +51,10 @@ ERROR = re.compile(
     r"|Traceback \(most recent call).*"
 )
 MARKS = {
-    THOUGHTS: "thoughts",
-    SPECIAL_TOKEN: "special-tokens",
-    MADE_UP: "runs-on",
-    ERROR: "error-as-reply",
+    "thoughts": THOUGHTS,
+    "special-tokens": SPECIAL_TOKEN,
+    "runs-on": MADE_UP,
+    "error-as-reply": ERROR,
 }
 # What a model says to a message without text.
 EMPTY = re.compile(
@@ -89,16 +90,16 @@ def said(agents: list[Any]) -> Iterator[Finding]:
             continue
         own = [message for message in messages if _is_own(agent, message)]
         in_tools = [*_tools(agent, partner, messages, own)]
-        as_text = any(finding.code == "call-as-text" for finding in in_tools)  # with special tokens in it
-        yield from _marks(agent, [_text(one) for one in own], [] if as_text else [SPECIAL_TOKEN])
+        yield from _marks(agent, [_text(one) for one in own], in_tools)
         asked_for = zip(map(_text, messages), messages[1:], strict=False)
         if any(_is_own(agent, one) and _repeats(agent, question, _text(one)) for question, one in asked_for):
             yield found("repeats-prompt", agent=agent.name)
         if empty := sum(not (_text(one).strip() or _calls(one)) for one in own):
             yield found("empty-reply", agent=agent.name, count=f"{empty} time{'s' * (empty > 1)}")
         yield from in_tools
-        yield from _code(agent, partner, messages)
+        yield from _failed_code(agent, partner, messages)
         if not group_of(partner):
+            yield from _unrun_code(agent, partner, messages)
             yield from _silence(agent, partner, messages)
             yield from _ending(agent, partner, messages)
     for agent in filter(asked, agents):
@@ -108,20 +109,24 @@ def said(agents: list[Any]) -> Iterator[Finding]:
         yield from _end_of_group(manager)
 
 
-def _marks(agent: Any, texts: list[str], more: list[re.Pattern[str]]) -> Iterator[Finding]:
+def _marks(agent: Any, texts: list[str], in_tools: list[Finding]) -> Iterator[Finding]:
     """Yield what no reply should hold: the first text of each kind."""
-    if any("model_client_cls" in entry for entry in entries_of(agent)):  # AutoGen's own let errors be raised
-        more = [ERROR, *more]
-    for pattern in (THOUGHTS, MADE_UP, *more):
+    skipped = set()
+    if any(finding.code == "call-as-text" for finding in in_tools):  # special tokens are part of it
+        skipped.add("special-tokens")
+    if not any("model_client_cls" in entry for entry in entries_of(agent)):  # AutoGen's own raise errors
+        skipped.add("error-as-reply")
+    for code, pattern in MARKS.items():
         there = next(filter(None, map(pattern.search, texts)), None)
-        if there is None:
+        if there is None or code in skipped:
             continue
-        shown, why = fit(repr(there[0]), 60), ""
-        if pattern is SPECIAL_TOKEN:
-            shown = there[0].strip()
-        elif pattern is ERROR and (known := explain(there[0])).code != "error":
-            why = f" It means: {known.message}"
-        yield found(MARKS[pattern], agent=agent.name, shown=shown, why=why)
+        facts = {"shown": fit(repr(there[0]), 60)}
+        if code == "special-tokens":
+            facts = {"shown": there[0].strip()}
+        elif code == "error-as-reply":
+            known = explain(there[0])
+            facts["why"] = "" if known.code == "error" else f" It means: {known.message}"
+        yield found(code, agent=agent.name, **facts)
 
 
 def _silence(agent: Any, partner: Any, messages: list[Message]) -> Iterator[Finding]:
@@ -130,11 +135,13 @@ def _silence(agent: Any, partner: Any, messages: list[Message]) -> Iterator[Find
     around = [*zip(messages, empty[1:], messages[2:] + [{}], strict=False)]
     asked_for = [_text(before) for before, was, _ in around if was and _text(before).rstrip().endswith("?")]
     puzzled = [_text(after) for _, was, after in around if was and EMPTY.search(_text(after))]
-    then = f", and got: {fit(repr(puzzled[0]), 60)}" if puzzled else ""
-    if asked_for:
-        then = f", where it was asked {fit(repr(asked_for[0][-60:]), 80)}"
+    then = ""
     if sum(empty) >= partner.max_consecutive_auto_reply(agent):
         then = ", up to its limit"
+    elif asked_for:
+        then = f", where it was asked {fit(repr(asked_for[0][-60:]), 80)}"
+    elif puzzled:
+        then = f", and got: {fit(repr(puzzled[0]), 60)}"
     if any(empty) and then:
         yield found("nothing-to-say", agent=agent.name, partner=partner.name, count=sum(empty), then=then)
 
@@ -241,26 +248,31 @@ def _tools(agent: Any, partner: Any, messages: list[Message], own: list[Message]
             break
 
 
-def _code(agent: Any, partner: Any, messages: list[Message]) -> Iterator[Finding]:
-    """Yield why code that was written for the partner did not run, or how the last that did run failed."""
-    facts = {"agent": agent.name, "partner": partner.name}
-    for message, after in zip(messages, [*messages[1:], None], strict=True):
-        text, reply = _text(message), _text(after or {})
-        if group_of(partner) or not (_is_own(agent, message) and CODE.search(text)):
+def _unrun_code(agent: Any, partner: Any, messages: list[Message]) -> Iterator[Finding]:
+    """Yield why code that was written for the partner did not run."""
+    facts, runs = {"agent": agent.name, "partner": partner.name}, runs_code(partner)
+    for message, after in zip(messages, messages[1:], strict=False):
+        if not (_is_own(agent, message) and CODE.search(_text(message))) or _is_own(agent, after):
             continue
-        if after is None and runs_code(partner) and "TERMINATE" in text:
-            yield found("ended-before-code", **facts)
-        elif after is not None and not reply and not runs_code(partner):
+        reply = _text(after)
+        if after.get("content") == "" and not runs:
             yield found("code-not-run", **facts)
-            break
-        elif reply and runs_code(partner) and partner.human_input_mode == "ALWAYS" and not RAN.match(reply):
+            return
+        if reply and runs and asks_always(partner) and not RAN.match(reply):
             yield found("asks-before-code", **facts, shown=fit(repr(reply), 60))
-            break
+            return
+    last = _text(messages[-1]) if _is_own(agent, messages[-1]) else ""
+    if runs and CODE.search(last) and "TERMINATE" in last:
+        yield found("ended-before-code", **facts)
+
+
+def _failed_code(agent: Any, partner: Any, messages: list[Message]) -> Iterator[Finding]:
+    """Yield that the last code that was run for an agent ended with an error, and the error."""
     ran = [_text(message) for message in messages if RAN.match(_text(message))]
     if failed := CODE_FAILED.match(ran[-1]) if ran else None:
         last = ([line.strip() for line in failed[1].splitlines() if line.strip()] or ["no output"])[-1]
         code = "code-language" if last.startswith("unknown language") else "code-failed"
-        yield found(code, **facts, shown=fit(last, 200))
+        yield found(code, agent=agent.name, partner=partner.name, shown=fit(last, 200))
 
 
 def _clients(agent: Any) -> Iterator[Finding]:

@@ -72,14 +72,14 @@ def one_message(cls: type) -> list[Finding]:
         text = "\n".join(ast.unparse(ast.parse(source)) for source in sources)
     except (OSError, TypeError, SyntaxError):
         return []
-    assigned = rf"(?m)^ *(\w+) = (?:{_MESSAGES})$"
+    create = functions.get("create")
+    asked = "|".join([*inspect.signature(create).parameters][1:] if create else []) or "params"
+    assigned = rf"(?m:^) *(\w+) = (?:{_MESSAGES})(?m:$)"
     names = "|".join({"messages", *re.findall(assigned, text)})
-    passed = (
-        rf"\.(?:{'|'.join(functions)})\((?:params|{names})\)|(?m:^ *def .*)"  # to a method that is read, too
-    )
-    rest = re.sub(passed, "", re.sub(assigned, "", text))
-    whole = rf"(?:{_MESSAGES}|(?<![\w.'\"])(?:{names}|params(?!\[|\.get\())\b(?!'| ?=[^=]))(\[-?\d+\])?"
-    read = set(re.findall(whole, rest))
+    read_too = rf"\.(?:{'|'.join(functions)})\((?:{asked}|{names})\)"  # what goes to a method of the class
+    rest = re.sub(rf"{assigned}|{read_too}|(?m:^ *def .*)", "", text)
+    use = rf"(?:{_MESSAGES}|(?<![\w.'\"])(?:{names}|(?:{asked})(?!\[|\.get\())\b(?!'| ?=[^=]))(\[-?\d+\])?"
+    read = set(re.findall(use, rest))
     which = {"[0]": "first", "[-1]": "last"}.get(*read) if len(read) == 1 else None
     return [found("one-message", which=which)] if which and passes_on(cls) else []
 

@@ -151,6 +151,14 @@ class AllThatItGets(Asks):
         return requests.post(self.config["url"], json=params)
 
 
+class AllByAnotherName(Asks):
+    def title(self, messages):
+        return messages[-1]["content"]
+
+    def create(self, request):
+        return requests.post(self.config["url"], json=request)
+
+
 class Played(Asks):  # an answer to the last message, and no model that would have to know the others
     def create(self, params):
         return params["messages"][-1]["content"].upper()
@@ -160,7 +168,14 @@ class Played(Asks):  # an answer to the last message, and no model that would ha
     ("cls", "which"),
     [
         *((First, "first"), (Last, "last"), (LastByAMethod, "last")),
-        *((All, ""), (AllByAMethod, ""), (AllThatItGets, ""), (FirstAndLast, ""), (Played, "")),
+        *(
+            (All, ""),
+            (AllByAMethod, ""),
+            (AllThatItGets, ""),
+            (AllByAnotherName, ""),
+            (FirstAndLast, ""),
+            (Played, ""),
+        ),
     ],
 )
 def test_one_message_that_is_sent_in_place_of_all(cls, which):

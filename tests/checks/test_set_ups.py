@@ -134,6 +134,10 @@ REFUSALS = {  # by the model's name: what servers say
     "its-own": (400, {"error": {"message": "Expected last role User or Tool but got assistant"}}),
     "asks-back": (400, {"error": {"message": "The `reasoning_content` must be passed back to the API"}}),
     "half": (400, {"error": {"message": "'tool_calls' must be followed by tool messages"}}),
+    "no-null": (
+        422,
+        {"detail": [{"loc": ["messages", 2, "content"], "msg": "none is not an allowed value"}]},
+    ),
     "blind": (400, {"error": {"message": "m is not a multimodal model"}}),
     "base": (400, {"error": {"message": "default chat template is no longer allowed"}}),
     "thinking": (400, {"error": {"message": "enable_thinking must be set to false for this call"}}),
@@ -238,6 +242,7 @@ REQUESTS = {
     "Azure, asked as OpenAI is": ({"base_url": f"{URL}/azure"}, "azure-asked-as-openai"),
     "thoughts that it wants back": ({"model": "asks-back"}, "thoughts-must-return"),
     "a call without its result": ({"model": "half"}, "call-without-answer"),
+    "None for a content": ({"model": "no-null"}, "content-null"),
     "an image": ({"model": "blind"}, "no-images"),
     "a base model": ({"model": "base"}, "server-without-template"),
     "thoughts only in a stream": ({"model": "thinking"}, "thinking-refused"),

@@ -33,7 +33,9 @@ ADD = {
 
 @pytest.fixture(scope="module")
 def engine(local_model_folder):
-    HuggingFaceModelClient({"model": local_model_folder, "device": "cpu"})  # is loaded for itself, otherwise
+    HuggingFaceModelClient(
+        {"model": local_model_folder, "device": "cpu"}
+    )  # prepares its model; a class's is none of it
     return Engine(Path(local_model_folder), "cpu", "auto", GREEDY, RULES, CACHE)
 
 
