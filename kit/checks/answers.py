@@ -49,7 +49,8 @@ def told_by(answer: Any) -> dict[str, Any]:
     facts = told(str(answer.status_code), str(answer.url), _body(answer))
     with contextlib.suppress(Exception):  # httpx raises where there is no request
         headers, host = answer.request.headers, facts["host"]
-        facts["key"] = "" if "key=" in str(answer.url) else _key_sent(headers, host)
+        to_openai = host == "https://api.openai.com" or "platform.openai.com" in facts["body"]
+        facts["key"] = "" if "key=" in str(answer.url) else _key_sent(headers, to_openai)
         facts["header"] = next(filter(headers.get, ("Authorization", *OTHER_KEYS)), "")
         facts["sent"] = _json(getattr(answer.request, "content", None) or answer.request.body)
     sent_on = getattr(answer, "history", None) or []
@@ -131,7 +132,7 @@ def _named(body: str, sent: dict[str, Any]) -> Iterator[tuple[str, int, int]]:
         yield "messages.content", *alone.span()
 
 
-def _key_sent(headers: Any, host: str) -> str:
+def _key_sent(headers: Any, to_openai: bool) -> str:
     """Return how the key of a request is odd: "none", "bare", "unfilled", "quoted", "foreign"; or ""."""
     values = [str(headers.get(name) or "") for name in ("Authorization", *OTHER_KEYS)]
     scheme, _, token = values[0].partition(" ")
@@ -144,7 +145,7 @@ def _key_sent(headers: Any, host: str) -> str:
         return "unfilled"
     if key[0] in "'\"":
         return "quoted"
-    return "foreign" if host == "https://api.openai.com" and not re.match("sk-(?!or-|ant-)", key) else ""
+    return "foreign" if to_openai and not re.match("sk-(?!or-|ant-)", key) else ""
 
 
 def _body(answer: Any) -> str:

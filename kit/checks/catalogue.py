@@ -55,7 +55,7 @@ def filled(entry: dict[str, Any], facts: dict[str, Any]) -> Finding:
     return Finding(entry["code"], what, fix, step, facts.get("warning", entry.get("warning", False)))
 
 
-OPTIONAL = re.compile(r"(?<=[\w.})])\{\w+\}|^\{where\}")  # facts behind a word, and places: not always there
+OPTIONAL = re.compile(r"(?<=[\w.})])\{\w+\}|^\{folder\}")  # facts behind a word, and places: not always there
 
 
 def page() -> str:

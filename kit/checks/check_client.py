@@ -9,7 +9,6 @@ import contextvars
 import copy
 import json
 import queue
-import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -20,17 +19,13 @@ from kit.agents.inside import PROTOCOL, USAGE_KEYS
 from kit.checks.catalogue import found
 from kit.checks.explain import explain
 from kit.checks.facts import frames_of
-from kit.checks.history import MADE_UP, SPECIAL_TOKEN, THOUGHTS, does_more
+from kit.checks.history import HIDES, does_more, marks
 from kit.checks.protocol import constructor_of, methods_of, needed_by, passes_on
 from kit.checks.report import Finding, Report
 from kit.config_list.secrets import fit
 
 # What AutoGen asks a response for, be it there or not.
 ASKED_FOR = ("choices", "model", "id", "message_retrieval_function", "config_id", "pass_filter")
-# How a turn begins, where a model had to write that itself.
-HEADER = re.compile(
-    r"\s*(?:<\|?(?:im_start|start_header_id|start_of_turn|start_of_role)\|?>\s*(?:assistant|model)|assistant\s*[\n:])"
-)
 QUESTION = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "What is 1 + 1?"}]
 CONVERSATION = [*QUESTION, {"role": "assistant", "content": "2"}, {"role": "user", "content": "And 1 + 2?"}]
 ADD = {"id": "call_1", "type": "function", "function": {"name": "add", "arguments": '{"a": 1, "b": 1}'}}
@@ -258,19 +253,11 @@ class _Checkup:
         text = reply if isinstance(reply, str) else "a message"
         if not text:
             findings.append(found("empty-reply", agent="the client", count="a question"))
-        if header := HEADER.match(text):
-            findings.append(found("no-generation-prompt", shown=_shown(header[0])))
-        elif tokens := SPECIAL_TOKEN.findall(text):
-            shown = " ".join(sorted({token.strip() for token in tokens}))
-            findings.append(found("special-tokens", agent=self.name, shown=shown))
-        elif made_up := MADE_UP.search(text):
-            findings.append(found("runs-on", agent=self.name, shown=_shown(made_up[0])))
-        elif thoughts := THOUGHTS.search(text):
-            findings.append(found("thoughts", agent=self.name, shown=_shown(thoughts[0])))
         system, asked = (message["content"] for message in QUESTION)
         _, repeated, rest = text.partition(asked)
         if repeated and (rest.strip() or system in text):  # else it may be an echo, made on purpose
             findings.append(found("repeats-prompt", agent=self.name))
+        findings += marks(self.name, [text], [name for one in findings for name in HIDES.get(one.code, ())])
         self.report.add(1, row, findings)
 
     def texts(self, row: str, response: Any) -> tuple[list[Any], list[Finding]]:

@@ -38,7 +38,7 @@ from kit.checks.catalogue import found
 from kit.checks.explain import explain
 from kit.checks.facts import agent_of, chain, facts_of, frames_of, given, names_of, near, text_of, version_of
 from kit.checks.history import asked, said
-from kit.checks.protocol import constructor_of, methods_of, model_clients, needed_by, one_message
+from kit.checks.protocol import constructor_of, methods_of, model_clients, needed_by
 from kit.checks.report import Finding, Report
 from kit.config_list.lists import ConfigListError, Problem, check_config_list, parse_config_list, read_source
 from kit.models import look_into
@@ -207,7 +207,7 @@ def _class(cls: Any, entered: set[str]) -> Iterator[Finding]:
         yield found("instance", name=name, warning=True)
         cls = type(cls)
     findings = methods_of(cls) or constructor_of(cls)
-    yield from findings or one_message(cls)
+    yield from findings
     needed = [] if findings or cls.__name__ in entered else needed_by(cls)
     if needed:
         call = ", ".join(f"{name}=..." for name in needed)
@@ -358,19 +358,19 @@ def _model_folder(entry: int, name: str) -> Iterator[Finding]:
         if looks_like_a_path or folder.parent.is_dir() and folder.parent != Path():
             yield found("no-model-folder", **facts, here=Path.cwd().name)
         return  # else a name on the model hub: only a network could tell
-    where = f"entry {entry}, {name!r}: "
+    place = f"entry {entry}, {name!r}: "
     files = look_into(folder) if folder.is_dir() else None
     if files is None or not (folder / "config.json").is_file():
         gguf = files is not None and files.has_gguf
         kind = "a file" if files is None else "a folder with GGUF files" if gguf else "a folder without"
-        yield found("no-config", where=where, kind=kind)
+        yield found("no-config", folder=place, kind=kind)
         return
     if not files.weights:
-        yield found("no-weights", where=where)
+        yield found("no-weights", folder=place)
     if not files.has_tokenizer:
-        yield found("tokenizer-files", where=where)
+        yield found("tokenizer-files", folder=place)
     elif not files.has_chat_template:
-        yield found("no-chat-template", where=where)
+        yield found("no-chat-template", folder=place)
 
 
 # Step 3: agents -------------------------------------------------------------------------------

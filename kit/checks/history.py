@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any
 
@@ -19,48 +19,27 @@ from kit.agents.inside import (
     runs_code,
     selector_config,
 )
-from kit.checks.catalogue import found
+from kit.checks.catalogue import catalogue, found
 from kit.checks.explain import explain
+from kit.checks.protocol import ignores_tools, words_in
 from kit.checks.report import Finding
 from kit.config_list.secrets import fit
 
-SPECIAL_TOKEN = re.compile(
-    r"<\|[^|<>]{1,40}\|>|^\s*<s>(?!.*</s>\s*\S)|</s>\s*$|\[/?INST\]|<(?:start|end)_of_turn>|<eos>", re.DOTALL
-)
-THOUGHTS = re.compile(
-    r"(?s)^.{0,40}?<(think|thinking|thought|reasoning)>.*|^.*</think>|<\|channel\|>analysis.*"
-)
 CALL = re.compile(
     r'<tool_call>|\[TOOL_CALLS\]|<\|python_tag\|>|<\|?tool_?calls?|<function=|"(?:arguments|parameters)"\s*:'
-)
-# A turn of the user that the model wrote, and its own next one, or two of its own: the marks of turns were
-# dropped on the way. Or the same words again and again.
-MADE_UP = re.compile(
-    r"\n[ \t]*(?:(?:user|human)\s*\n|### (?:User|Human|Instruction):)(?s:.*)"
-    r"\n[ \t]*(?:assistant\s*\n|### (?:Assistant|Response):)"
-    r"|\bassistant\n\n(?s:.*)\bassistant\n\n|\b((?:\w+\W+){3,20}?)\1{3,}"
 )
 NO_ACCESS = r"\b(?:do not|don't|cannot|can't|no) (?:directly )?(?:have )?(?:access|browse|call functions)\b"
 UNREADABLE = "The argument must be in JSON format"  # what AutoGen answers for arguments that are no JSON
 CODE = re.compile(r"```(?:python|sh|bash|shell)\b")
 RAN = re.compile("exitcode: ")
 CODE_FAILED = re.compile(r"exitcode: (?!0\b)\d+ \(execution failed\)\s*Code output:(.*)", re.DOTALL)
-# What only exceptions say: of OpenAI's client, of requests, of a socket, or all of a traceback.
-ERROR = re.compile(
-    r"(?s)^.{0,80}?(?:Error code: [45]\d\d - |Max retries exceeded|ConnectionPool\(|\[Errno -?\d+\]"
-    r"|Traceback \(most recent call).*"
-)
-MARKS = {
-    "thoughts": THOUGHTS,
-    "special-tokens": SPECIAL_TOKEN,
-    "runs-on": MADE_UP,
-    "error-as-reply": ERROR,
-}
 # What a model says to a message without text.
 EMPTY = re.compile(
     r"(?i)\b(?:empty|blank)\b|(?:didn't|did not|haven't|have not) (?:provide|send|sent|say|type|enter|includ)"
 )
 NOT_FOUND = re.compile(r"Error: Function .* not found")  # what AutoGen answers for a tool that an agent lacks
+# What is seen in a reply, and is only part of something else that was found.
+HIDES = {"call-as-text": ("special-tokens",), "repeats-prompt": ("runs-on", "special-tokens")}
 Message = dict[str, Any]
 
 
@@ -71,7 +50,7 @@ def histories(agents: list[Any]) -> list[tuple[Any, Any, list[Message]]]:
         for agent in agents
         if entries_of(agent) and not group_of(agent)
         for partner, messages in dict(getattr(agent, "chat_messages", None) or {}).items()
-        if any(_is_own(agent, message) for message in messages)
+        if any(_is_own(agent, message) for message in messages[1:])  # the first one was given
     ]
 
 
@@ -89,14 +68,16 @@ def said(agents: list[Any]) -> Iterator[Finding]:
             yield found("talks-to-itself", agent=agent.name)
             continue
         own = [message for message in messages if _is_own(agent, message)]
-        in_tools = [*_tools(agent, partner, messages, own)]
-        yield from _marks(agent, [_text(one) for one in own], in_tools)
+        findings = [*_tools(agent, partner, messages, own)]
         asked_for = zip(map(_text, messages), messages[1:], strict=False)
         if any(_is_own(agent, one) and _repeats(agent, question, _text(one)) for question, one in asked_for):
-            yield found("repeats-prompt", agent=agent.name)
+            findings.append(found("repeats-prompt", agent=agent.name))
+        hidden = {name for finding in findings for name in HIDES.get(finding.code, ())}
+        if not any("model_client_cls" in entry for entry in entries_of(agent)):
+            hidden.add("error-as-reply")  # AutoGen's own clients raise errors
+        yield from [*marks(agent.name, [_text(one) for one in own], hidden), *findings]
         if empty := sum(not (_text(one).strip() or _calls(one)) for one in own):
             yield found("empty-reply", agent=agent.name, count=f"{empty} time{'s' * (empty > 1)}")
-        yield from in_tools
         yield from _failed_code(agent, partner, messages)
         if not group_of(partner):
             yield from _unrun_code(agent, partner, messages)
@@ -109,24 +90,15 @@ def said(agents: list[Any]) -> Iterator[Finding]:
         yield from _end_of_group(manager)
 
 
-def _marks(agent: Any, texts: list[str], in_tools: list[Finding]) -> Iterator[Finding]:
-    """Yield what no reply should hold: the first text of each kind."""
-    skipped = set()
-    if any(finding.code == "call-as-text" for finding in in_tools):  # special tokens are part of it
-        skipped.add("special-tokens")
-    if not any("model_client_cls" in entry for entry in entries_of(agent)):  # AutoGen's own raise errors
-        skipped.add("error-as-reply")
-    for code, pattern in MARKS.items():
-        there = next(filter(None, map(pattern.search, texts)), None)
-        if there is None or code in skipped:
+def marks(agent: str, texts: list[str], hidden: Iterable[str] = ()) -> Iterator[Finding]:
+    """Yield what no reply should hold, by the patterns of the catalogue: the first text of each kind."""
+    for entry in catalogue():
+        if "reply" not in entry or entry["code"] in hidden:
             continue
-        facts = {"shown": fit(repr(there[0]), 60)}
-        if code == "special-tokens":
-            facts = {"shown": there[0].strip()}
-        elif code == "error-as-reply":
-            known = explain(there[0])
-            facts["why"] = "" if known.code == "error" else f" It means: {known.message}"
-        yield found(code, agent=agent.name, **facts)
+        if there := next(filter(None, (re.search(entry["reply"], text) for text in texts)), None):
+            known = explain(there[0]) if entry["code"] == "error-as-reply" else None
+            why = f" It means: {known.message}" if known and known.code != "error" else ""
+            yield found(entry["code"], agent=agent, shown=fit(repr(there[0].strip()), 60), why=why)
 
 
 def _silence(agent: Any, partner: Any, messages: list[Message]) -> Iterator[Finding]:
@@ -197,7 +169,9 @@ def _tools(agent: Any, partner: Any, messages: list[Message], own: list[Message]
     names = [str(function.get("name")) for function in functions]
     ran = [one for message in messages for one in message.get("tool_responses") or [message]]
     results = {one.get("tool_call_id") or one.get("name"): _text(one) for one in ran if one not in own}
-    others = group_of(partner).agents if group_of(partner) else [partner]
+    group = group_of(partner)
+    others = group.agents if group else [partner]
+    executor = next((one.name for one in others if not entries_of(one)), "user")
     can_run = {name for other in others for name in getattr(other, "function_map", None) or {}}
     calls = [call for message in own for call in _calls(message)]
     failed: list[tuple[str, str, str]] = []
@@ -206,7 +180,8 @@ def _tools(agent: Any, partner: Any, messages: list[Message], own: list[Message]
         result = results.get(call.get("id"))
         facts = {
             "agent": agent.name,
-            "partner": partner.name,
+            "partner": executor if group else partner.name,
+            "lacks": "none has it" if group else f"{partner.name}, who gets the call, does not have it",
             "tool": name,
             "names": fit(", ".join(names), 80),
         }
@@ -241,7 +216,12 @@ def _tools(agent: Any, partner: Any, messages: list[Message], own: list[Message]
         ):
             yield found("call-as-text", agent=agent.name, shown=fit(repr(text), 60))
             return
-    for text in [] if calls or not names else map(_text, own):
+    if calls or not names:
+        return
+    if deaf := next((type(one) for one in clients_of(agent) if ignores_tools(type(one))), None):
+        yield found("tools-ignored", agent=agent.name, name=deaf.__name__)
+        return
+    for text in map(_text, own):
         if re.search(rf"(?i){one_of}|{NO_ACCESS}", text):
             shown = fit(repr(text), 100)
             yield found("tools-unused", agent=agent.name, names=fit(", ".join(names), 80), shown=shown)
@@ -284,6 +264,7 @@ def _clients(agent: Any) -> Iterator[Finding]:
     # Of several clients it is not known which one has answered; the first is asked first.
     for client, entry in zip(clients_of(agent)[:1], entries, strict=False):
         if "model_client_cls" not in entry:
+            yield from _cut_prompts(agent, total or {})
             if _tokens(total) and not (total or {}).get("total_cost") and "price" not in entry:
                 yield found("no-price", agent=agent.name, model=entry.get("model"))
             continue
@@ -293,17 +274,36 @@ def _clients(agent: Any) -> Iterator[Finding]:
             yield found("no-bill", agent=agent.name, entry=0, keys=", ".join(USAGE_KEYS))
 
 
+def _cut_prompts(agent: Any, usage: dict[str, Any]) -> Iterator[Finding]:
+    """Yield that a server counted far fewer tokens than the prompts of an agent must have had.
+
+    In any language a token has fewer than 12 letters on average. The usage has to be that of these replies,
+    and nothing of AutoGen's may have shortened the prompts.
+    """
+    prompts = replies = 0
+    for _, _, messages in histories([agent]):
+        before = len(str(agent.system_message))
+        for message in messages:
+            length = len(" ".join(_text(message).split()))
+            if _is_own(agent, message):
+                prompts, replies = prompts + before, replies + length
+            before += length
+    used = [one for one in usage.values() if isinstance(one, dict)]
+    asked_of, answered_with = (
+        sum(one[f"{kind}_tokens"] for one in used) for kind in ("prompt", "completion")
+    )
+    transformed = agent.hook_lists.get("process_all_messages_before_reply")
+    if 1000 < asked_of < prompts / 12 and answered_with > replies / 8 and not transformed:
+        yield found("prompts-cut", agent=agent.name, tokens=asked_of, letters=prompts)
+
+
 def _tokens(summary: dict[str, Any] | None) -> int:
     return sum(used["total_tokens"] for used in (summary or {}).values() if isinstance(used, dict))
 
 
 def does_more(client: Any) -> bool:
     """Return whether message_retrieval does more than to collect the texts of the choices."""
-    code = getattr(getattr(type(client), "message_retrieval", None), "__code__", None)
-    names: set[str] = set()
-    while code is not None:
-        names |= {*code.co_names}
-        code = next((one for one in code.co_consts if hasattr(one, "co_names")), None)
+    names = words_in(getattr(type(client), "message_retrieval", None))
     return bool(names - {"choices", "message", "content"})
 
 

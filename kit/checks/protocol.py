@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ast
 import difflib
 import dis
 import inspect
 import re
-import textwrap
 from typing import Any
 
 from kit.agents.inside import PROTOCOL
@@ -18,7 +16,6 @@ _PASSED = {"create": "params", "message_retrieval": "response", "cost": "respons
 # What a client calls that hands its messages to a server or a model.
 PASSED_ON = {"post", "request", "urlopen", "generate", "generate_content", "invoke"}
 PASSED_ON |= {"completions", "chat", "predict"}
-_MESSAGES = r"""\w+\['messages'\]|\w+\.get\('messages'(?:, \[\])?\)"""
 _BY_PLACE = {
     inspect.Parameter.POSITIONAL_ONLY,
     inspect.Parameter.POSITIONAL_OR_KEYWORD,
@@ -57,31 +54,33 @@ def methods_of(cls: type) -> list[Finding]:
     return findings
 
 
+def words_in(function: Any, texts: bool = False) -> set[str]:
+    """Return the names that the code of a function asks things for, and the texts that it holds, too."""
+    words: set[str] = set()
+    codes = [getattr(function, "__code__", None)]
+    for code in filter(None, codes):
+        words |= {*code.co_names, *(one for one in code.co_consts if texts and isinstance(one, str))}
+        codes += [one for one in code.co_consts if hasattr(one, "co_names")]
+    return words
+
+
 def passes_on(cls: type) -> bool:
     """Return whether a class hands what it gets to a server or a model, by the names in its code."""
-    codes = [getattr(value, "__code__", None) for value in vars(cls).values()]
-    return any(not PASSED_ON.isdisjoint(code.co_names) for code in codes if code)
+    return any(not PASSED_ON.isdisjoint(words_in(value)) for value in vars(cls).values())
 
 
-def one_message(cls: type) -> list[Finding]:
-    """Return that the source of a class reads one of the messages alone, such as `params["messages"][-1]`."""
-    own = {name: getattr(value, "__func__", value) for name, value in vars(cls).items()}
-    functions = {name: one for name, one in own.items() if inspect.isfunction(one)}
-    try:  # of its functions, since a notebook knows no source of its classes
-        sources = [textwrap.dedent(inspect.getsource(one)) for one in functions.values()]
-        text = "\n".join(ast.unparse(ast.parse(source)) for source in sources)
-    except (OSError, TypeError, SyntaxError):
-        return []
-    create = functions.get("create")
-    asked = "|".join([*inspect.signature(create).parameters][1:] if create else []) or "params"
-    assigned = rf"(?m:^) *(\w+) = (?:{_MESSAGES})(?m:$)"
-    names = "|".join({"messages", *re.findall(assigned, text)})
-    read_too = rf"\.(?:{'|'.join(functions)})\((?:{asked}|{names})\)"  # what goes to a method of the class
-    rest = re.sub(rf"{assigned}|{read_too}|(?m:^ *def .*)", "", text)
-    use = rf"(?:{_MESSAGES}|(?<![\w.'\"])(?:{names}|(?:{asked})(?!\[|\.get\())\b(?!'| ?=[^=]))(\[-?\d+\])?"
-    read = set(re.findall(use, rest))
-    which = {"[0]": "first", "[-1]": "last"}.get(*read) if len(read) == 1 else None
-    return [found("one-message", which=which)] if which and passes_on(cls) else []
+def ignores_tools(cls: type) -> bool:
+    """Return whether no code of a class speaks of tools, or hands on a request with all that it holds."""
+    functions = [getattr(value, "__func__", value) for part in cls.__mro__ for value in vars(part).values()]
+    if any({"tools", "functions"} & words_in(one, texts=True) for one in functions):
+        return False
+    try:
+        source = inspect.getsource(cls.create)  # type: ignore[attr-defined]
+    except (OSError, TypeError):
+        return False
+    request = re.escape([*inspect.signature(cls.create).parameters][1])  # type: ignore[attr-defined]
+    as_a_whole = re.findall(rf"\b{request}\b(?!\[['\"]|\.get\()", source)
+    return len(as_a_whole) == 1  # where it is declared
 
 
 def _missing(cls: type, method: str) -> bool:

@@ -552,7 +552,7 @@ SESSIONS = {
         "helper = AssistantAgent('helper', llm_config=LLMConfig(entry))\nhelper.register_model_client(Mine)",
         ["name-differs"],
     ),
-    "a cell that is not Python": ("", "class Mine(:", ["error"]),
+    "a cell that is not Python": ("", "class Mine(:", ["syntax"]),
     "a cell that was not run": ("", "helper.register_model_client(Mine)", ["error"]),
 }
 

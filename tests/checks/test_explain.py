@@ -11,7 +11,7 @@ import httpx
 import openai
 import pytest
 from autogen import AssistantAgent, GroupChat, LLMConfig
-from set_ups import ALL_FOUR, DUMMY, MINE, QUESTION, agent, client, coroutine, raised, ready, user
+from set_ups import ALL_FOUR, DUMMY, MINE, QUESTION, agent, client, coroutine, group, raised, ready, user
 
 from kit import DummyModelClient, diagnose, load_config_list, register_model_clients
 from kit.checks.diagnose import agent_of
@@ -311,3 +311,44 @@ def test_no_explanation_shows_a_key(monkeypatch):
     assert "recognisable" not in str(report)
     assert "recognisable" not in str(diagnose('[{"model": "a", "api_key": "plain-recognisable"'))
     assert "recognisable" not in str(diagnose("sk-recognisable"))
+
+
+def test_what_no_agent_of_a_group_can_run_is_put_on_one():
+    """A function that a model was told of, and that nobody in its group has."""
+    call = {"role": "assistant", "content": None, "function_call": {"name": "clock", "arguments": "{}"}}
+    functions = [{"name": "clock", "description": "Tell the time.", "parameters": {"type": "object"}}]
+
+    def in_a_group(executor):
+        config = {"config_list": [MINE], "functions": functions}
+        made = AssistantAgent("helper", llm_config=config)
+        made.register_model_client(replies(**call))
+        manager = group(made, executor, select="round_robin", max_round=3)
+        executor.initiate_chat(manager, message="What time is it?", silent=True)
+
+    finding = explain(raised(lambda: in_a_group(user())))
+    assert finding.code == "no-executor" and "clock" in finding.fix
+    in_a_group(user(function_map={"clock": lambda: "12:00"}))
+
+
+def test_code_that_python_can_not_read_comes_first():
+    """Nothing of it has run, so nothing else that is found can be why."""
+    cell = compile_error("read(\n    'file': 'key.txt')", "<ipython-input-7>")
+    report = diagnose([{"model": "m", "api_kye": "x"}], error=cell)
+    assert report.findings[0].code == "syntax" and "line 2" in report.findings[0].message
+    assert explain(compile_error("1 +", "<unknown>")).code == "error"  # of a text that the program had read
+
+
+def compile_error(code, file):
+    return raised(lambda: compile(code, file, "exec"))
+
+
+def test_a_place_is_not_told_in_the_words_of_the_rules():
+    def create(self, params):
+        raise ValueError("tokenizer.chat_template is not set")
+
+    finding = explain(raised(lambda: ready_with(client(create=create)).generate_reply(QUESTION)))
+    assert finding.code == "no-chat-template" and ": the tokenizer" in finding.message
+
+
+def ready_with(cls):
+    return agent(MINE, register=[cls])

@@ -1,12 +1,11 @@
 """protocol: what can be seen of a class without running it."""
 
 import pytest
-import requests
 from autogen import ModelClient
 from set_ups import ALL_FOUR, Assembled, Mute, client, coroutine
 
 from kit import DummyModelClient, RecordingModelClient
-from kit.checks.protocol import constructor_of, methods_of, model_clients, needed_by, one_message
+from kit.checks.protocol import constructor_of, methods_of, model_clients, needed_by
 
 
 def bare(*methods, **more):
@@ -93,95 +92,6 @@ def test_what_a_constructor_needs_besides_the_entry():
         "model",
         "loader",
     ]
-
-
-class Asks:
-    def __init__(self, config):
-        self.config = config
-
-
-class First(Asks):
-    def create(self, params):
-        return requests.post(self.config["url"], json={"prompt": params["messages"][0]["content"]})
-
-
-class Last(Asks):
-    def create(self, params):
-        messages = params.get("messages", [])
-        text = messages[-1]["content"]
-        return requests.post(self.config["url"], json={"messages": [{"role": "user", "content": text}]})
-
-
-class LastByAMethod(Asks):
-    def prompt(self, messages):
-        return messages[-1]["content"]
-
-    def create(self, params):
-        messages = params["messages"]
-        return requests.post(self.config["url"], json={"text": self.prompt(messages)})
-
-
-class AllByAMethod(Asks):
-    def prompt(self, messages):
-        return "".join(message["content"] for message in messages)
-
-    def create(self, params):
-        print(params["messages"][-1])
-        return requests.post(self.config["url"], json={"text": self.prompt(params["messages"])})
-
-
-class All(Asks):
-    def create(self, params):
-        messages = params["messages"]
-        print(messages[-1])
-        return requests.post(self.config["url"], json={"messages": messages})
-
-
-class FirstAndLast(Asks):
-    def create(self, params):
-        messages = params["messages"]
-        return requests.post(self.config["url"], json=[messages[0], messages[-1]])
-
-
-class AllThatItGets(Asks):
-    def title(self, messages):
-        return messages[-1]["content"]
-
-    def create(self, params):
-        return requests.post(self.config["url"], json=params)
-
-
-class AllByAnotherName(Asks):
-    def title(self, messages):
-        return messages[-1]["content"]
-
-    def create(self, request):
-        return requests.post(self.config["url"], json=request)
-
-
-class Played(Asks):  # an answer to the last message, and no model that would have to know the others
-    def create(self, params):
-        return params["messages"][-1]["content"].upper()
-
-
-@pytest.mark.parametrize(
-    ("cls", "which"),
-    [
-        *((First, "first"), (Last, "last"), (LastByAMethod, "last")),
-        *(
-            (All, ""),
-            (AllByAMethod, ""),
-            (AllThatItGets, ""),
-            (AllByAnotherName, ""),
-            (FirstAndLast, ""),
-            (Played, ""),
-        ),
-    ],
-)
-def test_one_message_that_is_sent_in_place_of_all(cls, which):
-    findings = one_message(cls)
-    assert [finding.code for finding in findings] == ["one-message"] * bool(which)
-    assert not which or f" {which} " in findings[0].message
 
 
 def test_the_model_clients_of_a_namespace_go_by_their_own_names():

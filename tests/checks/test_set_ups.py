@@ -196,6 +196,11 @@ class Handler(BaseHTTPRequestHandler):
             return 401, {"error": {"message": "Incorrect API key provided"}}
         if asked["model"] == "empty":  # has no answer to an empty message
             return 200, {**SAYS, "choices": SAYS["choices"] if asked["messages"][-1]["content"] else []}
+        if asked["model"] == "forgetful":  # reads no more than the end of a prompt
+            return 200, {
+                **SAYS,
+                "usage": {"prompt_tokens": 2048, "completion_tokens": 1, "total_tokens": 2049},
+            }
         return REFUSALS.get(asked["model"], (200, SAYS))
 
     def log_message(self, *args): ...
@@ -1399,7 +1404,49 @@ def unpriced(fixed):
     return made
 
 
+def cut(fixed):
+    made, other = agent({**GOOD, "model": "forgetful"}), user()
+    chat(made, other, "All of it: " + "word " * (1000 if fixed else 9000), max_turns=1)
+    return [made, other]
+
+
+def deaf(fixed):
+    """A client that never looks at the tools of its agent, or that hands its request on."""
+
+    def reads_messages(self, params):
+        return DummyModelClient(self.config, replies=["7"]).create({"messages": params["messages"]})
+
+    def hands_on(self, params):
+        return DummyModelClient(self.config, replies=["7"]).create(params)
+
+    class Own:  # with nothing of DummyModelClient's, which knows tools
+        def __init__(self, config):
+            self.config = config
+
+        create = hands_on if fixed else reads_messages
+        message_retrieval, cost = DummyModelClient.message_retrieval, DummyModelClient.cost
+        get_usage = staticmethod(DummyModelClient.get_usage)
+
+    made, other = agent({**MINE, "model_client_cls": "Own"}), user()
+    autogen.register_function(add, caller=made, executor=other, description="Add.")
+    made.register_model_client(Own)
+    chat(made, other, max_turns=1)
+    return [made, other]
+
+
 RUNS = {
+    "a client that never looks at the tools": (deaf, "tools-ignored"),
+    "a server that cuts the prompts": (cut, "prompts-cut"),
+    "a turn of the user after a reply": (
+        lambda fixed: talk("Paris." if fixed else "Paris.\nuser\nAnd what is that of Italy?"),
+        "runs-on",
+    ),
+    "a prompt in the reply, as a template has it": (
+        lambda fixed: talk(
+            "Paris." if fixed else "system\nBe brief.\nuser\nHi there\nassistant\nParis.", message="Hi there"
+        ),
+        "repeats-prompt",
+    ),
     "a model that was not made for tools": (instead_of_a_call("I called add: 3."), "tools-unused"),
     "a call in a notation of its own": (
         instead_of_a_call('<|to|>add\n<|body|>{"a": 1, "b": 2}'),
@@ -1481,6 +1528,7 @@ def test_what_may_well_be_meant_is_no_finding():
     """A chat that ends at its limit, an echo, a second chat after TERMINATE, a tool that is run elsewhere."""
     assert codes(diagnose(talk("One.", "Two.", "Two.", turns=3))) == []
     assert codes(diagnose(talk("You said: Hi"))) == []
+    assert codes(diagnose(talk("There are three roles:\nsystem\nuser\nassistant\nIs that clear?"))) == []
     assert codes(diagnose(talk("Shall we end? Then answer with TERMINATE.", "Well.", turns=2))) == []
     made, other = says("Fine. TERMINATE", "And again."), user(is_termination_msg=safely_ends)
     chat(made, other)
@@ -1499,16 +1547,20 @@ def remembers(self, params):
     return DummyModelClient.create(self, params)
 
 
-def only_the_last(self, params):
-    requests.post(URL + "/v1/chat/completions", json={"model": params["messages"][-1]["content"]}, timeout=5)
-    return DummyModelClient(self.config, replies=["Hi", "Hi"]).create({**params, "messages": []})
+def posting(shown):
+    """Return a create that posts some of the messages, those that `shown` picks."""
+
+    def create(self, params):
+        body = {"model": "m", "messages": shown(params["messages"])}
+        requests.post(URL + "/v1/chat/completions", json=body, timeout=5)
+        return DummyModelClient(self.config, replies=["Hi", "Hi"]).create({**params, "messages": []})
+
+    return create
 
 
-def all_of_them(self, params):
-    requests.post(
-        URL + "/v1/chat/completions", json={"model": "m", "messages": params["messages"]}, timeout=5
-    )
-    return DummyModelClient(self.config, replies=["Hi", "Hi"]).create({**params, "messages": []})
+def played(self, params):  # an answer to the last message, and no model that would have to know the others
+    last = str(params["messages"][-1]["content"])
+    return DummyModelClient(self.config, replies=[last.upper()] * 2).create({**params, "messages": []})
 
 
 def with_seen(self, config):
@@ -1518,7 +1570,8 @@ def with_seen(self, config):
 
 CLASSES = {
     "memory of the class": (client(create=remembers, seen=[]), "shared-memory"),
-    "only the last message": (client(create=only_the_last), "one-message"),
+    "only the last message": (client(create=posting(lambda all: all[-1]["content"])), "one-message"),
+    "only the first message": (client(create=posting(lambda all: all[0]["content"])), "one-message"),
     "turns that the model made up": (
         client(_answers=lambda self, messages, n: ["Hi\n### Human:\nAnd?\n### Assistant:\nNo."] * n),
         "runs-on",
@@ -1538,7 +1591,9 @@ CLASSES = {
 }
 HEALTHY = {
     "memory of the client": client(create=remembers, __init__=with_seen),
-    "all messages": client(create=all_of_them),
+    "all messages": client(create=posting(lambda all: [*map(dict, all)])),
+    "the first and the last message": client(create=posting(lambda all: [dict(all[0]), dict(all[-1])])),
+    "no model": client(create=played),
 }
 
 
