@@ -103,7 +103,12 @@ def refusal(body: str, sent: dict[str, Any], asked: dict[str, Any], config: Any)
             setter = "llm_config" if has(config, "get") and config.get(field) is not None else "the entry"
         odd = _odd_content(sent) if name == "messages.content" else ""
         return {**facts, "field": name, "setter": setter, "how": "field" if refused else "value", "odd": odd}
-    lacking = [name for names in MISSING.findall(body) for name in names if name and sent.get(name) is None]
+    lacking = [
+        name
+        for names in MISSING.findall(body)
+        for name in names
+        if name and sent.get(name) is None and name != "body"
+    ]
     return facts | ({"lacks": lacking[0]} if sent and lacking else {})
 
 

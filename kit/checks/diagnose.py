@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import inspect
 import os
 import re
 import sys
@@ -50,6 +51,7 @@ NOBODYS = {"test", "tests", "docs", "examples", "scripts", "tools", "utils"}
 MORE = {  # what looking finds, and what says more than the error does
     "not-registered": {"selector", "wrong-agent", "registered-once"},
     "place-taken": {"stale-class"},
+    "no-keyboard": {"async-method"},
     "config-list": {"named-entries", "nested-list", "class-itself", "misnamed-class", "single-entry"},
 }
 SYMPTOMS = {"not-registered", "name-first"}  # of whatever kept a class from being registered
@@ -514,6 +516,10 @@ def _settings(agent: Any) -> Iterator[Finding]:
         yield found("user-with-model", agent=agent.name)
     if asks and getattr(agent, "function_map", None):
         yield found("asks-before-tools", agent=agent.name)
+    own = [cls for cls in type(agent).__mro__ if not cls.__module__.startswith("autogen.")]
+    for name, value in [pair for cls in own for pair in vars(cls).items()]:
+        if inspect.iscoroutinefunction(value) and has(type(agent), f"a_{name}"):
+            yield found("async-method", name=f"{type(agent).__name__}.{name}", method=name)
     if runs_code(agent):
         yield found("runs-code", agent=agent.name)
 

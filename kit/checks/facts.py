@@ -94,6 +94,8 @@ def facts_of(error: Any) -> dict[str, Any]:
         facts["near"] = near(unused[1], [*vars(options())] if options is not dict else [])
     if isinstance(error, AttributeError) and error.name:
         facts |= _attributes(error.obj, error.name)
+    if missing := re.search(r"(?:module 'autogen\S*' .*|cannot import name )'(\w+)'", text):
+        facts["home"] = _home_of(missing[1])
     if isinstance(error, KeyError) and facts["by"] == "own":
         names = re.findall(r"(?<![\w.'\"])[A-Za-z_]\w*", _line(*frames[0]))
         held = [name + path for name in names if (path := _text_in(frames[0][0].f_locals.get(name)))]
@@ -327,6 +329,15 @@ def _attributes(thing: Any, name: str) -> dict[str, str]:
     classes = vars(sys.modules["autogen"]).items()
     owners = sorted(each for each, cls in classes if isinstance(cls, type) and name in vars(cls))
     return {"others": ", ".join(own[:12]), "owners": " or ".join(owners[:2]), "near": close}
+
+
+def _home_of(name: str) -> str:
+    """Return the module of AutoGen that defines a class or function of this name, "" if none does."""
+    root = Path(sys.modules["autogen"].__file__ or "").parent if "autogen" in sys.modules else Path()
+    for file in sorted(root.glob("**/*.py")) if root.name == "autogen" else ():
+        if re.search(rf"^(?:class|def) {name}\b", file.read_text(encoding="utf-8"), re.MULTILINE):
+            return ".".join(file.relative_to(root.parent).with_suffix("").parts)
+    return ""
 
 
 def _refusal(frames: list[tuple[Any, int]], callee: str, argument: str) -> dict[str, str]:

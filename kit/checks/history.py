@@ -79,6 +79,9 @@ def said(agents: list[Any]) -> Iterator[Finding]:
         if empty := sum(not (_text(one).strip() or _calls(one)) for one in own):
             yield found("empty-reply", agent=agent.name, count=f"{empty} time{'s' * (empty > 1)}")
         yield from _failed_code(agent, partner, messages)
+        if any(cls.__name__ == "MultimodalConversableAgent" for cls in type(agent).__mro__):
+            tags = [tag for message in messages for tag in re.findall(r"<img\s[^>]*>", _text(message))]
+            yield from [found("image-unread", agent=agent.name, shown=tag) for tag in tags[:1]]
         if not group_of(partner):
             yield from _unrun_code(agent, partner, messages)
             yield from _silence(agent, partner, messages)
@@ -130,7 +133,11 @@ def _repeats(agent: Any, question: str, text: str) -> bool:
 
 
 def _text(message: Message) -> str:
-    return content if isinstance(content := message.get("content"), str) else ""
+    """Return the text of a message, of one with images too."""
+    content = message.get("content")
+    parts = content if isinstance(content, list) else [{"text": content}]
+    texts = [part.get("text") for part in parts if isinstance(part, dict)]
+    return "\n".join(text for text in texts if isinstance(text, str))
 
 
 def _calls(message: Message) -> list[Message]:
@@ -167,12 +174,14 @@ def _tools(agent: Any, partner: Any, messages: list[Message], own: list[Message]
     functions = [tool.get("function") or {} for tool in agent.llm_config.get("tools") or []]
     functions += agent.llm_config.get("functions") or []
     names = [str(function.get("name")) for function in functions]
-    ran = [one for message in messages for one in message.get("tool_responses") or [message]]
-    results = {one.get("tool_call_id") or one.get("name"): _text(one) for one in ran if one not in own}
+    ran = [(one, message) for message in messages for one in message.get("tool_responses") or [message]]
+    results = {one.get("tool_call_id") or one.get("name"): _text(one) for one, _ in ran if one not in own}
+    runners = {one.get("tool_call_id"): message.get("name") for one, message in ran}
     group = group_of(partner)
     others = group.agents if group else [partner]
-    executor = next((one.name for one in others if not entries_of(one)), "user")
-    can_run = {name for other in others for name in getattr(other, "function_map", None) or {}}
+    executors = {name: one.name for one in others for name in getattr(one, "function_map", None) or {}}
+    can_run = executors.keys()
+    anybody = next((one.name for one in others if not entries_of(one)), "user")
     calls = [call for message in own for call in _calls(message)]
     failed: list[tuple[str, str, str]] = []
     for call in calls:
@@ -180,7 +189,7 @@ def _tools(agent: Any, partner: Any, messages: list[Message], own: list[Message]
         result = results.get(call.get("id"))
         facts = {
             "agent": agent.name,
-            "partner": executor if group else partner.name,
+            "partner": anybody if group else partner.name,
             "lacks": "none has it" if group else f"{partner.name}, who gets the call, does not have it",
             "tool": name,
             "names": fit(", ".join(names), 80),
@@ -190,6 +199,9 @@ def _tools(agent: Any, partner: Any, messages: list[Message], own: list[Message]
             return
         if name not in can_run and (result is None or NOT_FOUND.match(result)):
             yield found("unread-tool" if name in names or not names else "made-up-tool", **facts)
+            break
+        if name in can_run and result and NOT_FOUND.match(result):
+            yield found("wrong-executor", **facts, who=runners[call["id"]], executor=executors[name])
             break
         if result and result.startswith("Error: ") and not NOT_FOUND.match(result):
             failed.append((str(name), fit(str(arguments), 80), fit(result.removeprefix("Error: "), 120)))

@@ -569,3 +569,17 @@ def test_the_magic_finds_what_the_error_is_about(shell, before, failing, found):
 def test_an_error_of_no_agent_has_none():
     assert agent_of(raised(lambda: 1 / 0)) is None
     assert agent_of(raised(lambda: agent(DUMMY).generate_reply(messages=QUESTION))).name == "helper"
+
+
+def test_a_method_of_an_agent_that_is_async_is_one_that_autogen_does_not_await():
+    class Web(UserProxyAgent):
+        async def get_human_input(self, prompt, **kwargs):
+            return "exit"
+
+    class Awaited(UserProxyAgent):
+        async def a_get_human_input(self, prompt, **kwargs):
+            return "exit"
+
+    settings = {"code_execution_config": False, "human_input_mode": "ALWAYS"}
+    assert codes(diagnose(Web("web", **settings))) == ["async-method"]
+    assert codes(diagnose(Awaited("web", **settings))) == []

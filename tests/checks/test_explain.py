@@ -1,5 +1,6 @@
 """explain: exceptions as people get them are traced to their cause; what is not known is not guessed."""
 
+import json
 import re
 from dataclasses import dataclass
 from functools import partial
@@ -11,6 +12,7 @@ import httpx
 import openai
 import pytest
 from autogen import AssistantAgent, GroupChat, LLMConfig
+from pydantic import BaseModel
 from set_ups import ALL_FOUR, DUMMY, MINE, QUESTION, agent, client, coroutine, group, raised, ready, user
 
 from kit import DummyModelClient, diagnose, load_config_list, register_model_clients
@@ -195,6 +197,11 @@ def refused(error, status):
         (TypeError("Completions.create() got an unexpected keyword argument 'x'"), "params-without-class", 2),
         (TypeError("Mine.create() got an unexpected keyword argument 'x'"), "error", 4),
         (RuntimeError("asyncio.run() cannot be called from a running event loop"), "running-loop", 1),
+        (
+            RuntimeError("You can't move a model that has some modules offloaded to disk."),
+            "placed-already",
+            2,
+        ),
         (ImportError("old"), "error", 4),
         (ZeroDivisionError(), "error", 4),
         (RuntimeError("something new"), "error", 4),
@@ -352,3 +359,37 @@ def test_a_place_is_not_told_in_the_words_of_the_rules():
 
 def ready_with(cls):
     return agent(MINE, register=[cls])
+
+
+def test_what_is_not_at_the_top_of_autogen_is_looked_for_below():
+    finding = explain(raised(lambda: autogen.MultimodalConversableAgent))
+    assert finding.code == "moved" and finding.fix.endswith(" import MultimodalConversableAgent")
+    exec(finding.fix)  # as it stands
+    gone = explain(raised(lambda: autogen.config_list_from_json))
+    assert gone.code == "moved" and "another version" in gone.message
+
+
+def test_json_in_a_fence():
+    class Person(BaseModel):
+        name: str
+
+    fenced = '```json\n{"name": "Ada"}\n```'
+    assert explain(raised(lambda: Person.model_validate_json(fenced))).code == "json-in-fence"
+    assert explain(raised(lambda: Person.model_validate_json("Ada"))).code == "error"
+
+    def create(self, params):
+        answer = fenced
+        return json.loads(answer)
+
+    found = explain(raised(lambda: ready_with(client(create=create)).generate_reply(QUESTION)))
+    assert found.code == "json-in-fence" and "create" in found.message
+
+
+def test_how_a_chat_is_begun():
+    other, made = user(), ready()
+    twice = raised(lambda: other.initiate_chat(made, "Hi", clear_history=False))
+    assert explain(twice).code == "argument-twice" and "clear_history" in explain(twice).message
+    with_history = ready("other", chat_messages={other: [{"role": "user", "content": "Hi"}]})
+    manager = group(with_history, ready("third"), select="round_robin")
+    started = raised(lambda: other.initiate_chat(manager, message="Hi", silent=True))
+    assert explain(started).code == "history-lacks"

@@ -19,11 +19,14 @@ import pytest
 import requests
 import torch
 import transformers
+from autogen import LLMConfig
+from autogen.agentchat.contrib.multimodal_conversable_agent import MultimodalConversableAgent
 from autogen.cache import AbstractCache
 from autogen.coding import LocalCommandLineCodeExecutor
 from huggingface_hub import hf_hub_download
 from jinja2 import Environment, TemplateError
 from openai.types.chat import ChatCompletionMessage
+from PIL import Image
 from set_ups import (
     ALL_FOUR,
     DUMMY,
@@ -128,6 +131,10 @@ REFUSALS = {  # by the model's name: what servers say
     "closed": (403, {"error": {"message": "Your region is not supported"}}),
     "ill": (500, {"error": {"message": "CUDA kernel went away"}}),
     "odd": (418, {"detail": [{"msg": "I am a teapot"}]}),
+    "a text as body": (
+        422,
+        {"detail": [{"loc": ["body"], "msg": "Input should be a valid dictionary or object"}]},
+    ),
     "foreign": (401, {"error": {"message": "OpenAI-Organization header should match organization"}}),
     "large": (500, {"error": {"message": "model requires more system memory (5 GiB) than there is"}}),
     "unread": (400, {"error": {"message": "Failed to call a function.", "code": "tool_use_failed"}}),
@@ -241,6 +248,7 @@ REQUESTS = {
     "a server that fails": ({"model": "ill"}, "server-error"),
     "something new": ({"model": "odd"}, "request-refused"),
     "a key of another organization": ({"model": "foreign"}, "organization"),
+    "a body that is a text": ({"model": "a text as body"}, "body-no-object"),
     "a model that is too large": ({"model": "large"}, "server-memory"),
     "a tool call that it can't read": ({"model": "unread"}, "call-not-read"),
     "an agent that speaks twice": ({"model": "its-own"}, "last-role"),
@@ -1434,7 +1442,32 @@ def deaf(fixed):
     return [made, other]
 
 
+def another_runs_it(fixed):
+    """A group whose own function selects a member that does not have the tool."""
+    made, other, third = agent(DUMMY), user(), says("Well.", name="third")
+    with_add(made, [tool_call("add", a=1, b=2), "3"], other)
+
+    def select(last, chat):
+        calls = chat.messages[-1].get("tool_calls")
+        return other if calls and fixed else third if last is made else made
+
+    manager = group(made, other, third, select=select, max_round=4)
+    other.initiate_chat(manager, message="1 + 2?", silent=True)
+    return manager
+
+
+def shown_an_image(fixed):
+    Image.new("RGB", (4, 4)).save("red.png")
+    made = MultimodalConversableAgent("helper", llm_config=LLMConfig(dict(DUMMY)))
+    made.register_model_client(DummyModelClient, replies=["Red."])
+    other = user()
+    chat(made, other, f"What is this? <img {'' if fixed else 'src='}red.png>", max_turns=1)
+    return [made, other]
+
+
 RUNS = {
+    "a member that does not have the tool": (another_runs_it, "wrong-executor"),
+    "an image that can't be loaded": (shown_an_image, "image-unread"),
     "a client that never looks at the tools": (deaf, "tools-ignored"),
     "a server that cuts the prompts": (cut, "prompts-cut"),
     "a turn of the user after a reply": (
