@@ -518,7 +518,8 @@ def _settings(agent: Any) -> Iterator[Finding]:
         yield found("asks-before-tools", agent=agent.name)
     own = [cls for cls in type(agent).__mro__ if not cls.__module__.startswith("autogen.")]
     for name, value in [pair for cls in own for pair in vars(cls).items()]:
-        if inspect.iscoroutinefunction(value) and has(type(agent), f"a_{name}"):
+        started = name.startswith(("initiate", "run", "resume"))  # by people, who await it
+        if inspect.iscoroutinefunction(value) and has(type(agent), f"a_{name}") and not started:
             yield found("async-method", name=f"{type(agent).__name__}.{name}", method=name)
     if runs_code(agent):
         yield found("runs-code", agent=agent.name)

@@ -111,8 +111,8 @@ def hints(index: int, entry: dict[str, Any]) -> list[Problem]:
 def field_meant(name: str, entry: dict[str, Any]) -> str:
     """Return the field that a name is another name for, "" if it is not known to be one."""
     known, words = known_fields(), words_of(name)
-    if name in OLD_NAMES:
-        return OLD_NAMES[name]
+    if words in OLD_NAMES:
+        return OLD_NAMES[words]
     if words in MEANT and (name not in known or MEANT[words] == "max_tokens"):
         azure = words.startswith("deployment") and entry.get("api_type") == "azure" and "model" in entry
         return "azure_deployment" if azure else MEANT[words]
@@ -131,7 +131,7 @@ def _names(index: int, entry: dict[str, Any]) -> list[Problem]:
             continue
         words, guess = words_of(name), field_meant(name, entry)
         fix: tuple[str, Any] | None = (guess, value)
-        if name in OLD_NAMES:
+        if words in OLD_NAMES:
             message = f"the name in older versions. Write {guess!r}."
         elif words in MEANT and guess:
             if own or entry.get("api_type", "openai") not in ("openai", "azure"):

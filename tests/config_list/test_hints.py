@@ -34,6 +34,7 @@ HINTS = [
     ({**OWN, "Temperature": 0.5}, "Temperature", "Did you mean 'temperature'?", ("temperature", 0.5)),
     ({**HOSTED, "model_name": "b"}, "model_name", "and 'model' is there. Delete it.", None),
     ({**HOSTED, "request_timeout": 5}, "request_timeout", "the name in older versions", ("timeout", 5)),
+    ({**HOSTED, "request-timeout": 5}, "request-timeout", "the name in older versions", ("timeout", 5)),
     ({**AZURE, "deployment_name": "d"}, "deployment_name", "'azure_deployment'", ("azure_deployment", "d")),
     # Values
     ({**OWN, "temperature": "0.7"}, "temperature", "a text that holds a number. Write 0.7, without quotes.",
