@@ -41,6 +41,8 @@ from set_ups import (
     user,
     with_tool,
 )
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
 
 from kit import DummyModelClient, check_model_client, diagnose, register_model_clients, tool_call
 from kit.checks.explain import explain
@@ -160,6 +162,8 @@ class Handler(BaseHTTPRequestHandler):
     """A server like many: OpenAI's protocol below /v1, one key, one model; some of its paths are odd."""
 
     def do_POST(self):
+        if self.path.startswith("/ends"):
+            return
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])) or "{}")
         status, said = self.answer({**asked, "path": self.path})
         data = said if isinstance(said, str) else json.dumps(said)
@@ -239,6 +243,7 @@ REQUESTS = {
     "a model that was not fetched": ({"model": "not-pulled"}, "unknown-model"),
     "no credit": ({"model": "poor"}, "no-quota"),
     "too often": ({"model": "busy"}, "too-often"),
+    "nothing, and the connection ends": ({"base_url": f"{URL}/ends/v1"}, "broken-off"),
     "still loading": ({"model": "starting"}, "model-loading"),
     "too long": ({"model": "small"}, "context-window"),
     "roles": ({"model": "strict"}, "roles-by-server"),
@@ -742,6 +747,126 @@ def test_what_ones_own_client_runs_into_belongs_to_its_line(create, code):
     assert ", line " in finding.message
     assert codes(diagnose(made, error=error))[0] == code
     assert "config list" not in finding.message
+
+
+def tokenizer(template="{% for m in messages %}{{ '[' + m.content }}{% endfor %}"):
+    made = Tokenizer(WordLevel({"[UNK]": 0, "Hi": 1}, unk_token="[UNK]"))
+    return transformers.PreTrainedTokenizerFast(tokenizer_object=made, chat_template=template)
+
+
+def pipe(task="text-generation", **parts):
+    return transformers.pipeline(task, model=tiny_model(), **parts)
+
+
+MESSAGES = [*QUESTION, {"role": "assistant", "content": None, "tool_calls": []}]
+IDS = [[1, 2]]
+MENDED = {  # what fails in create, and the same as the fix says
+    "messages for a tokenizer": (
+        lambda: tokenizer()(QUESTION),
+        lambda: tokenizer().apply_chat_template(QUESTION, tokenize=True),
+        "tokenizer-wants-text",
+    ),
+    "None for a tokenizer": (
+        lambda: tokenizer()(MESSAGES[-1]["content"]),
+        lambda: tokenizer()(MESSAGES[0]["content"]),
+        "tokenizer-wants-text",
+    ),
+    "a message without content in a template": (
+        lambda: tokenizer().apply_chat_template(MESSAGES),
+        lambda: tokenizer().apply_chat_template([{**m, "content": m.get("content") or ""} for m in MESSAGES]),
+        "template-lacks",
+    ),
+    "a text for generate": (
+        lambda: tiny_model().generate("Hi"),
+        lambda: tiny_model().generate(**tokenizer()("Hi", return_tensors="pt"), max_new_tokens=1),
+        "lists-for-tensors",
+    ),
+    "a dict read like an object": (
+        lambda: QUESTION[0].content,
+        lambda: QUESTION[0]["content"],
+        "dict-not-object",
+    ),
+    "a list read like a dict": (
+        lambda: QUESTION["content"],
+        lambda: QUESTION[-1]["content"],
+        "list-not-dict",
+    ),
+    "a list taken for a text": (
+        lambda: tokenizer().batch_decode(IDS).strip(),
+        lambda: tokenizer().batch_decode(IDS)[0].strip(),
+        "list-not-text",
+    ),
+    "messages joined": (
+        lambda: "\n".join(MESSAGES),
+        lambda: "\n".join(message["content"] or "" for message in MESSAGES),
+        "messages-joined",
+    ),
+    "a tensor as JSON": (
+        lambda: json.dumps({"ids": torch.tensor(IDS)}),
+        lambda: json.dumps({"ids": torch.tensor(IDS).tolist()}),
+        "not-json",
+    ),
+    "a pipeline that is gone": (
+        lambda: pipe("conversational", tokenizer=tokenizer()),
+        lambda: pipe(tokenizer=tokenizer())(QUESTION, max_new_tokens=1)[0]["generated_text"][-1]["content"],
+        "no-such-task",
+    ),
+    "a pipeline without a tokenizer": (pipe, lambda: pipe(tokenizer=tokenizer()), "no-tokenizer-given"),
+    "choices without sampling": (
+        lambda: generates(do_sample=False, num_return_sequences=2)(None, {}),
+        lambda: generates(do_sample=True, num_return_sequences=2, max_new_tokens=1)(None, {}),
+        "greedy-choices",
+    ),
+    "a temperature in quotes": (
+        lambda: generates(do_sample=True, temperature="0.7")(None, {}),
+        lambda: generates(do_sample=True, temperature=0.7, max_new_tokens=1)(None, {}),
+        "number-as-text",
+    ),
+    "a number of tokens in quotes": (
+        lambda: generates(max_new_tokens="1")(None, {}),
+        lambda: generates(max_new_tokens=1)(None, {}),
+        "number-as-text",
+    ),
+    "a method of another model": (
+        lambda: tiny_model().chat(tokenizer(), "Hi"),
+        lambda: tiny_model().generate(torch.tensor(IDS), max_new_tokens=1),
+        "no-chat-method",
+    ),
+    "a dtype that torch does not have": (
+        lambda: loads(dtype="fp16")(None, {}),
+        lambda: loads(dtype="float16")(None, {}),
+        "dtype-name",
+    ),
+    "a file in place of the folder": (
+        lambda: loads()(None, {}).from_pretrained("tiny/model.safetensors"),
+        lambda: loads()(None, {}).from_pretrained("tiny"),
+        "no-model-kind",
+    ),
+    "a class that transformers has no more": (
+        lambda: exec("from transformers import AutoModelWithLMHead"),
+        lambda: exec("from transformers import AutoModelForCausalLM"),
+        "gone-from-transformers",
+    ),
+    "a port and no slash": (
+        lambda: httpx.post(URL + "v1/chat/completions"),
+        lambda: httpx.post(URL + "/v1/chat/completions", json={"model": "good"}),
+        "odd-address",
+    ),
+    "a server that ends the connection": (
+        lambda: httpx.post(URL + "/ends"),
+        lambda: httpx.post(URL + "/v1/chat/completions", json={"model": "good"}),
+        "broken-off",
+    ),
+}
+
+
+@pytest.mark.parametrize(("broken", "fixed", "code"), MENDED.values(), ids=MENDED)
+def test_what_fails_in_create_is_right_once_the_fix_is_done(broken, fixed, code):
+    made = agent(MINE, register=[client(create=lambda self, params: broken())])
+    finding = explain(raised(lambda: ask(made)))
+    assert finding.code == code
+    assert ", line " in finding.message
+    fixed()
 
 
 @pytest.mark.parametrize("create", [sends(Authorization="Bearer right"), gated(token="hf_x")])
