@@ -121,13 +121,13 @@ def _odd_content(sent: dict[str, Any]) -> str:
 def _named(body: str, sent: dict[str, Any]) -> Iterator[tuple[str, int, int]]:
     """Yield the fields of a request that a text names, and where: of messages, in quotes, then others."""
     in_messages = {name for one in sent.get("messages") or [] if isinstance(one, dict) for name in one}
-    for path in re.finditer(rf"(?i)messages?\W+(?:\d+\W+)?(?:\w+\W+)??({'|'.join(IN_A_MESSAGE)})\b", body):
+    for path in re.finditer(rf"(?i)messages?(?![\"']\s*:)\W+(?:\d+\W+)?(?:\w+\W+)??({'|'.join(IN_A_MESSAGE)})\b", body):
         if path[1] in in_messages:
             yield f"messages.{path[1]}", *path.span()
     if tool := re.search(r"(?i)\btools\W{1,3}(?:\d+\b|function\b)|schema for function", body):
         yield "tools.function", *tool.span()
     names = [name for name in sent if name not in ("messages", "model")]
-    for before, after in (("[`'\"]", "[`'\".\\[]"), ("", "")):
+    for before, after in (("[`'\"]", "[`'\".\\\\[]"), ("", "")):
         for name in names:
             mark = before or ("" if "_" in name or name in PLAIN else ": ")  # "not on this model: stop"
             pattern = ALIASES.get(name) or name.replace("_", "_?")

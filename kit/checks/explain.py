@@ -11,7 +11,9 @@ from kit.checks.facts import chain, facts_of, place_of
 from kit.checks.report import Finding
 
 # What evidence is a pattern to be searched in; any other is for the whole.
-SEARCHED = frozenset(["text", "url", "body", "line", "base_url", "near", "place", "values", "filter"])
+SEARCHED = frozenset(
+    ["text", "url", "body", "reason", "line", "base_url", "near", "place", "values", "filter"]
+)
 
 
 def explain(error: BaseException | str) -> Finding:

@@ -1,8 +1,11 @@
 """Which field of a request a refusal names, in the wordings of many servers."""
 
 import json
+from pathlib import Path
 
+import httpx
 import pytest
+from set_ups import agent, raised, with_tool
 
 from kit.checks.answers import refusal
 from kit.checks.explain import explain
@@ -82,3 +85,24 @@ def test_a_field_that_was_not_sent_is_not_blamed():
 )
 def test_of_a_text_alone_the_field_is_found_too(text, code):
     assert explain(text).code == code
+
+
+SAID = [
+    json.loads(line) for line in Path(__file__).with_name("what_servers_say.jsonl").open(encoding="utf-8")
+]
+
+
+@pytest.mark.parametrize("row", SAID, ids=lambda row: f"{row['code']}: {str(row['body'])[:60]}")
+def test_what_servers_say_is_understood_in_the_words_of_each(row, monkeypatch):
+    """The answers of OpenAI, Azure, Gemini, Ollama, LM Studio, vLLM, llama.cpp and others, as they are."""
+    content = row["body"] if isinstance(row["body"], str) else json.dumps(row["body"])
+
+    def send(self, request, **options):
+        return httpx.Response(row["status"], request=request, content=content)
+
+    monkeypatch.setattr(httpx.Client, "send", send)
+    sent = row.get("sent", {})
+    fields = {"model": "m-1.5", "base_url": "http://server/v1", "api_key": "sk-1", "max_retries": 0}
+    made = agent({**fields, "price": [0, 0], **(sent if sent != "tools" else {})})
+    with_tool(made) if sent == "tools" else made
+    assert explain(raised(lambda: made.generate_reply(MESSAGES[:1]))).code == row["code"]
