@@ -46,7 +46,7 @@ def answered(answer: Any) -> bool:
 
 def told_by(answer: Any) -> dict[str, Any]:
     """Return what a response of an HTTP library tells."""
-    facts = told(str(answer.status_code), str(answer.url), _body(answer))
+    facts = told(str(answer.status_code), str(answer.url), body_of(answer))
     with contextlib.suppress(Exception):  # httpx raises where there is no request
         headers, host = answer.request.headers, facts["host"]
         to_openai = host == "https://api.openai.com" or "platform.openai.com" in facts["body"]
@@ -121,7 +121,9 @@ def _odd_content(sent: dict[str, Any]) -> str:
 def _named(body: str, sent: dict[str, Any]) -> Iterator[tuple[str, int, int]]:
     """Yield the fields of a request that a text names, and where: of messages, in quotes, then others."""
     in_messages = {name for one in sent.get("messages") or [] if isinstance(one, dict) for name in one}
-    for path in re.finditer(rf"(?i)messages?(?![\"']\s*:)\W+(?:\d+\W+)?(?:\w+\W+)??({'|'.join(IN_A_MESSAGE)})\b", body):
+    for path in re.finditer(
+        rf"(?i)messages?(?![\"']\s*:)\W+(?:\d+\W+)?(?:\w+\W+)??({'|'.join(IN_A_MESSAGE)})\b", body
+    ):
         if path[1] in in_messages:
             yield f"messages.{path[1]}", *path.span()
     if tool := re.search(r"(?i)\btools\W{1,3}(?:\d+\b|function\b)|schema for function", body):
@@ -153,9 +155,14 @@ def _key_sent(headers: Any, to_openai: bool) -> str:
     return "foreign" if to_openai and not re.match("sk-(?!or-|ant-)", key) else ""
 
 
-def _body(answer: Any) -> str:
+def body_of(answer: Any) -> str:
+    """Return the text of an answer, as far as it was read.
+
+    An exception of urllib's is one: what is read of it, which it gives only once, is kept there.
+    """
     try:
-        return str(answer.text)[:10_000]
+        text = answer.text if hasattr(answer, "text") else vars(answer).setdefault("body", answer.read())
+        return (text if isinstance(text, str) else text.decode(errors="replace"))[:10_000]
     except Exception:  # of a stream that was not read
         return ""
 

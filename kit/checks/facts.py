@@ -12,6 +12,7 @@ import re
 import reprlib
 import sys
 import traceback
+import urllib.error
 from collections.abc import Iterator
 from inspect import ismodule
 from pathlib import Path
@@ -19,7 +20,7 @@ from types import TracebackType
 from typing import Any
 
 from kit.agents.inside import PROTOCOL, has, is_agent, names_in
-from kit.checks.answers import answered, refusal, told, told_by, told_in, way_to
+from kit.checks.answers import answered, body_of, refusal, told, told_by, told_in, way_to
 from kit.checks.protocol import parameters_of
 from kit.config_list.hints import field_meant
 from kit.config_list.secrets import fit, masked
@@ -66,7 +67,7 @@ def facts_of(error: Any) -> dict[str, Any]:
     asked = given(error, "params") if isinstance(given(error, "params"), dict) else {}
     facts["stream"] = "yes" if asked.get("stream") else "no"
     facts |= {**told_in(text), **_answer(error, frames)}
-    sent = facts.pop("sent", {}) or asked
+    sent = facts.pop("sent", asked if facts["where"] == "autogen" else {})
     if facts.get("status", "")[:1] in ("4", "5"):
         facts |= refusal(facts["body"], sent, asked, getattr(agent, "llm_config", None))
     passed = [frame.f_locals.get("messages") for frame, _ in frames if _package(frame) == "autogen"]
@@ -293,6 +294,8 @@ def _answer(error: Any, frames: list[tuple[Any, int]]) -> dict[str, Any]:
     for answer in (getattr(error, "response", None), *_selves(frames)):
         if answered(answer):
             return told_by(answer)
+    if isinstance(error, urllib.error.HTTPError):
+        return told(str(error.code), str(error.url), body_of(error))
     for frame, line in frames:  # in code of one's own: a refusal that nobody looked at
         named = re.findall(r"\w+", _line(frame, line)) if _package(frame) == "own" else []
         for answer in map(frame.f_locals.get, named):

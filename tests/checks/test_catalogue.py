@@ -8,6 +8,7 @@ import pytest
 import kit
 from kit.checks.catalogue import PAGE, catalogue, found, page
 from kit.checks.report import STEPS
+from kit.config_list.secrets import hide_secrets
 
 ENTRIES = catalogue()
 CODES = {entry["code"] for entry in ENTRIES}
@@ -45,6 +46,13 @@ def test_every_finding_without_evidence_is_found_by_some_code_and_the_other_way_
     looked_for = {entry["code"] for entry in ENTRIES if {"when", "reply"}.isdisjoint(entry)}
     assert looked_for <= used
     assert set(re.findall(r'found\("([\w-]+)"', text)) <= CODES
+
+
+@pytest.mark.parametrize("part", ["what", "fix"])
+def test_no_text_looks_like_a_secret(part):
+    """Else it would be hidden in the finding: what a text was made of is not known there."""
+    texts = [entry[part].replace("{{", "{").replace("}}", "}") for entry in ENTRIES]
+    assert [hide_secrets(text) for text in texts] == texts
 
 
 def test_the_page_says_what_the_catalogue_says():

@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 import threading
+import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -162,7 +163,8 @@ class Handler(BaseHTTPRequestHandler):
     """A server like many: OpenAI's protocol below /v1, one key, one model; some of its paths are odd."""
 
     def do_POST(self):
-        if self.path.startswith("/ends"):
+        if self.path.startswith(("/ends", "/greets")):
+            self.wfile.write(b"Welcome\r\n\r\n" if self.path == "/greets" else b"")
             return
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])) or "{}")
         status, said = self.answer({**asked, "path": self.path})
@@ -851,6 +853,21 @@ MENDED = {  # what fails in create, and the same as the fix says
         lambda: httpx.post(URL + "v1/chat/completions"),
         lambda: httpx.post(URL + "/v1/chat/completions", json={"model": "good"}),
         "odd-address",
+    ),
+    "a port of another program": (
+        lambda: httpx.post(URL + "/greets"),
+        lambda: httpx.post(URL + "/v1/chat/completions", json={"model": "good"}),
+        "not-http",
+    ),
+    "urllib and no scheme": (
+        lambda: urllib.request.urlopen(URL.removeprefix("http://")),
+        lambda: urllib.request.urlopen(URL + "/v1/chat/completions", data=b'{"model": "plain"}'),
+        "no-scheme",
+    ),
+    "urllib and an address that is not there": (
+        lambda: urllib.request.urlopen(URL + "/v2", data=b"{}"),
+        lambda: urllib.request.urlopen(URL + "/v1/chat/completions", data=b'{"model": "plain"}'),
+        "unknown-address",
     ),
     "a server that ends the connection": (
         lambda: httpx.post(URL + "/ends"),
