@@ -12,7 +12,7 @@ from kit.checks.report import Finding
 
 # What evidence is a pattern to be searched in; any other is for the whole.
 SEARCHED = frozenset(
-    ["text", "url", "body", "reason", "line", "base_url", "near", "place", "values", "filter"]
+    ["text", "url", "body", "reason", "line", "through", "base_url", "near", "place", "values", "filter"]
 )
 
 

@@ -60,7 +60,10 @@ def facts_of(error: Any) -> dict[str, Any]:
         "where": _called(frames),
         "by": _owner(frames),
         "line": _line_of_autogen(frames),
-        "says": "yes" if any(_line(*frame).startswith("raise ") for frame in frames[:1]) else "no",
+        "says": "yes"
+        if any(_line(*frame).startswith(("raise ", "assert ")) for frame in frames[:1])
+        else "no",
+        "through": " ".join(frame.f_code.co_name for frame, _ in frames if _package(frame) == "autogen"),
     }
     agent = next((one for one in _selves(frames) if has(one, "generate_reply", "_name")), None)
     facts["agent"] = str(getattr(agent, "name", ""))
@@ -73,6 +76,9 @@ def facts_of(error: Any) -> dict[str, Any]:
     passed = [frame.f_locals.get("messages") for frame, _ in frames if _package(frame) == "autogen"]
     lists = [one for one in (sent.get("messages"), *passed) if isinstance(one, list)]
     last = next((one[-1] for one in lists if one), None)
+    facts["got"] = next((kind for one in passed if (kind := _no_messages(one))), "")
+    hooks = getattr(agent, "hook_lists", None) or {}
+    facts["hooked"] = ", ".join(getattr(one, "__qualname__", "?") for hook in hooks.values() for one in hook)
     facts["last"] = "empty" if isinstance(last, dict) and last.get("content") == "" else ""
     if entry := given(error, "openai_config"):
         facts["base_url"] = str(entry.get("base_url") or "")
@@ -106,6 +112,14 @@ def facts_of(error: Any) -> dict[str, Any]:
     if facts["by"] not in ("", "own", "kit"):
         facts["raised"] = f" (raised in {facts['by']})"
     return facts
+
+
+def _no_messages(value: Any) -> str:
+    """Return what a value is that should be a list of messages, "" if it is one, or nothing."""
+    if value is None or isinstance(value, list) and all(isinstance(one, dict) for one in value):
+        return ""
+    inner = f" of {type(value[0]).__name__}" if isinstance(value, list) else ""
+    return f"a {type(value).__name__}{inner}"
 
 
 def _facts_of_text(text: str) -> dict[str, Any]:

@@ -13,7 +13,20 @@ import openai
 import pytest
 from autogen import AssistantAgent, GroupChat, LLMConfig
 from pydantic import BaseModel
-from set_ups import ALL_FOUR, DUMMY, MINE, QUESTION, agent, client, coroutine, group, raised, ready, user
+from set_ups import (
+    ALL_FOUR,
+    DUMMY,
+    MINE,
+    QUESTION,
+    agent,
+    client,
+    clock,
+    coroutine,
+    group,
+    raised,
+    ready,
+    user,
+)
 
 from kit import DummyModelClient, diagnose, load_config_list, register_model_clients
 from kit.checks.diagnose import agent_of
@@ -406,3 +419,121 @@ def test_how_a_chat_is_begun():
     manager = group(with_history, ready("third"), select="round_robin")
     started = raised(lambda: other.initiate_chat(manager, message="Hi", silent=True))
     assert explain(started).code == "history-lacks"
+
+
+def hooked(function):
+    made = ready()
+    made.register_hook("process_message_before_send", function)
+    return user().initiate_chat(made, message="Hi", max_turns=1, silent=True)
+
+
+def ends_at(check):
+    return user(is_termination_msg=check).initiate_chat(ready(), message="Hi", max_turns=2, silent=True)
+
+
+def replying(function):
+    made = ready()
+    made.register_reply([autogen.Agent, None], function)
+    return user().initiate_chat(made, message="Hi", max_turns=1, silent=True)
+
+
+UNREGISTERED = partial(agent, MINE)
+CALLS = {  # how AutoGen's functions are called by mistake, and as the fix says
+    "a name for an agent": (
+        lambda: user().initiate_chat("helper", message="Hi"),
+        lambda: user().initiate_chat(ready(), message="Hi", max_turns=1, silent=True),
+        "no-recipient",
+    ),
+    "a group for its manager": (
+        lambda: user().initiate_chat(GroupChat([ready("a"), ready("b")], messages=[]), message="Hi"),
+        lambda: user().initiate_chat(group(select="round_robin"), message="Hi", silent=True),
+        "no-recipient",
+    ),
+    "a list as message": (
+        lambda: user().initiate_chat(ready(), message=["Hi"]),
+        lambda: user().initiate_chat(ready(), message="Hi", max_turns=1, silent=True),
+        "nothing-to-send",
+    ),
+    "a text for generate_reply": (
+        lambda: ready().generate_reply("Hi"),
+        lambda: ready().generate_reply([{"role": "user", "content": "Hi"}]),
+        "no-messages",
+    ),
+    "one message for generate_reply": (
+        lambda: ready().generate_reply({"role": "user", "content": "Hi"}),
+        lambda: ready().generate_reply([{"role": "user", "content": "Hi"}]),
+        "no-messages",
+    ),
+    "a mode in small letters": (
+        lambda: autogen.UserProxyAgent("user", human_input_mode="never", code_execution_config=False),
+        lambda: autogen.UserProxyAgent("user", human_input_mode="NEVER", code_execution_config=False),
+        "human-input-mode",
+    ),
+    "a class's name to register": (
+        lambda: UNREGISTERED().register_model_client("Mine"),
+        lambda: UNREGISTERED().register_model_client(client()),
+        "class-to-register",
+    ),
+    "a list of functions": (
+        lambda: user().register_function(function_map=[hooked]),
+        lambda: user().register_function(function_map={"hooked": hooked}),
+        "function-map",
+    ),
+    "one agent for a group": (
+        lambda: GroupChat(ready(), messages=[]),
+        lambda: GroupChat([ready("a"), ready("b")], messages=[]),
+        "agents-wanted",
+    ),
+    "names for a group": (
+        lambda: GroupChat(["a", "b"], messages=[]),
+        lambda: GroupChat([ready("a"), ready("b")], messages=[]),
+        "agents-wanted",
+    ),
+    "a word to end at": (
+        lambda: ends_at("TERMINATE"),
+        lambda: ends_at(lambda message: "TERMINATE" in (message.get("content") or "")),
+        "no-check",
+    ),
+    "a check without its message": (
+        lambda: ends_at(lambda: True),
+        lambda: ends_at(lambda message: True),
+        "called-with-others",
+    ),
+    "a reply function of one argument": (
+        lambda: replying(lambda message: (True, "Hi")),
+        lambda: replying(lambda recipient, messages, sender, config: (True, "Hi")),
+        "called-with-others",
+    ),
+    "a hook that returns nothing": (
+        lambda: hooked(lambda sender, message, recipient, silent: None),
+        lambda: hooked(lambda sender, message, recipient, silent: message),
+        "hook-returned-nothing",
+    ),
+    "no name": (
+        lambda: AssistantAgent(llm_config={"config_list": [MINE]}),
+        lambda: AssistantAgent(name="helper", llm_config={"config_list": [MINE]}),
+        "called-without",
+    ),
+    "the function in the first call": (
+        lambda: ready().register_for_llm(clock),
+        lambda: ready().register_for_llm(description="Tell the time.")(clock),
+        "called-with-too-many",
+    ),
+    "a list for LLMConfig": (lambda: LLMConfig([DUMMY]), lambda: LLMConfig(*[DUMMY]), "llm-config-entries"),
+    "a word for a number": (
+        lambda: LLMConfig(DUMMY, temperature="hot"),
+        lambda: LLMConfig(DUMMY, temperature=0.5),
+        "llm-config-value",
+    ),
+}
+
+
+@pytest.mark.parametrize(("broken", "fixed", "code"), CALLS.values(), ids=CALLS)
+def test_a_call_of_autogens_is_told_how_it_is_meant(broken, fixed, code):
+    assert explain(raised(broken)).code == code
+    fixed()
+
+
+def test_what_autogen_says_plainly_is_said_by_it():
+    finding = explain(raised(lambda: user().initiate_chats([{"message": "Hi"}])))
+    assert finding.code == "says-itself" and "recipient must be provided" in finding.message
