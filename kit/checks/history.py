@@ -21,15 +21,11 @@ from kit.agents.inside import (
 )
 from kit.checks.catalogue import catalogue, found
 from kit.checks.explain import explain
-from kit.checks.protocol import ignores_tools, words_in
+from kit.checks.protocol import words_in
 from kit.checks.report import Finding
+from kit.checks.tool_calls import Message, calls_in, text_in, tools
 from kit.config_list.secrets import fit
 
-CALL = re.compile(
-    r'<tool_call>|\[TOOL_CALLS\]|<\|python_tag\|>|<\|?tool_?calls?|<function=|"(?:arguments|parameters)"\s*:'
-)
-NO_ACCESS = r"\b(?:do not|don't|cannot|can't|no) (?:directly )?(?:have )?(?:access|browse|call functions)\b"
-UNREADABLE = "The argument must be in JSON format"  # what AutoGen answers for arguments that are no JSON
 CODE = re.compile(r"```(?:python|sh|bash|shell)\b")
 RAN = re.compile("exitcode: ")
 CODE_FAILED = re.compile(r"exitcode: (?!0\b)\d+ \(execution failed\)\s*Code output:(.*)", re.DOTALL)
@@ -37,10 +33,8 @@ CODE_FAILED = re.compile(r"exitcode: (?!0\b)\d+ \(execution failed\)\s*Code outp
 EMPTY = re.compile(
     r"(?i)\b(?:empty|blank)\b|(?:didn't|did not|haven't|have not) (?:provide|send|sent|say|type|enter|includ)"
 )
-NOT_FOUND = re.compile(r"Error: Function .* not found")  # what AutoGen answers for a tool that an agent lacks
 # What is seen in a reply, and is only part of something else that was found.
 HIDES = {"call-as-text": ("special-tokens",), "repeats-prompt": ("runs-on", "special-tokens")}
-Message = dict[str, Any]
 
 
 def histories(agents: list[Any]) -> list[tuple[Any, Any, list[Message]]]:
@@ -68,19 +62,21 @@ def said(agents: list[Any]) -> Iterator[Finding]:
             yield found("talks-to-itself", agent=agent.name)
             continue
         own = [message for message in messages if _is_own(agent, message)]
-        findings = [*_tools(agent, partner, messages, own)]
-        asked_for = zip(map(_text, messages), messages[1:], strict=False)
-        if any(_is_own(agent, one) and _repeats(agent, question, _text(one)) for question, one in asked_for):
+        findings = [*tools(agent, partner, messages, own)]
+        asked_for = zip(map(text_in, messages), messages[1:], strict=False)
+        if any(
+            _is_own(agent, one) and _repeats(agent, question, text_in(one)) for question, one in asked_for
+        ):
             findings.append(found("repeats-prompt", agent=agent.name))
         hidden = {name for finding in findings for name in HIDES.get(finding.code, ())}
         if not any("model_client_cls" in entry for entry in entries_of(agent)):
             hidden.add("error-as-reply")  # AutoGen's own clients raise errors
-        yield from [*marks(agent.name, [_text(one) for one in own], hidden), *findings]
-        if empty := sum(not (_text(one).strip() or _calls(one)) for one in own):
+        yield from [*marks(agent.name, [text_in(one) for one in own], hidden), *findings]
+        if empty := sum(not (text_in(one).strip() or calls_in(one)) for one in own):
             yield found("empty-reply", agent=agent.name, count=f"{empty} time{'s' * (empty > 1)}")
         yield from _failed_code(agent, partner, messages)
         if any(cls.__name__ == "MultimodalConversableAgent" for cls in type(agent).__mro__):
-            tags = [tag for message in messages for tag in re.findall(r"<img\s[^>]*>", _text(message))]
+            tags = [tag for message in messages for tag in re.findall(r"<img\s[^>]*>", text_in(message))]
             yield from [found("image-unread", agent=agent.name, shown=tag) for tag in tags[:1]]
         if not group_of(partner):
             yield from _unrun_code(agent, partner, messages)
@@ -108,8 +104,10 @@ def _silence(agent: Any, partner: Any, messages: list[Message]) -> Iterator[Find
     """Yield that the partner sent empty messages, if they went on to its limit or puzzled the model."""
     empty = [message.get("role") == "user" and message.get("content") == "" for message in messages]
     around = [*zip(messages, empty[1:], messages[2:] + [{}], strict=False)]
-    asked_for = [_text(before) for before, was, _ in around if was and _text(before).rstrip().endswith("?")]
-    puzzled = [_text(after) for _, was, after in around if was and EMPTY.search(_text(after))]
+    asked_for = [
+        text_in(before) for before, was, _ in around if was and text_in(before).rstrip().endswith("?")
+    ]
+    puzzled = [text_in(after) for _, was, after in around if was and EMPTY.search(text_in(after))]
     then = ""
     if sum(empty) >= partner.max_consecutive_auto_reply(agent):
         then = ", up to its limit"
@@ -132,25 +130,11 @@ def _repeats(agent: Any, question: str, text: str) -> bool:
     return len(system) > 5 and system in text and bool(question) and question in text
 
 
-def _text(message: Message) -> str:
-    """Return the text of a message, of one with images too."""
-    content = message.get("content")
-    parts = content if isinstance(content, list) else [{"text": content}]
-    texts = [part.get("text") for part in parts if isinstance(part, dict)]
-    return "\n".join(text for text in texts if isinstance(text, str))
-
-
-def _calls(message: Message) -> list[Message]:
-    """Return the tool calls of a message, and its function call, which is their older form."""
-    old = message.get("function_call")
-    return [*(message.get("tool_calls") or []), *([{"id": old.get("name"), "function": old}] if old else [])]
-
-
 def _ending(agent: Any, partner: Any, messages: list[Message]) -> Iterator[Finding]:
     """Yield the word that should have ended the chat, and what ended or held up one that was not over."""
     default, last = getattr(partner, "_default_auto_reply", ""), messages[-1]
-    ended = "TERMINATE" in str(default) and not _is_own(agent, last) and _text(last) == default
-    if ended and "TERMINATE" not in _text(messages[-2]):
+    ended = "TERMINATE" in str(default) and not _is_own(agent, last) and text_in(last) == default
+    if ended and "TERMINATE" not in text_in(messages[-2]):
         yield found("ended-by-itself", partner=partner.name, shown=repr(default))
     for message, after in zip(messages, messages[1:], strict=False):
         if _is_own(agent, message) and not _is_own(agent, after) and _unseen(message, partner):
@@ -160,107 +144,38 @@ def _ending(agent: Any, partner: Any, messages: list[Message]) -> Iterator[Findi
 
 def _unseen(message: Message, reader: Any) -> bool:
     """Return whether a message ends with the word TERMINATE, and AutoGen's check of its reader wants more."""
-    ends = re.search(r"(?<!with )(?<!say )(?<!answer )(?<!reply )(?<!type )\bTERMINATE\b\W*$", _text(message))
+    ends = re.search(
+        r"(?<!with )(?<!say )(?<!answer )(?<!reply )(?<!type )\bTERMINATE\b\W*$", text_in(message)
+    )
     return bool(ends) and ends_at(reader, message) is False
 
 
 def _unseen_end(message: Message, writer: Any, reader: Any) -> Finding:
-    shown = fit(repr(_text(message)[-40:]), 60)
+    shown = fit(repr(text_in(message)[-40:]), 60)
     return found("termination-unseen", agent=writer, shown=shown, partner=reader.name)
-
-
-def _tools(agent: Any, partner: Any, messages: list[Message], own: list[Message]) -> Iterator[Finding]:
-    """Yield the tools that nobody ran, those that failed, and the calls that are texts."""
-    functions = [tool.get("function") or {} for tool in agent.llm_config.get("tools") or []]
-    functions += agent.llm_config.get("functions") or []
-    names = [str(function.get("name")) for function in functions]
-    ran = [(one, message) for message in messages for one in message.get("tool_responses") or [message]]
-    results = {one.get("tool_call_id") or one.get("name"): _text(one) for one, _ in ran if one not in own}
-    runners = {one.get("tool_call_id"): message.get("name") for one, message in ran}
-    group = group_of(partner)
-    others = group.agents if group else [partner]
-    executors = {name: one.name for one in others for name in getattr(one, "function_map", None) or {}}
-    can_run = executors.keys()
-    anybody = next((one.name for one in others if not entries_of(one)), "user")
-    calls = [call for message in own for call in _calls(message)]
-    failed: list[tuple[str, str, str]] = []
-    for call in calls:
-        name, arguments = ((call.get("function") or {}).get(part) for part in ("name", "arguments"))
-        result = results.get(call.get("id"))
-        facts = {
-            "agent": agent.name,
-            "partner": anybody if group else partner.name,
-            "lacks": "none has it" if group else f"{partner.name}, who gets the call, does not have it",
-            "tool": name,
-            "names": fit(", ".join(names), 80),
-        }
-        if result and UNREADABLE in result:
-            yield found("tool-arguments", agent=agent.name, shown=fit(repr(arguments), 80))
-            return
-        if name not in can_run and (result is None or NOT_FOUND.match(result)):
-            yield found("unread-tool" if name in names or not names else "made-up-tool", **facts)
-            break
-        if name in can_run and result and NOT_FOUND.match(result):
-            yield found("wrong-executor", **facts, who=runners[call["id"]], executor=executors[name])
-            break
-        if result and result.startswith("Error: ") and not NOT_FOUND.match(result):
-            failed.append((str(name), fit(str(arguments), 80), fit(result.removeprefix("Error: "), 120)))
-    if failed:
-        name, arguments, shown = failed[-1]
-        facts = {"agent": agent.name, "tool": name, "arguments": arguments, "shown": shown}
-        count = failed.count(failed[-1])
-        yield found("tool-failed" if count == 1 else "tool-failed-again", **facts, count=count)
-    done = [
-        str(call.get("function"))
-        for call in calls
-        if not results.get(call.get("id"), "Error: ").startswith("Error: ")
-    ]
-    if len(done) > 1 and done[-1] == done[-2] and not any(map(_text, own)):
-        facts = {"tool": calls[-1]["function"]["name"], "arguments": calls[-1]["function"]["arguments"]}
-        yield found("only-calls", agent=agent.name, **facts, count=done.count(done[-1]))
-    named = [re.escape(name) for name in sorted({*names} | can_run)]
-    one_of = rf"\b(?:{'|'.join(named) or '(?!)'})\b"
-    for text in map(_text, own):
-        if (
-            CALL.search(text)
-            and re.search(rf"""["'=:]\s*{one_of}""", text)
-            or re.search(rf"""(?s){one_of}.{{0,40}}\{{\s*"\w+"\s*:""", text)
-        ):
-            yield found("call-as-text", agent=agent.name, shown=fit(repr(text), 60))
-            return
-    if calls or not names:
-        return
-    if deaf := next((type(one) for one in clients_of(agent) if ignores_tools(type(one))), None):
-        yield found("tools-ignored", agent=agent.name, name=deaf.__name__)
-        return
-    for text in map(_text, own):
-        if re.search(rf"(?i){one_of}|{NO_ACCESS}", text):
-            shown = fit(repr(text), 100)
-            yield found("tools-unused", agent=agent.name, names=fit(", ".join(names), 80), shown=shown)
-            break
 
 
 def _unrun_code(agent: Any, partner: Any, messages: list[Message]) -> Iterator[Finding]:
     """Yield why code that was written for the partner did not run."""
     facts, runs = {"agent": agent.name, "partner": partner.name}, runs_code(partner)
     for message, after in zip(messages, messages[1:], strict=False):
-        if not (_is_own(agent, message) and CODE.search(_text(message))) or _is_own(agent, after):
+        if not (_is_own(agent, message) and CODE.search(text_in(message))) or _is_own(agent, after):
             continue
-        reply = _text(after)
+        reply = text_in(after)
         if after.get("content") == "" and not runs:
             yield found("code-not-run", **facts)
             return
         if reply and runs and asks_always(partner) and not RAN.match(reply):
             yield found("asks-before-code", **facts, shown=fit(repr(reply), 60))
             return
-    last = _text(messages[-1]) if _is_own(agent, messages[-1]) else ""
+    last = text_in(messages[-1]) if _is_own(agent, messages[-1]) else ""
     if runs and CODE.search(last) and "TERMINATE" in last:
         yield found("ended-before-code", **facts)
 
 
 def _failed_code(agent: Any, partner: Any, messages: list[Message]) -> Iterator[Finding]:
     """Yield that the last code that was run for an agent ended with an error, and the error."""
-    ran = [_text(message) for message in messages if RAN.match(_text(message))]
+    ran = [text_in(message) for message in messages if RAN.match(text_in(message))]
     if failed := CODE_FAILED.match(ran[-1]) if ran else None:
         last = ([line.strip() for line in failed[1].splitlines() if line.strip()] or ["no output"])[-1]
         code = "code-language" if last.startswith("unknown language") else "code-failed"
@@ -296,7 +211,7 @@ def _cut_prompts(agent: Any, usage: dict[str, Any]) -> Iterator[Finding]:
     for _, _, messages in histories([agent]):
         before = len(str(agent.system_message))
         for message in messages:
-            length = len(" ".join(_text(message).split()))
+            length = len(" ".join(text_in(message).split()))
             if _is_own(agent, message):
                 prompts, replies = prompts + before, replies + length
             before += length

@@ -1,0 +1,132 @@
+"""What became of an agent's tools in a chat: who ran them, what came back, what was written instead."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from kit.agents.inside import clients_of, entries_of, group_of
+from kit.checks.catalogue import found
+from kit.checks.protocol import ignores_tools
+from kit.checks.report import Finding
+from kit.config_list.secrets import fit
+
+CALL = re.compile(
+    r'<tool_call>|\[TOOL_CALLS\]|<\|python_tag\|>|<\|?tool_?calls?|<function=|"(?:arguments|parameters)"\s*:'
+)
+NO_ACCESS = r"\b(?:do not|don't|cannot|can't|no) (?:directly )?(?:have )?(?:access|browse|call functions)\b"
+# What AutoGen answers for arguments that are no JSON, and for a tool that an agent lacks.
+UNREADABLE = "The argument must be in JSON format"
+NOT_FOUND = re.compile(r"Error: Function .* not found")
+Message = dict[str, Any]
+
+
+def text_in(message: Message) -> str:
+    """Return the text of a message, of one with images too."""
+    content = message.get("content")
+    parts = content if isinstance(content, list) else [{"text": content}]
+    texts = [part.get("text") for part in parts if isinstance(part, dict)]
+    return "\n".join(text for text in texts if isinstance(text, str))
+
+
+def calls_in(message: Message) -> list[Message]:
+    """Return the tool calls of a message, and its function call, which is their older form."""
+    old = message.get("function_call")
+    return [*(message.get("tool_calls") or []), *([{"id": old.get("name"), "function": old}] if old else [])]
+
+
+def tools(agent: Any, partner: Any, messages: list[Message], own: list[Message]) -> Iterator[Finding]:
+    """Yield the tools that nobody ran, those that failed, and the calls that are texts.
+
+    Of the messages of a chat, those that the agent sent are its `own`.
+    """
+    functions = [tool.get("function") or {} for tool in agent.llm_config.get("tools") or []]
+    functions += agent.llm_config.get("functions") or []
+    names = [str(function.get("name")) for function in functions]
+    members = group_of(partner).agents if group_of(partner) else [partner]
+    executors = {name: one.name for one in members for name in getattr(one, "function_map", None) or {}}
+    calls = [call for message in own for call in calls_in(message)]
+    yield from _run(agent, partner, calls, names, executors, messages, own)
+    one_of = rf"\b(?:{'|'.join(map(re.escape, sorted({*names, *executors}))) or '(?!)'})\b"
+    texts = [*map(text_in, own)]
+    if text := next((text for text in texts if _is_call(text, one_of)), None):
+        yield found("call-as-text", agent=agent.name, shown=fit(repr(text), 60))
+    elif names and not calls:
+        yield from _unused(
+            agent, names, [one for one in texts if re.search(rf"(?i){one_of}|{NO_ACCESS}", one)]
+        )
+
+
+def _run(
+    agent: Any,
+    partner: Any,
+    calls: list[Message],
+    names: list[str],
+    executors: dict[str, str],
+    messages: list[Message],
+    own: list[Message],
+) -> Iterator[Finding]:
+    """Yield what went wrong with calls: who should have run them, and what came back."""
+    answers: dict[Any, tuple[Message, Message]] = {}  # by the id of the call, each with its whole message
+    for message in messages:
+        for one in message.get("tool_responses") or ([] if message in own else [message]):
+            answers[one.get("tool_call_id") or one.get("name")] = one, message
+    failed, done = [], []
+    for call in calls:
+        function = call.get("function") or {}
+        name, arguments = str(function.get("name")), function.get("arguments")
+        answer, message = answers.get(call.get("id"), ({}, {}))
+        facts = {"agent": agent.name, "tool": name, "names": fit(", ".join(names), 80)}
+        text = text_in(answer)
+        missing = not answer or NOT_FOUND.match(text)
+        if UNREADABLE in text:
+            yield found("tool-arguments", agent=agent.name, shown=fit(repr(arguments), 80))
+            return
+        if missing and name not in executors:
+            code = "unread-tool" if name in names or not names else "made-up-tool"
+            yield found(code, **facts, **_nobody(partner))
+            break
+        if answer and missing:
+            who = message.get("name") if message.get("role") == "tool" else "another agent"
+            yield found("wrong-executor", **facts, who=who, executor=executors[name])
+            break
+        if text.startswith("Error: "):
+            failed.append((name, fit(str(arguments), 80), fit(text.removeprefix("Error: "), 120)))
+        elif answer:
+            done.append((name, arguments))
+    if failed:
+        name, arguments, shown = failed[-1]
+        count = failed.count(failed[-1])
+        facts = {"agent": agent.name, "tool": name, "arguments": arguments, "shown": shown, "count": count}
+        yield found("tool-failed" if count == 1 else "tool-failed-again", **facts)
+    if len(done) > 1 and done[-1] == done[-2] and not any(map(text_in, own)):
+        name, arguments = done[-1]
+        count = done.count(done[-1])
+        yield found("only-calls", agent=agent.name, tool=name, arguments=arguments, count=count)
+
+
+def _nobody(partner: Any) -> dict[str, str]:
+    """Return who should have a tool that nobody has: in a group, a member without a model."""
+    if group := group_of(partner):
+        return {
+            "partner": next((one.name for one in group.agents if not entries_of(one)), "user"),
+            "lacks": "none has it",
+        }
+    return {"partner": partner.name, "lacks": f"{partner.name}, who gets the call, does not have it"}
+
+
+def _is_call(text: str, one_of: str) -> bool:
+    """Return whether a text is a call of one of some tools, in whatever notation."""
+    marked = CALL.search(text) and re.search(rf"""["'=:]\s*{one_of}""", text)
+    return bool(marked or re.search(rf"""(?s){one_of}.{{0,40}}\{{\s*"\w+"\s*:""", text))
+
+
+def _unused(agent: Any, names: list[str], spoke: list[str]) -> Iterator[Finding]:
+    """Yield why no tool was called: the client never looks at them, or the model spoke of them instead."""
+    deaf = next((type(one) for one in clients_of(agent) if ignores_tools(type(one))), None)
+    if deaf:
+        yield found("tools-ignored", agent=agent.name, name=deaf.__name__)
+    elif spoke:
+        shown = fit(repr(spoke[0]), 100)
+        yield found("tools-unused", agent=agent.name, names=fit(", ".join(names), 80), shown=shown)
