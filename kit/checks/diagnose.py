@@ -55,6 +55,7 @@ MORE = {  # what looking finds, and what says more than the error does
     "config-list": {"named-entries", "nested-list", "class-itself", "misnamed-class", "single-entry"},
 }
 SYMPTOMS = {"not-registered", "name-first"}  # of whatever kept a class from being registered
+INTERRUPTED = {"ended-before-tool"}  # by whatever was raised
 
 
 def diagnose(subject: Any = None, *classes: Any, error: BaseException | str | None = None) -> Report:
@@ -125,7 +126,7 @@ def _with_error(looked: Report, error: BaseException | str) -> Report:
         for link in chain(error)
         for frame, _ in frames_of(link)
     )
-    symptoms = SYMPTOMS - {explained.code} if registering else set()
+    symptoms = INTERRUPTED | (SYMPTOMS - {explained.code} if registering else set())
     for first in (True, False):
         for step, checked, findings in looked.checks:
             shown = [f for f in findings if f.code not in symptoms]

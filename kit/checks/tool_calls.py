@@ -79,7 +79,7 @@ def _run(
         answer, message = answers.get(call.get("id"), ({}, {}))
         facts = {"agent": agent.name, "tool": name, "names": fit(", ".join(names), 80)}
         text = text_in(answer)
-        missing = not answer or NOT_FOUND.match(text)
+        missing = not answer or bool(NOT_FOUND.match(text))
         if UNREADABLE in text:
             yield found("tool-arguments", agent=agent.name, shown=fit(repr(arguments), 80))
             return
@@ -91,9 +91,15 @@ def _run(
             who = message.get("name") if message.get("role") == "tool" else "another agent"
             yield found("wrong-executor", **facts, who=who, executor=executors[name])
             break
+        if not answer:
+            yield found("ended-before-tool", **facts, executor=executors[name])
+            break
+        if text in ("", "None"):
+            yield found("tool-gave-nothing", **facts)
+            break
         if text.startswith("Error: "):
             failed.append((name, fit(str(arguments), 80), fit(text.removeprefix("Error: "), 120)))
-        elif answer:
+        else:
             done.append((name, arguments))
     if failed:
         name, arguments, shown = failed[-1]

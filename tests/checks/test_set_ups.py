@@ -1584,6 +1584,24 @@ def deaf(fixed):
     return [made, other]
 
 
+def ends_before_the_tool(fixed):
+    other = user()
+    made = with_add(agent(DUMMY), [tool_call("add", a=1, b=2), "3"], other)
+    chat(made, other, max_turns=2 if fixed else 1)
+    return [made, other]
+
+
+def prints_instead(fixed):
+    def tell(a: int) -> str:
+        return "3" if fixed else print(3)
+
+    made, other = agent(DUMMY), user()
+    autogen.register_function(tell, caller=made, executor=other, description="Tell it.")
+    made.register_model_client(DummyModelClient, replies=[tool_call("tell", a=1), "3"])
+    chat(made, other, max_turns=2)
+    return [made, other]
+
+
 def another_runs_it(fixed):
     """A group whose own function selects a member that does not have the tool."""
     made, other, third = agent(DUMMY), user(), says("Well.", name="third")
@@ -1608,6 +1626,8 @@ def shown_an_image(fixed):
 
 
 RUNS = {
+    "a chat that ends before the tool": (ends_before_the_tool, "ended-before-tool"),
+    "a tool that prints": (prints_instead, "tool-gave-nothing"),
     "a member that does not have the tool": (another_runs_it, "wrong-executor"),
     "an image that can't be loaded": (shown_an_image, "image-unread"),
     "a client that never looks at the tools": (deaf, "tools-ignored"),
