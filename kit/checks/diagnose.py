@@ -39,7 +39,7 @@ from kit.checks.catalogue import found
 from kit.checks.explain import explain
 from kit.checks.facts import agent_of, chain, facts_of, frames_of, given, names_of, near, text_of, version_of
 from kit.checks.history import asked, said
-from kit.checks.protocol import constructor_of, methods_of, model_clients, needed_by
+from kit.checks.protocol import constructor_of, methods_of, model_clients, needed_by, parameters_of
 from kit.checks.report import Finding, Report
 from kit.config_list.lists import ConfigListError, Problem, check_config_list, parse_config_list, read_source
 from kit.models import look_into
@@ -402,7 +402,7 @@ def _agents(
     with_tools = [agent for agent in agents if _has_tools(agent)]
     if with_tools or any(getattr(agent, "function_map", None) for agent in agents):
         findings = [finding for agent in with_tools for finding in _tools(agent)]
-        report.add(3, "tools", [*findings, *_untold(agents)])
+        report.add(3, "tools", [*findings, *_untold(agents), *_otherwise(agents)])
     for manager in managers:
         report.add(4, "the group", [*_group(group_of(manager), manager)])
     if any(map(asked, agents)):
@@ -482,6 +482,29 @@ def _untold(agents: list[Any]) -> Iterator[Finding]:
     for agent in agents if configs else []:
         for name in (getattr(agent, "function_map", None) or {}).keys() - known:
             yield found("untold-tool", agent=agent.name, tool=name)
+
+
+def _otherwise(agents: list[Any]) -> Iterator[Finding]:
+    """Yield the tools whose description has arguments that their function does not take, or lacks some."""
+    maps = [getattr(agent, "function_map", None) or {} for agent in agents]
+    functions = {name: function for one in maps for name, function in one.items()}
+    for agent in filter(entries_of, agents):
+        config = agent.llm_config
+        described = [tool.get("function") or {} for tool in config.get("tools") or []]
+        for each in [*described, *(config.get("functions") or [])]:
+            declared = (each.get("parameters") or {}).get("properties")
+            parameters = parameters_of(functions.get(each.get("name")))
+            if (
+                declared is None
+                or parameters is None
+                or any(one.kind is one.VAR_KEYWORD for one in parameters)
+            ):
+                continue
+            taken = [one.name for one in parameters if one.kind is not one.VAR_POSITIONAL]
+            needed = [one.name for one in parameters if one.default is one.empty and one.name in taken]
+            if not {*needed} <= {*declared} <= {*taken}:
+                facts = {"declared": ", ".join(declared) or "none", "taken": ", ".join(taken) or "none"}
+                yield found("tool-declared-otherwise", **facts, tool=each["name"], agent=agent.name)
 
 
 def _group(group: Any, manager: Any) -> Iterator[Finding]:

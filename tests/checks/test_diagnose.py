@@ -6,10 +6,12 @@ import sys
 import types
 from functools import partial
 from types import MappingProxyType, SimpleNamespace
+from typing import Annotated
 from unittest.mock import MagicMock
 
 import pytest
-from autogen import AssistantAgent, GroupChat, LLMConfig, UserProxyAgent
+from autogen import AssistantAgent, GroupChat, LLMConfig, UserProxyAgent, register_function
+from autogen.tools import ChatContext, Depends
 from set_ups import (
     DUMMY,
     MINE,
@@ -583,3 +585,30 @@ def test_a_method_of_an_agent_that_is_async_is_one_that_autogen_does_not_await()
     settings = {"code_execution_config": False, "human_input_mode": "ALWAYS"}
     assert codes(diagnose(Web("web", **settings))) == ["async-method"]
     assert codes(diagnose(Awaited("web", **settings))) == []
+
+
+def test_a_tool_is_described_as_its_function_is():
+    """What AutoGen describes itself always fits, with what it passes to a tool by itself, too."""
+
+    def described(*names):
+        properties = {name: {"type": "string"} for name in names}
+        each = {"name": "look", "parameters": {"type": "object", "properties": properties}}
+        config = {"config_list": [dict(DUMMY)], "functions": [each]}
+        made = AssistantAgent("helper", llm_config=config)
+        made.register_model_client(DummyModelClient)
+        return [made, user(function_map={"look": lambda city, day="today": city})]
+
+    assert codes(diagnose(described("city"))) == []
+    assert codes(diagnose(described("city", "day"))) == []
+    assert codes(diagnose(described("town"))) == ["tool-declared-otherwise"]
+    assert codes(diagnose(described("day"))) == ["tool-declared-otherwise"]
+
+    def look(
+        city: str, key: Annotated[str, Depends(lambda: "k")], context: ChatContext, day: str = ""
+    ) -> str:
+        return city
+
+    made, other = agent(DUMMY), user()
+    register_function(look, caller=made, executor=other, description="Look.")
+    made.register_model_client(DummyModelClient)
+    assert codes(diagnose([made, other])) == []

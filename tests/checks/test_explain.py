@@ -199,7 +199,7 @@ def refused(error, status):
         (RuntimeError("mat1 and mat2 must have the same dtype"), "dtype-mismatch", 2),
         (OSError("a/b is not a local folder and is not a valid model identifier"), "no-folder", 2),
         (OSError("You are trying to access a gated repo."), "gated", 2),
-        (openai.APIConnectionError(request=REQUEST), "unreachable", 2),
+        (openai.APIConnectionError(request=REQUEST), "no-port", 2),
         (openai.APITimeoutError(request=REQUEST), "slow-server", 2),
         (TimeoutError("OpenAI API call timed out."), "slow-server", 2),
         (TimeoutError("no answer"), "error", 4),
@@ -537,3 +537,20 @@ def test_a_call_of_autogens_is_told_how_it_is_meant(broken, fixed, code):
 def test_what_autogen_says_plainly_is_said_by_it():
     finding = explain(raised(lambda: user().initiate_chats([{"message": "Hi"}])))
     assert finding.code == "says-itself" and "recipient must be provided" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("url", "code"),
+    [
+        ("http://localhost/v1", "no-port"),
+        ("http://0.0.0.0:1/v1", "listening-address"),
+        ("http://localhost:1", "unreachable"),
+    ],
+)
+def test_an_address_at_which_nothing_answers(url, code, monkeypatch):
+    def send(self, request, **options):
+        raise httpx.ConnectError("Connection refused", request=request)
+
+    monkeypatch.setattr(httpx.Client, "send", send)
+    made = agent({"model": "m", "base_url": url, "api_key": "x", "max_retries": 0})
+    assert explain(raised(lambda: made.generate_reply(QUESTION))).code == code

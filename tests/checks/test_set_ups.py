@@ -434,7 +434,8 @@ CALLED = [
     },
     {"role": "tool", "tool_call_id": "1", "content": "3"},
 ]
-OLDER = {"functions": [{"name": "add", "parameters": {"type": "object", "properties": {}}}]}
+NUMBERS = {"a": {"type": "integer"}, "b": {"type": "integer"}}
+OLDER = {"functions": [{"name": "add", "parameters": {"type": "object", "properties": NUMBERS}}]}
 REFUSED = {  # what a server refuses, by the model's name: asked so, and as the fix says
     "no tools": ("plain", {"tool": True}, {}, "no-tools"),
     "a server without its options": ("vllm", {"tool": True}, {}, "server-options"),
@@ -684,6 +685,7 @@ OWN = {
     "lines where one answer belongs": (posts("/lines"), "answer-in-lines"),
     "lines of a stream": (lines('data: {"a": 1}'), "answer-in-lines"),
     "a text that is no JSON": (lines("{}", "Hello"), "error"),
+    "an answer to what was no JSON": (from_answer({"detail": [{"type": "json_invalid"}]}), "body-no-object"),
     "a refusal taken for an answer": (from_answer({"detail": [{"msg": "no"}]}), "answer-is-error"),
     "an answer of another form": (from_answer({"message": {"content": "Hi"}}), "text-elsewhere"),
     "a chunk without choices": (pieces, "chunk-without-choices"),
@@ -858,6 +860,13 @@ MENDED = {  # what fails in create, and the same as the fix says
         lambda: httpx.post(URL + "/greets"),
         lambda: httpx.post(URL + "/v1/chat/completions", json={"model": "good"}),
         "not-http",
+    ),
+    "a system message for an API that takes it apart": (
+        lambda: raise_(
+            Exception('messages: Unexpected role "system". There is a top-level `system` parameter')
+        ),
+        lambda: [message for message in QUESTION if message["role"] != "system"],
+        "system-apart",
     ),
     "urllib and no scheme": (
         lambda: urllib.request.urlopen(URL.removeprefix("http://")),
