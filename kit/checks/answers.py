@@ -25,7 +25,8 @@ VALUE = re.compile(
     r"|not (?:an? )?(?:valid|allowed)"
 )
 MISSING = re.compile(
-    r"""(?i)['"`](\w+)['"`](?:\W{1,4}msg)?\W{1,4}(?:field required|is (?:a )?required|input should)"""
+    r"""(?i)['"`]((?!body\b)\w+)['"`](?:\W{1,4}msg)?\W{1,4}"""
+    r"(?:field required|is (?:a )?required|input should)"
     r"|(\w+): field required|missing (?:required )?(?:field|parameter)\W+(\w+)|provide an? (\w+) parameter"
 )
 IN_A_MESSAGE = ("name", "content", "tool_calls", "tool_call_id", "function_call", "role")
@@ -103,12 +104,7 @@ def refusal(body: str, sent: dict[str, Any], asked: dict[str, Any], config: Any)
             setter = "llm_config" if has(config, "get") and config.get(field) is not None else "the entry"
         odd = _odd_content(sent) if name == "messages.content" else ""
         return {**facts, "field": name, "setter": setter, "how": "field" if refused else "value", "odd": odd}
-    lacking = [
-        name
-        for names in MISSING.findall(body)
-        for name in names
-        if name and sent.get(name) is None and name != "body"
-    ]
+    lacking = [name for names in MISSING.findall(body) for name in names if name and sent.get(name) is None]
     return facts | ({"lacks": lacking[0]} if sent and lacking else {})
 
 
@@ -121,9 +117,9 @@ def _odd_content(sent: dict[str, Any]) -> str:
 def _named(body: str, sent: dict[str, Any]) -> Iterator[tuple[str, int, int]]:
     """Yield the fields of a request that a text names, and where: of messages, in quotes, then others."""
     in_messages = {name for one in sent.get("messages") or [] if isinstance(one, dict) for name in one}
-    for path in re.finditer(
-        rf"(?i)messages?(?![\"']\s*:)\W+(?:\d+\W+)?(?:\w+\W+)??({'|'.join(IN_A_MESSAGE)})\b", body
-    ):
+    # Not behind "message": that is where errors have their text.
+    behind = r"(?i)messages?(?![\"']\s*:)\W+(?:\d+\W+)?(?:\w+\W+)??"
+    for path in re.finditer(rf"{behind}({'|'.join(IN_A_MESSAGE)})\b", body):
         if path[1] in in_messages:
             yield f"messages.{path[1]}", *path.span()
     if tool := re.search(r"(?i)\btools\W{1,3}(?:\d+\b|function\b)|schema for function", body):

@@ -494,15 +494,12 @@ def _otherwise(agents: list[Any]) -> Iterator[Finding]:
         for each in [*described, *(config.get("functions") or [])]:
             declared = (each.get("parameters") or {}).get("properties")
             parameters = parameters_of(functions.get(each.get("name")))
-            if (
-                declared is None
-                or parameters is None
-                or any(one.kind is one.VAR_KEYWORD for one in parameters)
-            ):
+            if declared is None or parameters is None:
                 continue
             taken = [one.name for one in parameters if one.kind is not one.VAR_POSITIONAL]
             needed = [one.name for one in parameters if one.default is one.empty and one.name in taken]
-            if not {*needed} <= {*declared} <= {*taken}:
+            takes_any = any(one.kind is one.VAR_KEYWORD for one in parameters)
+            if not takes_any and not {*needed} <= {*declared} <= {*taken}:
                 facts = {"declared": ", ".join(declared) or "none", "taken": ", ".join(taken) or "none"}
                 yield found("tool-declared-otherwise", **facts, tool=each["name"], agent=agent.name)
 

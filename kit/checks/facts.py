@@ -60,9 +60,7 @@ def facts_of(error: Any) -> dict[str, Any]:
         "where": _called(frames),
         "by": _owner(frames),
         "line": _line_of_autogen(frames),
-        "says": "yes"
-        if any(_line(*frame).startswith(("raise ", "assert ")) for frame in frames[:1])
-        else "no",
+        "says": "yes" if frames and _line(*frames[0]).startswith(("raise ", "assert ")) else "no",
         "through": " ".join(frame.f_code.co_name for frame, _ in frames if _package(frame) == "autogen"),
     }
     agent = next((one for one in _selves(frames) if has(one, "generate_reply", "_name")), None)

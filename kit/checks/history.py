@@ -63,10 +63,8 @@ def said(agents: list[Any]) -> Iterator[Finding]:
             continue
         own = [message for message in messages if _is_own(agent, message)]
         findings = [*tools(agent, partner, messages, own)]
-        asked_for = zip(map(text_in, messages), messages[1:], strict=False)
-        if any(
-            _is_own(agent, one) and _repeats(agent, question, text_in(one)) for question, one in asked_for
-        ):
+        pairs = zip(map(text_in, messages), messages[1:], strict=False)
+        if any(_is_own(agent, one) and _repeats(agent, question, text_in(one)) for question, one in pairs):
             findings.append(found("repeats-prompt", agent=agent.name))
         hidden = {name for finding in findings for name in HIDES.get(finding.code, ())}
         if not any("model_client_cls" in entry for entry in entries_of(agent)):
@@ -104,9 +102,7 @@ def _silence(agent: Any, partner: Any, messages: list[Message]) -> Iterator[Find
     """Yield that the partner sent empty messages, if they went on to its limit or puzzled the model."""
     empty = [message.get("role") == "user" and message.get("content") == "" for message in messages]
     around = [*zip(messages, empty[1:], messages[2:] + [{}], strict=False)]
-    asked_for = [
-        text_in(before) for before, was, _ in around if was and text_in(before).rstrip().endswith("?")
-    ]
+    asked_for = [text for before, was, _ in around if was and (text := text_in(before).rstrip())[-1:] == "?"]
     puzzled = [text_in(after) for _, was, after in around if was and EMPTY.search(text_in(after))]
     then = ""
     if sum(empty) >= partner.max_consecutive_auto_reply(agent):
@@ -144,10 +140,8 @@ def _ending(agent: Any, partner: Any, messages: list[Message]) -> Iterator[Findi
 
 def _unseen(message: Message, reader: Any) -> bool:
     """Return whether a message ends with the word TERMINATE, and AutoGen's check of its reader wants more."""
-    ends = re.search(
-        r"(?<!with )(?<!say )(?<!answer )(?<!reply )(?<!type )\bTERMINATE\b\W*$", text_in(message)
-    )
-    return bool(ends) and ends_at(reader, message) is False
+    ends = r"(?<!with )(?<!say )(?<!answer )(?<!reply )(?<!type )\bTERMINATE\b\W*$"
+    return bool(re.search(ends, text_in(message))) and ends_at(reader, message) is False
 
 
 def _unseen_end(message: Message, writer: Any, reader: Any) -> Finding:
@@ -216,9 +210,8 @@ def _cut_prompts(agent: Any, usage: dict[str, Any]) -> Iterator[Finding]:
                 prompts, replies = prompts + before, replies + length
             before += length
     used = [one for one in usage.values() if isinstance(one, dict)]
-    asked_of, answered_with = (
-        sum(one[f"{kind}_tokens"] for one in used) for kind in ("prompt", "completion")
-    )
+    asked_of = sum(one["prompt_tokens"] for one in used)
+    answered_with = sum(one["completion_tokens"] for one in used)
     transformed = agent.hook_lists.get("process_all_messages_before_reply")
     if 1000 < asked_of < prompts / 12 and answered_with > replies / 8 and not transformed:
         yield found("prompts-cut", agent=agent.name, tokens=asked_of, letters=prompts)

@@ -72,14 +72,15 @@ def passes_on(cls: type) -> bool:
 def ignores_tools(cls: type) -> bool:
     """Return whether no code of a class speaks of tools, or hands on a request with all that it holds."""
     functions = [getattr(value, "__func__", value) for part in cls.__mro__ for value in vars(part).values()]
-    if any({"tools", "functions"} & words_in(one, texts=True) for one in functions):
+    create = inspect.getattr_static(cls, "create", None)
+    names = [one.name for one in parameters_of(create) or [] if one.name != "self"]
+    if not names or any({"tools", "functions"} & words_in(one, texts=True) for one in functions):
         return False
     try:
-        source = inspect.getsource(cls.create)  # type: ignore[attr-defined]
+        source = inspect.getsource(create)  # type: ignore[arg-type]
     except (OSError, TypeError):
         return False
-    request = re.escape([*inspect.signature(cls.create).parameters][1])  # type: ignore[attr-defined]
-    as_a_whole = re.findall(rf"\b{request}\b(?!\[['\"]|\.get\()", source)
+    as_a_whole = re.findall(rf"\b{names[0]}\b(?!\[['\"]|\.get\()", source)
     return len(as_a_whole) == 1  # where it is declared
 
 
