@@ -55,7 +55,8 @@ def filled(entry: dict[str, Any], facts: dict[str, Any]) -> Finding:
     return Finding(entry["code"], what, fix, step, facts.get("warning", entry.get("warning", False)))
 
 
-OPTIONAL = re.compile(r"(?<=[\w.})])\{\w+\}|^\{folder\}")  # facts behind a word, and places: not always there
+# Facts behind a word, and folders: not always there.
+OPTIONAL = re.compile(r"(?<=[a-zA-Z0-9.})])\{\w+\}|^\{folder\}")
 
 
 def page() -> str:
