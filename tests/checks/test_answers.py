@@ -94,7 +94,7 @@ SAID = [
 
 @pytest.mark.parametrize("row", SAID, ids=lambda row: f"{row['code']}: {str(row['body'])[:60]}")
 def test_what_servers_say_is_understood_in_the_words_of_each(row, monkeypatch):
-    """The answers of OpenAI, Azure, Gemini, Ollama, LM Studio, vLLM, llama.cpp and others, as they are."""
+    """Each is in the manner of one: OpenAI, Azure, Gemini, Groq, Ollama, LM Studio, vLLM, llama.cpp ..."""
     content = row["body"] if isinstance(row["body"], str) else json.dumps(row["body"])
 
     def send(self, request, **options):
