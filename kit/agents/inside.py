@@ -63,6 +63,13 @@ def listed(config: Any) -> list[dict[str, Any]]:
     return [plain(entry) for entry in ([config] if known is None and "model" in config else known) or []]
 
 
+def described(agent: Any) -> list[dict[str, Any]]:
+    """Return the functions that an agent describes: its tools, and `functions`, which is their older form."""
+    config = agent.llm_config if entries_of(agent) else {}
+    tools = [tool.get("function") or {} for tool in config.get("tools") or []]
+    return [*tools, *(config.get("functions") or [])]
+
+
 def plain(entry: Any) -> dict[str, Any]:
     """Return an entry as a dict of what was set; in an LLMConfig it is a pydantic model."""
     return entry.model_dump(exclude_unset=True) if hasattr(entry, "model_dump") else dict(entry)

@@ -22,6 +22,7 @@ from kit.agents.inside import (
     Registration,
     asks_always,
     clients_of,
+    described,
     entries_of,
     everybody,
     group_of,
@@ -476,10 +477,8 @@ def _tools(agent: Any) -> Iterator[Finding]:
 
 def _untold(agents: list[Any]) -> Iterator[Finding]:
     """Yield the tools that somebody can run and no model knows, if there is a model among the agents."""
-    configs = [agent.llm_config for agent in agents if entries_of(agent)]
-    known = {(tool.get("function") or {}).get("name") for one in configs for tool in one.get("tools") or []}
-    known |= {function.get("name") for one in configs for function in one.get("functions") or []}
-    for agent in agents if configs else []:
+    known = {function.get("name") for agent in agents for function in described(agent)}
+    for agent in agents if any(map(entries_of, agents)) else []:
         for name in (getattr(agent, "function_map", None) or {}).keys() - known:
             yield found("untold-tool", agent=agent.name, tool=name)
 
@@ -488,20 +487,17 @@ def _otherwise(agents: list[Any]) -> Iterator[Finding]:
     """Yield the tools whose description has arguments that their function does not take, or lacks some."""
     maps = [getattr(agent, "function_map", None) or {} for agent in agents]
     functions = {name: function for one in maps for name, function in one.items()}
-    for agent in filter(entries_of, agents):
-        config = agent.llm_config
-        described = [tool.get("function") or {} for tool in config.get("tools") or []]
-        for each in [*described, *(config.get("functions") or [])]:
-            declared = (each.get("parameters") or {}).get("properties")
-            parameters = parameters_of(functions.get(each.get("name")))
-            if declared is None or parameters is None:
-                continue
-            taken = [one.name for one in parameters if one.kind is not one.VAR_POSITIONAL]
-            needed = [one.name for one in parameters if one.default is one.empty and one.name in taken]
-            takes_any = any(one.kind is one.VAR_KEYWORD for one in parameters)
-            if not takes_any and not {*needed} <= {*declared} <= {*taken}:
-                facts = {"declared": ", ".join(declared) or "none", "taken": ", ".join(taken) or "none"}
-                yield found("tool-declared-otherwise", **facts, tool=each["name"], agent=agent.name)
+    for agent, each in [(one, each) for one in agents for each in described(one)]:
+        declared = (each.get("parameters") or {}).get("properties")
+        parameters = parameters_of(functions.get(each.get("name")))
+        if declared is None or parameters is None:
+            continue
+        taken = [one.name for one in parameters if one.kind is not one.VAR_POSITIONAL]
+        needed = [one.name for one in parameters if one.default is one.empty and one.name in taken]
+        takes_any = any(one.kind is one.VAR_KEYWORD for one in parameters)
+        if not takes_any and not {*needed} <= {*declared} <= {*taken}:
+            facts = {"declared": ", ".join(declared) or "none", "taken": ", ".join(taken) or "none"}
+            yield found("tool-declared-otherwise", **facts, tool=each["name"], agent=agent.name)
 
 
 def _group(group: Any, manager: Any) -> Iterator[Finding]:
@@ -537,13 +533,18 @@ def _settings(agent: Any) -> Iterator[Finding]:
         yield found("user-with-model", agent=agent.name)
     if asks and getattr(agent, "function_map", None):
         yield found("asks-before-tools", agent=agent.name)
-    own = [cls for cls in type(agent).__mro__ if not cls.__module__.startswith("autogen.")]
-    for name, value in [pair for cls in own for pair in vars(cls).items()]:
-        started = name.startswith(("initiate", "run", "resume"))  # by people, who await it
-        if inspect.iscoroutinefunction(value) and has(type(agent), f"a_{name}") and not started:
-            yield found("async-method", name=f"{type(agent).__name__}.{name}", method=name)
+    yield from _unawaited(type(agent))
     if runs_code(agent):
         yield found("runs-code", agent=agent.name)
+
+
+def _unawaited(cls: type) -> Iterator[Finding]:
+    """Yield the async methods of one's own agents that AutoGen calls without await."""
+    own = [part for part in cls.__mro__ if not part.__module__.startswith("autogen.")]
+    for name, value in [pair for part in own for pair in vars(part).items()]:
+        started = name.startswith(("initiate", "run", "resume"))  # by people, who await it
+        if inspect.iscoroutinefunction(value) and has(cls, f"a_{name}") and not started:
+            yield found("async-method", name=f"{cls.__name__}.{name}", method=name)
 
 
 # In a notebook --------------------------------------------------------------------------------

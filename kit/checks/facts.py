@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import contextlib
 import difflib
+import functools
 import importlib.metadata
 import inspect
 import linecache
@@ -346,6 +347,7 @@ def _attributes(thing: Any, name: str) -> dict[str, str]:
     return {"others": ", ".join(own[:12]), "owners": " or ".join(owners[:2]), "near": close}
 
 
+@functools.cache  # it reads all of AutoGen's files
 def _home_of(name: str) -> str:
     """Return the module of AutoGen that defines a class or function of this name, "" if none does."""
     root = Path(sys.modules["autogen"].__file__ or "").parent if "autogen" in sys.modules else Path()

@@ -209,16 +209,14 @@ def _cut_prompts(agent: Any, usage: dict[str, Any]) -> Iterator[Finding]:
             if _is_own(agent, message):
                 prompts, replies = prompts + before, replies + length
             before += length
-    used = [one for one in usage.values() if isinstance(one, dict)]
-    asked_of = sum(one["prompt_tokens"] for one in used)
-    answered_with = sum(one["completion_tokens"] for one in used)
+    asked_of, answered_with = _tokens(usage, "prompt"), _tokens(usage, "completion")
     transformed = agent.hook_lists.get("process_all_messages_before_reply")
     if 1000 < asked_of < prompts / 12 and answered_with > replies / 8 and not transformed:
         yield found("prompts-cut", agent=agent.name, tokens=asked_of, letters=prompts)
 
 
-def _tokens(summary: dict[str, Any] | None) -> int:
-    return sum(used["total_tokens"] for used in (summary or {}).values() if isinstance(used, dict))
+def _tokens(summary: dict[str, Any] | None, kind: str = "total") -> int:
+    return sum(used[f"{kind}_tokens"] for used in (summary or {}).values() if isinstance(used, dict))
 
 
 def does_more(client: Any) -> bool:

@@ -70,7 +70,7 @@ def passes_on(cls: type) -> bool:
 
 
 def ignores_tools(cls: type) -> bool:
-    """Return whether no code of a class speaks of tools, or hands on a request with all that it holds."""
+    """Return whether the code of a class neither speaks of tools nor hands on a request as a whole."""
     functions = [getattr(value, "__func__", value) for part in cls.__mro__ for value in vars(part).values()]
     create = inspect.getattr_static(cls, "create", None)
     names = [one.name for one in parameters_of(create) or [] if one.name != "self"]

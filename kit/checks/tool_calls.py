@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from kit.agents.inside import clients_of, entries_of, group_of
+from kit.agents.inside import clients_of, described, entries_of, group_of
 from kit.checks.catalogue import found
 from kit.checks.protocol import ignores_tools
 from kit.checks.report import Finding
@@ -41,9 +41,7 @@ def tools(agent: Any, partner: Any, messages: list[Message], own: list[Message])
 
     Of the messages of a chat, those that the agent sent are its `own`.
     """
-    functions = [tool.get("function") or {} for tool in agent.llm_config.get("tools") or []]
-    functions += agent.llm_config.get("functions") or []
-    names = [str(function.get("name")) for function in functions]
+    names = [str(function.get("name")) for function in described(agent)]
     members = group_of(partner).agents if group_of(partner) else [partner]
     executors = {name: one.name for one in members for name in getattr(one, "function_map", None) or {}}
     calls = [call for message in own for call in calls_in(message)]
