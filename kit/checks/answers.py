@@ -63,7 +63,8 @@ def told(status: str, url: str, body: str) -> dict[str, Any]:
     version = "".join(parse_qs(urlsplit(url).query).get("api-version", []))
     url = url.partition("?")[0]  # what follows may hold a key
     reason = _reason(body) or f"status {status}"
-    facts = {"status": status, "url": url, "body": body or reason, "reason": reason, "version": version}
+    body = _without_what_was_sent(body) or reason
+    facts = {"status": status, "url": url, "body": body, "reason": reason, "version": version}
     return {**facts, **way_to(url)}
 
 
@@ -71,7 +72,7 @@ def told_in(text: str) -> dict[str, str]:
     """Return what a text says of an answer, {} if nothing: of OpenAI's client, or of people's own code."""
     said = STATUS.search(text)
     body = (said[2] or text) if said else ""
-    return {"status": said[1], "body": body, "reason": _reason(body)} if said else {}
+    return {"status": said[1], "body": _without_what_was_sent(body), "reason": _reason(body)} if said else {}
 
 
 def way_to(url: str) -> dict[str, str]:
@@ -171,6 +172,14 @@ def _json(content: Any) -> dict[str, Any]:
     return {}
 
 
+def _without_what_was_sent(body: str) -> str:
+    """Return an answer up to where it repeats the request, whose fields are not those that it refuses.
+
+    FastAPI's servers do: {"detail": [{"type": "missing", "loc": ["body", "model"], "msg": ..., "input": ...
+    """
+    return re.sub(r"""(?s)(['"]loc['"]: ?[(\[].*?),\s*['"]input['"]: .*""", r"\1", body)
+
+
 def _reason(body: str) -> str:
     """Return what an answer gives as its reason: the message of a JSON error, or the text of a page."""
     value: Any = body
@@ -182,6 +191,8 @@ def _reason(body: str) -> str:
     for _ in range(3):
         if isinstance(value, list):
             value = value[0] if value else ""
+        if isinstance(value, dict) and isinstance(value.get("loc"), list):  # of FastAPI: the path
+            return fit(f"{'.'.join(map(str, value['loc'][1:]))}: {value.get('msg')}".lstrip(": "), 320)
         if isinstance(value, dict):
             named = [
                 value.get(name) for name in ("error", "message", "detail", "msg", "title") if value.get(name)

@@ -18,7 +18,7 @@ from typing import Any
 from kit.agents.inside import PROTOCOL, USAGE_KEYS
 from kit.checks.catalogue import found
 from kit.checks.explain import explain
-from kit.checks.facts import frames_of
+from kit.checks.frames import frames_of
 from kit.checks.history import HIDES, does_more, marks
 from kit.checks.protocol import constructor_of, methods_of, needed_by, passes_on
 from kit.checks.report import Finding, Report

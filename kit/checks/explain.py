@@ -7,12 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 from kit.checks.catalogue import catalogue, filled
-from kit.checks.facts import chain, facts_of, place_of
+from kit.checks.facts import facts_of
+from kit.checks.frames import chain, place_of
 from kit.checks.report import Finding
 
 # What evidence is a pattern to be searched in; any other is for the whole.
 SEARCHED = frozenset(
-    ["text", "url", "body", "reason", "line", "through", "base_url", "near", "place", "values", "filter"]
+    ["text", "url", "body", "reason", "line", "code", "through", "base_url", "near", "place", "values"]
+    + ["filter"]
 )
 
 

@@ -28,6 +28,7 @@ from kit.config_list.secrets import fit
 
 CODE = re.compile(r"```(?:python|sh|bash|shell)\b")
 RAN = re.compile("exitcode: ")
+ENDS = re.compile(r"(?<!with )(?<!say )(?<!answer )(?<!reply )(?<!type )\bTERMINATE\b\W*$")
 CODE_FAILED = re.compile(r"exitcode: (?!0\b)\d+ \(execution failed\)\s*Code output:(.*)", re.DOTALL)
 # What a model says to a message without text.
 EMPTY = re.compile(
@@ -83,8 +84,10 @@ def said(agents: list[Any]) -> Iterator[Finding]:
     for agent in filter(asked, agents):
         yield from _clients(agent)
     for manager in filter(group_of, agents):
-        yield from _selection(manager)
-        yield from _end_of_group(manager)
+        ends = [*_end_of_group(manager)]
+        yield from ends
+        if not any(finding.code == "termination-unseen" for finding in ends):  # they spoke on after the end
+            yield from _selection(manager)
 
 
 def marks(agent: str, texts: list[str], hidden: Iterable[str] = ()) -> Iterator[Finding]:
@@ -140,8 +143,7 @@ def _ending(agent: Any, partner: Any, messages: list[Message]) -> Iterator[Findi
 
 def _unseen(message: Message, reader: Any) -> bool:
     """Return whether a message ends with the word TERMINATE, and AutoGen's check of its reader wants more."""
-    ends = r"(?<!with )(?<!say )(?<!answer )(?<!reply )(?<!type )\bTERMINATE\b\W*$"
-    return bool(re.search(ends, text_in(message))) and ends_at(reader, message) is False
+    return bool(ENDS.search(text_in(message))) and ends_at(reader, message) is False
 
 
 def _unseen_end(message: Message, writer: Any, reader: Any) -> Finding:
@@ -252,13 +254,16 @@ def _selection(manager: Any) -> Iterator[Finding]:
 def _end_of_group(manager: Any) -> Iterator[Finding]:
     """Yield why a group chat went on to its limit, if that can be seen."""
     group = group_of(manager)
+    models = {agent.name for agent in group.agents if entries_of(agent)}
     for message, after in zip(group.messages, group.messages[1:], strict=False):
-        if message.get("name") != after.get("name") and _unseen(message, manager):
+        # A check of people's own is not run: it did not end the chat, if a model or an empty reply came next.
+        went_on = (after.get("name") in models or not after.get("content")) and not ends_at(manager, message)
+        if _unseen(message, manager) or went_on and ENDS.search(text_in(message)):
             yield _unseen_end(message, message.get("name"), manager)
             return
     spoke = {message.get("name") for message in group.messages}
     silent = [agent.name for agent in group.agents if agent.name not in spoke]
-    if len(group.messages) < group.max_round:
+    if not isinstance(group.max_round, int) or len(group.messages) < group.max_round:
         return
     if group.max_round == type(group).max_round:
         yield found("default-rounds")

@@ -15,7 +15,7 @@ import kit
 from kit.checks.catalogue import found as named
 from kit.checks.diagnose import diagnose
 from kit.checks.explain import explain
-from kit.checks.facts import chain
+from kit.checks.frames import chain
 from kit.checks.protocol import model_clients
 from kit.checks.report import Report
 from kit.config_list.secrets import NO_KEY, REFERENCE, hide_secrets, resolved

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from autogen import AssistantAgent, GroupChat, GroupChatManager, LLMConfig, UserProxyAgent
+from autogen.cache import AbstractCache
 
 from kit import DummyModelClient, register_model_clients
 from kit.agents.inside import PROTOCOL
@@ -116,3 +117,59 @@ def codes(report):
     """Return the codes of what was found, after a look at whether each finding says something."""
     assert all(finding.message.strip() and finding.fix.strip() for finding in report.findings)
     return [finding.code for finding in report.findings]
+
+
+def add(a: int, b: int) -> int:
+    return a + b
+
+
+def ask(made):
+    return made.generate_reply(messages=QUESTION)
+
+
+def chat(made, other, message="Hi", **options):
+    return other.initiate_chat(made, message=message, silent=True, **options)
+
+
+def says(*replies, entry=DUMMY, **settings):
+    made = agent(entry, **settings)
+    made.register_model_client(DummyModelClient, replies=list(replies))
+    return made
+
+
+def with_add(made, replies, executor=None):
+    made.register_for_llm(description="Add.")(add)
+    if executor:
+        executor.register_for_execution()(add)
+    made.register_model_client(DummyModelClient, replies=replies)
+    return made
+
+
+class Memory(AbstractCache):
+    """AutoGen's own cache needs diskcache; this one is a dict."""
+
+    def __init__(self):
+        self.known = {}
+
+    def get(self, key, default=None):
+        return self.known.get(str(key), default)
+
+    def set(self, key, value):
+        self.known[str(key)] = value
+
+    def close(self): ...
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error): ...
+
+
+def safely_ends(message):
+    return (message.get("content") or "").rstrip().endswith("TERMINATE")
+
+
+NUMBERS = {"a": {"type": "integer"}, "b": {"type": "integer"}}
+
+
+OLDER = {"functions": [{"name": "add", "parameters": {"type": "object", "properties": NUMBERS}}]}

@@ -1,6 +1,7 @@
 """check_model_client: classes as people write them, run through what AutoGen asks of them."""
 
 import asyncio
+import os
 import sys
 import threading
 import time
@@ -10,13 +11,29 @@ from types import SimpleNamespace
 
 import numpy
 import pytest
-from set_ups import ALL_FOUR, MINE, Assembled, Mute, client, codes, coroutine
+import requests
+from server import GOOD, URL
+from set_ups import (
+    ALL_FOUR,
+    DUMMY,
+    MINE,
+    Assembled,
+    Mute,
+    agent,
+    client,
+    codes,
+    coroutine,
+    group,
+    ready,
+    with_tool,
+)
 
 from kit import (
     DummyModelClient,
     HuggingFaceModelClient,
     RecordingModelClient,
     check_model_client,
+    diagnose,
     tool_call,
 )
 
@@ -144,8 +161,13 @@ WRONG = {
         client(__init__=lambda self, config, model: None),
         "check-needs-arguments",
     ),
-    "a constructor that fails": (client(__init__=lambda self, config: config["none"]), "error"),
-    "create fails": (client(create=broken), "error"),
+    "a constructor that fails": (client(__init__=lambda self, config: int("none")), "error"),
+    "a constructor that reads what the entry lacks": (
+        client(__init__=lambda self, config: config["none"]),
+        "entry-lacks",
+    ),
+    "create fails": (client(create=lambda self, params: int("none")), "error"),
+    "create reads what is not always there": (client(create=broken), "params-lacks"),
     "create returns nothing": (client(create=lambda self, params: None), "create-returns-none"),
     "create returns a text": (client(create=lambda self, params: "Hello"), "create-returns-text"),
     "create returns a dict": (client(create=lambda self, params: {"choices": []}), "create-returns-text"),
@@ -410,3 +432,106 @@ def test_the_local_model_passes(local_model_folder):
     report = check_model_client(HuggingFaceModelClient, entry)
     assert report.ok, report
     assert {finding.code for finding in report.findings} <= {"says-itself"}
+
+
+# Classes that work, and do otherwise than AutoGen wants -------------------------------------------------
+
+
+def remembers(self, params):
+    self.seen.extend(message["content"] for message in params["messages"])
+    return DummyModelClient.create(self, params)
+
+
+def posting(shown):
+    """Return a create that posts some of the messages, those that `shown` picks."""
+
+    def create(self, params):
+        body = {"model": "m", "messages": shown(params["messages"])}
+        requests.post(URL + "/v1/chat/completions", json=body, timeout=5)
+        return DummyModelClient(self.config, replies=["Hi", "Hi"]).create({**params, "messages": []})
+
+    return create
+
+
+def played(self, params):  # an answer to the last message, and no model that would have to know the others
+    last = str(params["messages"][-1]["content"])
+    return DummyModelClient(self.config, replies=[last.upper()] * 2).create({**params, "messages": []})
+
+
+def with_seen(self, config):
+    DummyModelClient.__init__(self, config)
+    self.seen = []
+
+
+CLASSES = {
+    "memory of the class": (client(create=remembers, seen=[]), "shared-memory"),
+    "only the last message": (client(create=posting(lambda all: all[-1]["content"])), "one-message"),
+    "only the first message": (client(create=posting(lambda all: all[0]["content"])), "one-message"),
+    "turns that the model made up": (
+        client(_answers=lambda self, messages, n: ["Hi\n### Human:\nAnd?\n### Assistant:\nNo."] * n),
+        "runs-on",
+    ),
+    "thoughts in the reply": (
+        client(_answers=lambda self, messages, n: ["<think>\nHm.\n</think>\nHi"] * n),
+        "thoughts",
+    ),
+    "a header in the reply": (
+        client(_answers=lambda self, messages, n: ["<|im_start|>assistant\nHi"] * n),
+        "no-generation-prompt",
+    ),
+    "thoughts that the template opened": (
+        client(_answers=lambda self, messages, n: ["Hm.\n</think>\nHi"] * n),
+        "thoughts",
+    ),
+}
+HEALTHY = {
+    "memory of the client": client(create=remembers, __init__=with_seen),
+    "all messages": client(create=posting(lambda all: [*map(dict, all)])),
+    "the first and the last message": client(create=posting(lambda all: [dict(all[0]), dict(all[-1])])),
+    "no model": client(create=played),
+}
+
+
+@pytest.mark.parametrize(("cls", "code"), CLASSES.values(), ids=CLASSES)
+def test_what_a_class_does_wrong_without_an_exception_is_seen(cls, code):
+    assert code in codes(check_model_client(cls, MINE))
+
+
+def test_a_field_that_only_the_real_entry_has():
+    def from_folder(self, config):
+        DummyModelClient.__init__(self, config)
+        self.folder = config["folder"]
+
+    cls = client(__init__=from_folder)
+    assert codes(check_model_client(cls)) == ["check-needs-entry"]
+    assert codes(check_model_client(cls, {**MINE, "folder": "x"})) == []
+
+    def from_environment(self, config):
+        DummyModelClient.__init__(self, config)
+        self.key = os.environ["NO_SUCH_VARIABLE"]
+
+    assert codes(check_model_client(client(__init__=from_environment))) == ["unset-variable"]
+
+
+@pytest.mark.parametrize("cls", HEALTHY.values(), ids=HEALTHY)
+def test_a_class_that_does_it_right_passes(cls):
+    assert codes(check_model_client(cls, MINE)) == []
+
+
+def test_the_classes_of_clients_that_are_registered_are_looked_at():
+    async def create(self, params): ...
+
+    made = agent(MINE, register=[client(create=create)])
+    assert codes(diagnose(made)) == ["coroutine"]
+    assert codes(diagnose(group(made, ready("b"), select="round_robin"))) == ["coroutine"]
+
+
+def test_the_entries_of_an_agent_are_looked_at_as_a_list_is():
+    assert codes(diagnose(agent({**GOOD, "base_url": URL}))) == ["config-list"]
+    assert codes(diagnose({"config_list": [DUMMY], "temprature": 0})) == ["llm-config-field"]
+    assert codes(diagnose({"config_list": {"one": DUMMY, "two": DUMMY}})) == ["named-entries"]
+    assert codes(diagnose({"config_list": [DUMMY], "temperature": 0})) == []
+
+
+def test_tools_that_were_added_after_registering_empty_the_place():
+    assert codes(diagnose(with_tool(ready()))) == ["not-registered"]

@@ -30,7 +30,7 @@ from set_ups import (
 )
 
 from kit import DummyModelClient, RecordingModelClient, diagnose, tool_call
-from kit.checks.diagnose import agent_of
+from kit.checks.frames import agent_of
 
 pytestmark = pytest.mark.usefixtures("folder")
 HF = {"model": "m", "model_client_cls": "HuggingFaceModelClient"}

@@ -29,8 +29,8 @@ from set_ups import (
 )
 
 from kit import DummyModelClient, diagnose, load_config_list, register_model_clients
-from kit.checks.diagnose import agent_of
 from kit.checks.explain import explain
+from kit.checks.frames import agent_of
 from kit.checks.report import LONGEST
 
 pytestmark = pytest.mark.usefixtures("folder")
@@ -82,10 +82,6 @@ CHATS = {
     "no usage": (
         returns(SimpleNamespace(choices=[], model="m"), get_usage=ALL_FOUR["get_usage"]),
         "response-lacks",
-    ),
-    "no method cost": (
-        type("Mine", (), {"__init__": lambda self, config: None, "create": lambda self, p: FrozenResponse()}),
-        "no-cost",
     ),
     "a dict in transformers 5": (client(create=lambda self, params: {}["shape"]), "batch-encoding"),
 }

@@ -1,0 +1,139 @@
+"""Names that do not fit: which one is near, who has it, and which library refused an argument."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import difflib
+import functools
+import importlib.metadata
+import os
+import re
+import sys
+from collections.abc import Iterable
+from inspect import ismodule
+from pathlib import Path
+from typing import Any
+
+from kit.agents.inside import PROTOCOL, has
+from kit.checks.protocol import parameters_of
+
+
+def misspelt(name: Any, names: Iterable[Any]) -> str:
+    """Return the one of some names that is this one with a letter more, less or other, "" if none is."""
+    known = [other for other in names if isinstance(other, str) and not other.startswith("_")]
+    return next((other for other in known if _nearly(str(name), other)), "")
+
+
+def _nearly(one: str, other: str) -> bool:
+    """Return whether two names are the same but for a letter, two that changed places, or capitals and _."""
+    one, other = (name.lower().replace("_", "") for name in (one, other))
+    if one[:1] != other[:1] or max(len(one), len(other)) < 3:
+        return False
+    start = len(os.path.commonprefix([one, other]))
+    one, other = one[start:][::-1], other[start:][::-1]
+    end = len(os.path.commonprefix([one, other]))
+    one, other = one[end:], other[end:]
+    return max(len(one), len(other)) < 2 or len(one) == 2 and one == other[::-1]
+
+
+def near(argument: str, names: list[str]) -> str:
+    """Return the one of some names that is probably meant, "" if none is near."""
+    parts = set(argument.split("_"))  # request_timeout: timeout
+    same = [name for name in names if name and (set(name.split("_")) == parts or {name} < parts)]
+    return next(iter(same or difflib.get_close_matches(argument, names, 1, 0.75)), "")
+
+
+def names_of(function: Any) -> list[str]:
+    """Return the names of the arguments of a function or class; "" is among them if it may take any."""
+    parameters = parameters_of(function)
+    if parameters is None:
+        return [""]
+    named = [one for one in parameters if one.kind is not one.VAR_POSITIONAL]
+    return ["" if one.kind is one.VAR_KEYWORD else one.name for one in named]
+
+
+def version_of(distribution: str) -> str:
+    """Return the version of a distribution, "" if it is not installed."""
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        return importlib.metadata.version(distribution)
+    return ""
+
+
+def refusing(frames: list[tuple[Any, int]], callee: str, argument: str) -> dict[str, str]:
+    """Return which library a callee is of, and which of its arguments is near; {} if that can't be told.
+
+    An exception names it without its module; looked for in the code that called it, then everywhere.
+    """
+    owner, _, method = callee.rpartition(".")
+    name = owner.rpartition(".")[2] or method
+    here = [{**frame.f_globals, **frame.f_locals} for frame, _ in frames[:1]]
+    near_by = [
+        space for names in here for space in (names, *(vars(m) for m in names.values() if ismodule(m)))
+    ]
+    for spaces in (near_by, [vars(module) for module in [*sys.modules.values()] if ismodule(module)]):
+        values = [space.get(name) for space in spaces]
+        known = {
+            id(one): one for one in values if getattr(one, "__qualname__", None) == name and callable(one)
+        }
+        taken = {key: names_of(one) for key, one in known.items()}
+        refusing = [key for key, names in taken.items() if not {argument, ""} & {*names}]
+        packages = {known[key].__module__.partition(".")[0] for key in refusing}
+        if len(packages) == 1:
+            package = packages.pop()
+            version = version_of(importlib.metadata.packages_distributions().get(package, [package])[0])
+            of = f" of {package} {version}" if version else ""
+            refuser = known[refusing[0]]
+            names = names_of(getattr(refuser, method, refuser))
+            if has(refuser, "from_pretrained"):  # of transformers, which hands on what it doesn't know
+                names = [*names, *names_of(refuser.from_pretrained)]
+            return {"library": package, "of": of, "near": near(argument, names)}
+    return {}
+
+
+def lacking(line: str, names: dict[str, Any], key: Any) -> dict[str, str]:
+    """Return what is known of the dict of which a line read a key that it lacks.
+
+    That is a key in it that is nearly the same, and whether the dict is an entry: what AutoGen passes to a
+    client's constructor, and to create with the messages in it.
+    """
+    for path in re.findall(
+        rf"([A-Za-z_][\w.]*(?:\[[^][]*\])*)\[\s*['\"]{re.escape(str(key))}['\"]\s*\]", line
+    ):
+        value: Any = names
+        for attribute, index in re.findall(r"([A-Za-z_]\w*)(?![^[]*\])|\[([^][]*)\]", path):
+            value = _part(value, attribute, index)
+        if isinstance(value, dict):
+            is_entry = "model_client_cls" in value
+            return {"near": misspelt(key, value), "entry": "yes" if is_entry else "no"}
+    return {}
+
+
+def _part(value: Any, attribute: str, index: str) -> Any:
+    """Return what an object has under an attribute's name, or a literal in brackets; None if nothing."""
+    with contextlib.suppress(Exception):
+        if attribute:
+            return value[attribute] if isinstance(value, dict) else vars(value)[attribute]
+        return value[ast.literal_eval(index)]
+    return None
+
+
+def attributes_of(thing: Any, name: str) -> dict[str, str]:
+    """Return what an object of AutoGen's has in place of an attribute, and which of its classes has that."""
+    module = type(thing).__module__
+    if module.partition(".")[0] != "autogen" or has(thing, *PROTOCOL):
+        return {}
+    own = sorted(other for other in getattr(thing, "__dict__", {}) if not other.startswith("_"))
+    classes = vars(sys.modules["autogen"]).items()
+    owners = sorted(each for each, cls in classes if isinstance(cls, type) and name in vars(cls))
+    return {"others": ", ".join(own[:12]), "owners": " or ".join(owners[:2])}
+
+
+@functools.cache  # it reads all of AutoGen's files
+def home_of(name: str) -> str:
+    """Return the module of AutoGen that defines a class or function of this name, "" if none does."""
+    root = Path(sys.modules["autogen"].__file__ or "").parent if "autogen" in sys.modules else Path()
+    for file in sorted(root.glob("**/*.py")) if root.name == "autogen" else ():
+        if re.search(rf"^(?:class|def) {name}\b", file.read_text(encoding="utf-8"), re.MULTILINE):
+            return ".".join(file.relative_to(root.parent).with_suffix("").parts)
+    return ""

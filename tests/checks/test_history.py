@@ -1,0 +1,558 @@
+"""Chats that went wrong, most of them without an exception: what is found, and that doing what the fix says
+makes it right.
+"""
+
+import io
+import itertools
+from types import SimpleNamespace
+
+import autogen
+import pytest
+from autogen import LLMConfig
+from autogen.agentchat.contrib.multimodal_conversable_agent import MultimodalConversableAgent
+from autogen.coding import LocalCommandLineCodeExecutor
+from openai.types.chat import ChatCompletionMessage
+from PIL import Image
+from server import GOOD
+from set_ups import (
+    ALL_FOUR,
+    DUMMY,
+    MINE,
+    OLDER,
+    QUESTION,
+    Memory,
+    add,
+    agent,
+    chat,
+    client,
+    codes,
+    group,
+    raised,
+    ready,
+    safely_ends,
+    says,
+    user,
+    with_add,
+)
+
+from kit import DummyModelClient, diagnose, register_model_clients, tool_call
+from kit.checks.explain import explain
+
+pytestmark = pytest.mark.usefixtures("folder")
+
+
+# A user's side of the chat ------------------------------------------------------------------------------
+
+
+def ends(message):
+    return message["content"].rstrip().endswith("TERMINATE")
+
+
+def calling(replies, check=ends):
+    made, other = agent(DUMMY), user(is_termination_msg=check)
+    autogen.register_function(add, caller=made, executor=other, description="Add.")
+    made.register_model_client(DummyModelClient, replies=replies)
+    return made, other
+
+
+def test_a_check_that_can_not_take_a_tool_call_is_named():
+    made, other = calling([tool_call("add", a=1, b=2), "3"])
+    report = diagnose([made, other], error=raised(lambda: chat(made, other)))
+    assert codes(report) == ["termination-check"]
+    made, other = calling([tool_call("add", a=1, b=2), "3 TERMINATE"], safely_ends)
+    chat(made, other)
+    assert codes(diagnose([made, other])) == []
+
+
+def test_who_asks_where_nobody_can_type_is_named(monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    asking = autogen.UserProxyAgent("asking", code_execution_config=False)
+    finding = explain(raised(lambda: chat(ready(), asking)))
+    assert finding.code == "no-keyboard"
+    assert finding.message.startswith("asking ")
+
+
+# After a run in which nothing was raised ------------------------------------------------------------------
+
+
+def unread_tool(fixed):
+    other = user()
+    made = with_add(agent(DUMMY), [tool_call("add", a=1, b=2), "3"], other if fixed else None)
+    chat(made, other, max_turns=2 if fixed else 1)
+    return [made, other]
+
+
+def older_form(fixed):
+    """A function of llm_config that the one who gets the call does not have, or has."""
+    call = {"role": "assistant", "function_call": {"name": "add", "arguments": '{"a": 1, "b": 2}'}}
+
+    def retrieval(self, response):
+        return [ChatCompletionMessage.model_validate(call) if not made.chat_messages[other][1:] else "3"]
+
+    made = autogen.AssistantAgent("helper", llm_config={"config_list": [dict(MINE)], **OLDER})
+    made.register_model_client(client(message_retrieval=retrieval))
+    other = user(function_map={"add": lambda a, b: str(a + b)} if fixed else None)
+    chat(made, other, max_turns=2)
+    return [made, other]
+
+
+def calls(tool, **arguments):
+    """Return a chat whose model calls a tool twice, or calls the one that is there with numbers."""
+
+    def run(fixed):
+        other, right = user(), tool_call("add", a=1, b=2)
+        made = with_add(agent(DUMMY), [right, "3"] if fixed else [tool_call(tool, **arguments)] * 2, other)
+        chat(made, other, max_turns=2)
+        return [made, other]
+
+    return run
+
+
+def only_calls(fixed):
+    other, right = user(), tool_call("add", a=1, b=2)
+    made = with_add(agent(DUMMY), [right, "3"] if fixed else [right] * 3, other)
+    chat(made, other, max_turns=2 if fixed else 3)
+    return [made, other]
+
+
+def to_itself(fixed):
+    made = says("Better.", "Better still.", "Best.", max_consecutive_auto_reply=2)
+    if fixed:
+        made.generate_reply(messages=QUESTION)
+    else:
+        chat(made, made)
+    return made
+
+
+def untold_tool(fixed):
+    made, other = agent(DUMMY), user()
+    if fixed:
+        made.register_for_llm(description="Add.")(add)
+    other.register_for_execution()(add)
+    made.register_model_client(DummyModelClient)
+    return [made, other]
+
+
+def puzzled(fixed):
+    made = says("Run `plot()`.", "Your message seems to be empty.")
+    other = user(**({"default_auto_reply": "Go on."} if fixed else {}))
+    chat(made, other, max_turns=2)
+    return [made, other]
+
+
+def unanswered(fixed):
+    made = says("I can't see the file. Could you paste it?", "The file, please.", "It is 42.")
+    other = user(**({"default_auto_reply": "x = 42"} if fixed else {}))
+    chat(made, other, max_turns=2)
+    return [made, other]
+
+
+def writes_and_ends(fixed):
+    code = "```python\nprint(6 * 7)\n```\n"
+    made = says(*([code, "TERMINATE"] if fixed else [f"{code}TERMINATE"]))
+    executor = LocalCommandLineCodeExecutor(work_dir="coding")
+    other = autogen.UserProxyAgent(
+        "runner",
+        human_input_mode="NEVER",
+        is_termination_msg=safely_ends,
+        code_execution_config={"executor": executor},
+    )
+    chat(made, other)
+    return [made, other]
+
+
+def waits_for_code(fixed):
+    """A group in which the one that runs code is chosen where there is none."""
+    coder = says(*["The result comes next."] * 3, name="coder")
+    runner = user(name="runner", **({"default_auto_reply": "There was no code."} if fixed else {}))
+    manager = group(coder, runner, select="round_robin", max_round=6)
+    coder.initiate_chat(manager, message="What is 6 * 7?", silent=True)
+    return manager
+
+
+def error_as_reply(fixed):
+    return talk("Paris." if fixed else "Error code: 401 - {'error': {'message': 'Invalid API key'}}")
+
+
+def typed_over_code(fixed):
+    """A user proxy that runs code, with somebody who types where it asks."""
+    made = says("```python\nprint(1)\n```", "Fine.")
+    executor = LocalCommandLineCodeExecutor(work_dir="coding")
+    other = autogen.UserProxyAgent(
+        "user",
+        human_input_mode="NEVER" if fixed else "ALWAYS",
+        code_execution_config={"executor": executor},
+    )
+    other.get_human_input = lambda prompt, **_: "Run it, please"
+    chat(made, other, max_turns=2)
+    return [made, other]
+
+
+def silence(fixed):
+    made = says(*["Can I do more for you?"] * 4)
+    other = user(max_consecutive_auto_reply=2)
+    chat(made, other, max_turns=1 if fixed else None)
+    return [made, other]
+
+
+def instead_of_a_call(text):
+    """Return a chat whose model writes a text where it should call its tool."""
+
+    def run(fixed):
+        other = user()
+        made = with_add(agent(DUMMY), [tool_call("add", a=1, b=2), "3"] if fixed else [text], other)
+        chat(made, other, max_turns=2 if fixed else 1)
+        return [made, other]
+
+    return run
+
+
+def talk(*replies, turns=1, message="Hi", **settings):
+    made, other = says(*replies), user(**settings)
+    chat(made, other, message, max_turns=turns)
+    return [made, other]
+
+
+def goes_on(fixed):
+    made = says("All done, TERMINATE.", "Yes.", "Yes.")
+    other = user(
+        default_auto_reply="Go on.",
+        **({"is_termination_msg": lambda m: "TERMINATE" in m["content"]} if fixed else {}),
+    )
+    chat(made, other, max_turns=2)
+    return [made, other]
+
+
+def cached(fixed):
+    memory = Memory()
+    for _ in range(2):
+        made = agent(MINE, register=[client()])
+        chat(made, user(), max_turns=1, cache=None if fixed else memory)
+    return made
+
+
+def without_an_id(fixed):
+    def create(self, params):
+        message = SimpleNamespace(content="Hi", tool_calls=None, function_call=None)
+        made = SimpleNamespace(choices=[SimpleNamespace(message=message)], model="m", usage=None)
+        if fixed:
+            made.id = "1"
+        return made
+
+    loud = client(
+        create=create,
+        message_retrieval=lambda self, response: [one.message.content.upper() for one in response.choices],
+        get_usage=staticmethod(lambda response: {}),
+    )
+    made = agent(MINE, register=[loud])
+    chat(made, user(), max_turns=1)
+    return made
+
+
+def unpaid(fixed):
+    cls = client(get_usage=ALL_FOUR["get_usage"] if fixed else staticmethod(lambda response: {}))
+    made = agent({**MINE, "price": [1, 2]}, register=[cls])
+    chat(made, user(), max_turns=1)
+    return made
+
+
+def turns(fixed):
+    """A group whose selector names nobody, so that its members take turns; or one that names them."""
+    members = [says(*["Well."] * 9, name=name) for name in "abc"]
+    manager = group(*members, manager_entry=DUMMY, registered=False, max_round=8)
+    order = itertools.cycle("acbcab")
+    selector = client(
+        "DummyModelClient",
+        create=lambda self, params: DummyModelClient(
+            self.config, replies=[next(order) if fixed else "I can't say."]
+        ).create(params),
+    )
+    register_model_clients(manager, selector)
+    members[0].initiate_chat(manager, message="Hi", silent=True)
+    return manager
+
+
+def made_up_turns(fixed):
+    return talk("Paris." if fixed else "Paris.\nuser\nAnd of Italy?\nassistant\nRome.")
+
+
+def odd_arguments(fixed):
+    call = tool_call("add", a=1, b=2)
+    if not fixed:
+        call.tool_calls[0].function.arguments = "a=1, b=2"
+    other = user()
+    made = with_add(agent(DUMMY), [call, "3"], other)
+    chat(made, other, max_turns=2)
+    return [made, other]
+
+
+def user_with_a_model(fixed):
+    other = user(llm_config=False if fixed else autogen.LLMConfig(dict(DUMMY)))
+    if not fixed:
+        other.register_model_client(DummyModelClient)
+    return [ready(), other]
+
+
+def nested_in_a_group(fixed):
+    members = [ready(name) for name in "ab"]
+    manager = group(*members, select="round_robin")
+    chats = [{"recipient": ready("c"), "message": "?", "max_turns": 1}]
+    members[1].register_nested_chats(chats, trigger=manager if fixed else members[0])
+    return manager
+
+
+def talk_in_a_group(*replies, **settings):
+    members = [says(*replies, name=name) for name in "abc"]
+    manager = group(*members, select="round_robin", **settings)
+    members[0].initiate_chat(manager, message="Hi", silent=True)
+    return manager
+
+
+def rounds(fixed):
+    return talk_in_a_group(*["Well."] * 9, max_round=5 if fixed else 10)
+
+
+def few_rounds(fixed):
+    return talk_in_a_group(*["Well."] * 9, max_round=3 if fixed else 2)
+
+
+def goes_on_in_a_group(fixed):
+    return talk_in_a_group(*["TERMINATE" if fixed else "Done. TERMINATE"] * 9, max_round=5)
+
+
+def tiny_price(fixed):
+    made = agent({**DUMMY, "price": [1.5e-4, 6e-4] if fixed else [1.5e-7, 6e-7]}, register=[DummyModelClient])
+    chat(made, user(), max_turns=1)
+    return made
+
+
+def ends_too_soon(fixed):
+    auto_reply = "Go on." if fixed else "TERMINATE"
+    made, other = says("First I look.", "Then I see."), user(default_auto_reply=auto_reply)
+    made._is_termination_msg = lambda message: message["content"] == "TERMINATE"
+    chat(made, other, max_turns=2)
+    return [made, other]
+
+
+def writes_code(fixed):
+    return talk("Hello." if fixed else "Run this:\n```python\nprint(1)\n```", "Well?", turns=2)
+
+
+def add_text(fixed):
+    """A tool that is called with an argument that it can't take."""
+    other = user()
+    made = with_add(agent(DUMMY), [tool_call("add", a=1, b=2 if fixed else None), "3"], other)
+    chat(made, other, max_turns=2)
+    return [made, other]
+
+
+def runs(code, fixed_code, language="python"):
+    """Return a chat in which the code that a model wrote is run."""
+
+    def run(fixed):
+        executor = LocalCommandLineCodeExecutor(work_dir="coding")
+        other = autogen.UserProxyAgent(
+            "runner", human_input_mode="NEVER", code_execution_config={"executor": executor}
+        )
+        block = f"python\n{fixed_code}" if fixed else f"{language}\n{code}"
+        made = says(f"```{block}\n```", "Well.")
+        chat(made, other, max_turns=2)
+        return [made, other]
+
+    return run
+
+
+def talks_to_itself(fixed):
+    members = [says(*["Well."] * 9, name=name) for name in "ab"]
+    how = "round_robin" if fixed else "auto"
+    manager = group(*members, manager_entry=DUMMY, registered=False, max_round=5, select=how)
+    selector = client("DummyModelClient", _answers=lambda self, messages, n: ["b"] * n)
+    register_model_clients(manager, selector)
+    members[0].initiate_chat(manager, message="Hi", silent=True)
+    return manager
+
+
+def unpriced(fixed):
+    made = agent({name: value for name, value in GOOD.items() if fixed or name != "price"})
+    chat(made, user(), max_turns=1)
+    return made
+
+
+def cut(fixed):
+    made, other = agent({**GOOD, "model": "forgetful"}), user()
+    chat(made, other, "All of it: " + "word " * (1000 if fixed else 9000), max_turns=1)
+    return [made, other]
+
+
+def deaf(fixed):
+    """A client that never looks at the tools of its agent, or that hands its request on."""
+
+    def reads_messages(self, params):
+        return DummyModelClient(self.config, replies=["7"]).create({"messages": params["messages"]})
+
+    def hands_on(self, params):
+        return DummyModelClient(self.config, replies=["7"]).create(params)
+
+    class Own:  # with nothing of DummyModelClient's, which knows tools
+        def __init__(self, config):
+            self.config = config
+
+        create = hands_on if fixed else reads_messages
+        message_retrieval, cost = DummyModelClient.message_retrieval, DummyModelClient.cost
+        get_usage = staticmethod(DummyModelClient.get_usage)
+
+    made, other = agent({**MINE, "model_client_cls": "Own"}), user()
+    autogen.register_function(add, caller=made, executor=other, description="Add.")
+    made.register_model_client(Own)
+    chat(made, other, max_turns=1)
+    return [made, other]
+
+
+def ends_before_the_tool(fixed):
+    other = user()
+    made = with_add(agent(DUMMY), [tool_call("add", a=1, b=2), "3"], other)
+    chat(made, other, max_turns=2 if fixed else 1)
+    return [made, other]
+
+
+def prints_instead(fixed):
+    def tell(a: int) -> str:
+        return "3" if fixed else print(3)
+
+    made, other = agent(DUMMY), user()
+    autogen.register_function(tell, caller=made, executor=other, description="Tell it.")
+    made.register_model_client(DummyModelClient, replies=[tool_call("tell", a=1), "3"])
+    chat(made, other, max_turns=2)
+    return [made, other]
+
+
+def another_runs_it(fixed):
+    """A group whose own function selects a member that does not have the tool."""
+    made, other, third = agent(DUMMY), user(), says("Well.", name="third")
+    with_add(made, [tool_call("add", a=1, b=2), "3"], other)
+
+    def select(last, chat):
+        calls = chat.messages[-1].get("tool_calls")
+        return other if calls and fixed else third if last is made else made
+
+    manager = group(made, other, third, select=select, max_round=4)
+    other.initiate_chat(manager, message="1 + 2?", silent=True)
+    return manager
+
+
+def shown_an_image(fixed):
+    Image.new("RGB", (4, 4)).save("red.png")
+    made = MultimodalConversableAgent("helper", llm_config=LLMConfig(dict(DUMMY)))
+    made.register_model_client(DummyModelClient, replies=["Red."])
+    other = user()
+    chat(made, other, f"What is this? <img {'' if fixed else 'src='}red.png>", max_turns=1)
+    return [made, other]
+
+
+RUNS = {
+    "a chat that ends before the tool": (ends_before_the_tool, "ended-before-tool"),
+    "a tool that prints": (prints_instead, "tool-gave-nothing"),
+    "a member that does not have the tool": (another_runs_it, "wrong-executor"),
+    "an image that can't be loaded": (shown_an_image, "image-unread"),
+    "a client that never looks at the tools": (deaf, "tools-ignored"),
+    "a server that cuts the prompts": (cut, "prompts-cut"),
+    "a turn of the user after a reply": (
+        lambda fixed: talk("Paris." if fixed else "Paris.\nuser\nAnd what is that of Italy?"),
+        "runs-on",
+    ),
+    "a prompt in the reply, as a template has it": (
+        lambda fixed: talk(
+            "Paris." if fixed else "system\nBe brief.\nuser\nHi there\nassistant\nParis.", message="Hi there"
+        ),
+        "repeats-prompt",
+    ),
+    "a model that was not made for tools": (instead_of_a_call("I called add: 3."), "tools-unused"),
+    "a call in a notation of its own": (
+        instead_of_a_call('<|to|>add\n<|body|>{"a": 1, "b": 2}'),
+        "call-as-text",
+    ),
+    "a model without a price": (unpriced, "no-price"),
+    "a tool that fails": (add_text, "tool-failed"),
+    "code without its file": (runs("open('sales.csv')", "print(1)"), "code-failed"),
+    "code without its package": (runs("import no_such_package", "print(1)"), "code-failed"),
+    "code that fails": (runs("1 / 0", "print(1)"), "code-failed"),
+    "a member that is chosen again and again": (talks_to_itself, "one-speaker"),
+    "an end token in each reply": (
+        lambda fixed: talk("Paris." if fixed else "Paris.<|im_end|>"),
+        "special-tokens",
+    ),
+    "a reply of the user that ends it all": (ends_too_soon, "ended-by-itself"),
+    "code that nobody runs": (writes_code, "code-not-run"),
+    "turns of the user that the model made up": (made_up_turns, "runs-on"),
+    "arguments that are no JSON": (odd_arguments, "tool-arguments"),
+    "a user proxy with a model": (user_with_a_model, "user-with-model"),
+    "a nested chat that waits for a member": (nested_in_a_group, "nested-trigger"),
+    "max_round, which nobody set": (rounds, "default-rounds"),
+    "too few rounds for all": (few_rounds, "rounds-were-few"),
+    "TERMINATE in a group": (goes_on_in_a_group, "termination-unseen"),
+    "a price for one token": (tiny_price, "config-list"),
+    "nobody runs the tool": (unread_tool, "unread-tool"),
+    "nobody runs the function": (older_form, "unread-tool"),
+    "a tool that the model made up": (calls("subtract", a=1), "made-up-tool"),
+    "a tool that fails again": (calls("add", a=1, b=None), "tool-failed-again"),
+    "a model that can only call": (only_calls, "only-calls"),
+    "a chat with itself": (to_itself, "talks-to-itself"),
+    "a prompt in the reply": (
+        lambda fixed: talk(
+            "Paris." if fixed else "system: Be brief.\nuser: Hi there\nParis.", message="Hi there"
+        ),
+        "repeats-prompt",
+    ),
+    "no model knows the tool": (untold_tool, "untold-tool"),
+    "a question that gets an empty message": (unanswered, "nothing-to-say"),
+    "code and TERMINATE in one message": (writes_and_ends, "ended-before-code"),
+    "a member of a group that has nothing to say": (waits_for_code, "silent-member"),
+    "code in another language": (runs("<br/>", "print(1)", "jsx"), "code-language"),
+    "turns of its own that the model made up": (
+        lambda fixed: talk("Hi." if fixed else "Hi.assistant\n\nMore?assistant\n\nMore?"),
+        "runs-on",
+    ),
+    "the same words again and again": (
+        lambda fixed: talk("We go on. " * (2 if fixed else 6)),
+        "runs-on",
+    ),
+    "an empty message": (puzzled, "nothing-to-say"),
+    "an exception as a reply": (error_as_reply, "error-as-reply"),
+    "a person's words in place of the result of code": (typed_over_code, "asks-before-code"),
+    "empty messages up to the limit": (silence, "nothing-to-say"),
+    "a tool call as a text": (
+        instead_of_a_call('{"name": "add", "arguments": {"a": 1, "b": 2}}'),
+        "call-as-text",
+    ),
+    "an empty reply": (lambda fixed: talk("Hello" if fixed else ""), "empty-reply"),
+    "thoughts": (
+        lambda fixed: talk("Hello" if fixed else "<think>\nWho?\n</think>\n\nHello"),
+        "thoughts",
+    ),
+    "TERMINATE with a full stop": (goes_on, "termination-unseen"),
+    "a shared cache": (cached, "from-the-cache"),
+    "message_retrieval is never called": (without_an_id, "no-id"),
+    "no bill": (unpaid, "no-bill"),
+    "a selector that names nobody": (turns, "in-turn"),
+}
+
+
+@pytest.mark.parametrize(("run", "code"), RUNS.values(), ids=RUNS)
+def test_a_run_without_an_exception_is_read_for_what_went_wrong(run, code):
+    assert [found for found in codes(diagnose(run(fixed=False))) if found != "runs-code"] == [code]
+    assert [found for found in codes(diagnose(run(fixed=True))) if found != "runs-code"] == []
+
+
+def test_what_may_well_be_meant_is_no_finding():
+    """A chat that ends at its limit, an echo, a second chat after TERMINATE, a tool that is run elsewhere."""
+    assert codes(diagnose(talk("One.", "Two.", "Two.", turns=3))) == []
+    assert codes(diagnose(talk("You said: Hi"))) == []
+    assert codes(diagnose(talk("There are three roles:\nsystem\nuser\nassistant\nIs that clear?"))) == []
+    assert codes(diagnose(talk("Shall we end? Then answer with TERMINATE.", "Well.", turns=2))) == []
+    made, other = says("Fine. TERMINATE", "And again."), user(is_termination_msg=safely_ends)
+    chat(made, other)
+    chat(made, other, clear_history=False, max_turns=1)
+    assert codes(diagnose([made, other])) == []
+    assert (
+        codes(diagnose(talk('JSON looks like {"name": "add", "arguments": {}}'))) == []
+    )  # and there is no tool

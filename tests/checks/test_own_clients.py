@@ -1,0 +1,673 @@
+"""What goes wrong inside of people's own clients: what it is put down to, and that doing what the fix says
+makes it right.
+
+A set-up that was fixed stays silent: nothing is found that would have to be fixed.
+"""
+
+import json
+import urllib.request
+from pathlib import Path
+from types import SimpleNamespace
+
+import autogen
+import httpx
+import openai
+import pytest
+import requests
+import torch
+import transformers
+from huggingface_hub import hf_hub_download
+from jinja2 import Environment, TemplateError
+from server import GOOD, URL, sends
+from set_ups import (
+    DUMMY,
+    MINE,
+    QUESTION,
+    Memory,
+    add,
+    agent,
+    ask,
+    chat,
+    client,
+    codes,
+    group,
+    raised,
+    ready,
+    says,
+    user,
+    with_add,
+)
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+
+from kit import DummyModelClient, diagnose, register_model_clients
+from kit.checks.explain import explain
+
+pytestmark = pytest.mark.usefixtures("folder")
+
+
+def posts(path):
+    """Return a create that asks a server with requests, and trusts its answer."""
+
+    def create(self, params):
+        return requests.post(URL + path, json={"model": "good"}, timeout=5).json()["text"]
+
+    return create
+
+
+def unlooked_at(self, params):
+    answer = requests.post(f"{URL}/v1/chat/completions", headers={"Authorization": "Bearer wrong"}, json={})
+    return answer.json()["choices"]
+
+
+def gated(**options):
+    """Return a create that fetches a file of a model which only those who logged in get."""
+
+    def create(self, params):
+        hf_hub_download("some/model", "config.json", endpoint=f"{URL}/hub", cache_dir="cache", **options)
+        return DummyModelClient.create(self, params)
+
+    return create
+
+
+def no_model(self, params):
+    said = "[{'type': 'string_type', 'loc': ('body', 'model'), 'msg': 'Input should be a valid string'}]"
+    request = httpx.Request("POST", f"{URL}/v1/chat/completions", json={"model": None, "messages": []})
+    httpx.Response(400, request=request, json={"message": said}).raise_for_status()
+
+
+def only_an_adapter(self, params):
+    folder = Path("tuned")
+    folder.mkdir(exist_ok=True)
+    (folder / "adapter_config.json").write_text("{}")
+    return transformers.AutoModelForCausalLM.from_pretrained(folder)
+
+
+def raise_for_status(self, params):
+    sent = {"headers": {"Authorization": "Bearer right"}, "json": {"model": "poor"}}
+    requests.post(f"{URL}/v1/chat/completions", timeout=5, **sent).raise_for_status()
+
+
+def raise_(error):
+    raise error
+
+
+def with_httpx(self, params):
+    return httpx.post(f"{URL}/page", json={}).json()
+
+
+def lines(*said):
+    """Return a create that reads a stream's lines as JSON."""
+    return lambda self, params: [json.loads(line) for line in said]
+
+
+def from_answer(answer):
+    """Return a create that takes the text out of an answer."""
+
+    def create(self, params):
+        return answer["choices"][0]["message"]["content"]
+
+    return create
+
+
+def pieces(self, params):
+    for chunk in [SimpleNamespace(choices=[], usage=1)]:
+        print(chunk.choices[0].delta.content)
+
+
+def in_parts(self, params):
+    tokenizer = SimpleNamespace(apply_chat_template=Environment().from_string("{{ '[' + m.content }}").render)
+    return tokenizer.apply_chat_template(m={"content": [{"type": "text", "text": "Hi"}]})
+
+
+def overflows(self, params):
+    model = tiny_model()
+    model.lm_head.weight.data.fill_(float("nan"))
+    return model.generate(torch.tensor([[1]]), do_sample=True, max_new_tokens=1)
+
+
+def without_usage(self, params):
+    response = SimpleNamespace(usage=None)
+    return response.usage.prompt_tokens
+
+
+def empty_folder(self, params):
+    tiny_model().config.save_pretrained("empty")
+    return transformers.AutoModelForCausalLM.from_pretrained("empty")
+
+
+def encoder(self, params):
+    transformers.T5Config().save_pretrained("t5")
+    return transformers.AutoModelForCausalLM.from_pretrained("t5")
+
+
+def template(self, params):
+    def refuse(text):
+        raise TemplateError(text)
+
+    text = "{{ refuse('System role not supported') if messages[0].role == 'system' }}"
+    return Environment().from_string(text).render(refuse=refuse, **params)
+
+
+def tiny_model():
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
+    config = transformers.LlamaConfig(vocab_size=20, max_position_embeddings=64, **sizes)
+    return transformers.LlamaForCausalLM(config)
+
+
+def generates(**options):
+    return lambda self, params: tiny_model().generate(torch.tensor([[1, 2]]), **options)
+
+
+def loads(**options):
+    def create(self, params):
+        tiny_model().save_pretrained("tiny")
+        return transformers.AutoModelForCausalLM.from_pretrained("tiny", **options)
+
+    return create
+
+
+OWN = {
+    "a page where JSON belongs": (posts("/page"), "answer-no-json"),
+    "a page, with httpx": (with_httpx, "answer-no-json"),
+    "lines where one answer belongs": (posts("/lines"), "answer-in-lines"),
+    "lines of a stream": (lines('data: {"a": 1}'), "answer-in-lines"),
+    "a text that is no JSON": (lines("{}", "Hello"), "error"),
+    "an answer to what was no JSON": (from_answer({"detail": [{"type": "json_invalid"}]}), "body-no-object"),
+    "a refusal taken for an answer": (from_answer({"detail": [{"msg": "no"}]}), "answer-is-error"),
+    "an answer of another form": (from_answer({"message": {"content": "Hi"}}), "text-elsewhere"),
+    "a chunk without choices": (pieces, "chunk-without-choices"),
+    "openai 0.28": (lambda self, params: openai.ChatCompletion.create(model="m"), "removed-interface"),
+    "parts where a text belongs": (in_parts, "content-parts"),
+    "a folder without weights": (empty_folder, "no-weights"),
+    "an encoder and decoder": (encoder, "encoder-decoder"),
+    "flash attention": (loads(attn_implementation="flash_attention_2"), "flash-attention"),
+    "lists where tensors belong": (
+        lambda self, params: tiny_model().generate([[1, 2]], max_new_tokens=1),
+        "lists-for-tensors",
+    ),
+    "an object taken for a dict": (
+        lambda self, params: DummyModelClient(DUMMY).create(params)["choices"],
+        "object-not-dict",
+    ),
+    "no usage": (without_usage, "no-usage"),
+    "a model without its head": (
+        lambda self, params: transformers.LlamaModel(tiny_model().config).generate(),
+        "no-head",
+    ),
+    "numbers beyond their dtype": (overflows, "not-a-number"),
+    "no scheme": (lambda self, params: requests.post("localhost:1/v1", json={}), "no-scheme"),
+    "a refusal that nobody looked at": (unlooked_at, "key-refused"),
+    "no way to the hub": (
+        lambda self, params: raise_(
+            OSError("We couldn't connect to 'https://hub.invalid' to load the files")
+        ),
+        "no-hub",
+    ),
+    "no key": (sends(), "key-not-sent"),
+    "no model": (no_model, "field-missing"),
+    "a key without Bearer": (sends(Authorization="right"), "key-not-sent"),
+    "a gated model": (gated(token=False), "gated"),
+    "an argument that has another name now": (loads(use_auth_token="x"), "unexpected-argument"),
+    "an adapter without its model": (only_an_adapter, "only-an-adapter"),
+    "the server's reason": (raise_for_status, "no-quota"),
+    "a file that is no JSON": (lambda self, params: json.loads(""), "error"),
+    "a file that is not there": (lambda self, params: Path("nowhere").read_text(), "error"),
+    "a list of one's own": (lambda self, params: [][0], "error"),
+    "proxies": (lambda self, params: httpx.Client(proxies=None), "proxies"),
+    "another argument of httpx": (lambda self, params: httpx.Client(time_out=3), "unexpected-argument"),
+    "no such argument of one's own": (lambda self, params: add(1, c=2), "error"),
+    "a template without a system role": (template, "roles"),
+    "max_tokens": (generates(max_tokens=8), "generate-argument"),
+    "an option that nobody has": (generates(frequency_penalty=1), "generate-argument"),
+    "a temperature of 0": (generates(do_sample=True, temperature=0.0), "temperature-zero"),
+    "8 bits": (loads(load_in_8bit=True), "quantization-flag"),
+    "a token outside the table": (
+        lambda self, params: tiny_model().generate(torch.tensor([[99]]), max_new_tokens=1),
+        "tokens-outside",
+    ),
+    "a device that is not there": (lambda self, params: torch.ones(1).to("cuda"), "no-device"),
+}
+
+
+@pytest.mark.parametrize(("create", "code"), OWN.values(), ids=OWN)
+def test_what_ones_own_client_runs_into_belongs_to_its_line(create, code):
+    made = agent(MINE, register=[client(create=create)])
+    error = raised(lambda: ask(made))
+    finding = explain(error)
+    assert finding.code == code
+    assert ", line " in finding.message
+    assert codes(diagnose(made, error=error))[0] == code
+    assert "config list" not in finding.message
+
+
+def tokenizer(template="{% for m in messages %}{{ '[' + m.content }}{% endfor %}"):
+    made = Tokenizer(WordLevel({"[UNK]": 0, "Hi": 1}, unk_token="[UNK]"))
+    return transformers.PreTrainedTokenizerFast(tokenizer_object=made, chat_template=template)
+
+
+def pipe(task="text-generation", **parts):
+    return transformers.pipeline(task, model=tiny_model(), **parts)
+
+
+MESSAGES = [*QUESTION, {"role": "assistant", "content": None, "tool_calls": []}]
+IDS = [[1, 2]]
+MENDED = {  # what fails in create, and the same as the fix says
+    "messages for a tokenizer": (
+        lambda: tokenizer()(QUESTION),
+        lambda: tokenizer().apply_chat_template(QUESTION, tokenize=True),
+        "tokenizer-wants-text",
+    ),
+    "None for a tokenizer": (
+        lambda: tokenizer()(MESSAGES[-1]["content"]),
+        lambda: tokenizer()(MESSAGES[0]["content"]),
+        "tokenizer-wants-text",
+    ),
+    "a message without content in a template": (
+        lambda: tokenizer().apply_chat_template(MESSAGES),
+        lambda: tokenizer().apply_chat_template([{**m, "content": m.get("content") or ""} for m in MESSAGES]),
+        "template-lacks",
+    ),
+    "a text for generate": (
+        lambda: tiny_model().generate("Hi"),
+        lambda: tiny_model().generate(**tokenizer()("Hi", return_tensors="pt"), max_new_tokens=1),
+        "lists-for-tensors",
+    ),
+    "a dict read like an object": (
+        lambda: QUESTION[0].content,
+        lambda: QUESTION[0]["content"],
+        "dict-not-object",
+    ),
+    "a list read like a dict": (
+        lambda: QUESTION["content"],
+        lambda: QUESTION[-1]["content"],
+        "list-not-dict",
+    ),
+    "a list taken for a text": (
+        lambda: tokenizer().batch_decode(IDS).strip(),
+        lambda: tokenizer().batch_decode(IDS)[0].strip(),
+        "list-not-text",
+    ),
+    "messages joined": (
+        lambda: "\n".join(MESSAGES),
+        lambda: "\n".join(message["content"] or "" for message in MESSAGES),
+        "messages-joined",
+    ),
+    "a tensor as JSON": (
+        lambda: json.dumps({"ids": torch.tensor(IDS)}),
+        lambda: json.dumps({"ids": torch.tensor(IDS).tolist()}),
+        "not-json",
+    ),
+    "a pipeline that is gone": (
+        lambda: pipe("conversational", tokenizer=tokenizer()),
+        lambda: pipe(tokenizer=tokenizer())(QUESTION, max_new_tokens=1)[0]["generated_text"][-1]["content"],
+        "no-such-task",
+    ),
+    "a pipeline without a tokenizer": (pipe, lambda: pipe(tokenizer=tokenizer()), "no-tokenizer-given"),
+    "choices without sampling": (
+        lambda: generates(do_sample=False, num_return_sequences=2)(None, {}),
+        lambda: generates(do_sample=True, num_return_sequences=2, max_new_tokens=1)(None, {}),
+        "greedy-choices",
+    ),
+    "a temperature in quotes": (
+        lambda: generates(do_sample=True, temperature="0.7")(None, {}),
+        lambda: generates(do_sample=True, temperature=0.7, max_new_tokens=1)(None, {}),
+        "number-as-text",
+    ),
+    "a number of tokens in quotes": (
+        lambda: generates(max_new_tokens="1")(None, {}),
+        lambda: generates(max_new_tokens=1)(None, {}),
+        "number-as-text",
+    ),
+    "a method of another model": (
+        lambda: tiny_model().chat(tokenizer(), "Hi"),
+        lambda: tiny_model().generate(torch.tensor(IDS), max_new_tokens=1),
+        "no-chat-method",
+    ),
+    "a dtype that torch does not have": (
+        lambda: loads(dtype="fp16")(None, {}),
+        lambda: loads(dtype="float16")(None, {}),
+        "dtype-name",
+    ),
+    "a file in place of the folder": (
+        lambda: loads()(None, {}).from_pretrained("tiny/model.safetensors"),
+        lambda: loads()(None, {}).from_pretrained("tiny"),
+        "no-model-kind",
+    ),
+    "a class that transformers has no more": (
+        lambda: exec("from transformers import AutoModelWithLMHead"),
+        lambda: exec("from transformers import AutoModelForCausalLM"),
+        "gone-from-transformers",
+    ),
+    "a port and no slash": (
+        lambda: httpx.post(URL + "v1/chat/completions"),
+        lambda: httpx.post(URL + "/v1/chat/completions", json={"model": "good"}),
+        "odd-address",
+    ),
+    "a port of another program": (
+        lambda: httpx.post(URL + "/greets"),
+        lambda: httpx.post(URL + "/v1/chat/completions", json={"model": "good"}),
+        "not-http",
+    ),
+    "a system message for an API that takes it apart": (
+        lambda: raise_(
+            Exception('messages: Unexpected role "system". There is a top-level `system` parameter')
+        ),
+        lambda: [message for message in QUESTION if message["role"] != "system"],
+        "system-apart",
+    ),
+    "urllib and no scheme": (
+        lambda: urllib.request.urlopen(URL.removeprefix("http://")),
+        lambda: urllib.request.urlopen(URL + "/v1/chat/completions", data=b'{"model": "plain"}'),
+        "no-scheme",
+    ),
+    "urllib and an address that is not there": (
+        lambda: urllib.request.urlopen(URL + "/v2", data=b"{}"),
+        lambda: urllib.request.urlopen(URL + "/v1/chat/completions", data=b'{"model": "plain"}'),
+        "unknown-address",
+    ),
+    "a server that ends the connection": (
+        lambda: httpx.post(URL + "/ends"),
+        lambda: httpx.post(URL + "/v1/chat/completions", json={"model": "good"}),
+        "broken-off",
+    ),
+}
+
+
+@pytest.mark.parametrize(("broken", "fixed", "code"), MENDED.values(), ids=MENDED)
+def test_what_fails_in_create_is_right_once_the_fix_is_done(broken, fixed, code):
+    made = agent(MINE, register=[client(create=lambda self, params: broken())])
+    finding = explain(raised(lambda: ask(made)))
+    assert finding.code == code
+    assert ", line " in finding.message
+    fixed()
+
+
+@pytest.mark.parametrize("create", [sends(Authorization="Bearer right"), gated(token="hf_x")])
+def test_a_key_that_is_sent_as_servers_want_it_is_taken(create):
+    made = agent(MINE, register=[client(create=create)])
+    ask(made)
+    assert codes(diagnose(made)) == []
+
+
+def test_what_the_names_in_the_line_stood_for_is_told_without_keys():
+    def create(self, params):
+        answer = {"text": "Hi", "api_key": "sk-0123456789abcdef0123"}
+        return answer["choices"]
+
+    finding = explain(raised(lambda: ask(agent(MINE, register=[client(create=create)]))))
+    assert "there, answer = {'text': 'Hi'" in finding.message
+    assert "0123456789" not in finding.message
+
+
+def test_a_stream_that_is_taken_as_one_answer():
+    def create(self, params):
+        answer = (word for word in "ab") if params.get("stream") else ["Hi"]
+        return DummyModelClient(MINE, replies=[answer[0]]).create(params)
+
+    def made(**fields):
+        return agent({**MINE, **fields}, register=[client(create=create)])
+
+    assert explain(raised(lambda: ask(made(stream=True)))).code == "generator-answer"
+    assert ask(made()) == "Hi"
+
+
+def test_a_cache_that_is_to_hold_what_json_does_not_have():
+    def made(**fields):
+        return agent({**MINE, **fields}, register=[client()])
+
+    def chat_cached(one):
+        return chat(one, user(), max_turns=1, cache=Memory())
+
+    assert explain(raised(lambda: chat_cached(made(dtype=torch.float32)))).code == "cache-key"
+    chat_cached(made(dtype="float32"))
+
+
+def test_llm_config_takes_its_entries_one_after_the_other():
+    finding = explain(raised(lambda: autogen.LLMConfig(config_list=[DUMMY], temperature=0)))
+    assert finding.code == "llm-config-entries"
+    assert autogen.LLMConfig(*[DUMMY], temperature=0).temperature == 0
+
+
+def test_a_key_that_is_not_openais_is_no_key_of_its(monkeypatch):
+    def send(self, request, **options):
+        return httpx.Response(401, request=request, json={"error": {"message": "Incorrect API key provided"}})
+
+    monkeypatch.setattr(httpx.Client, "send", send)
+    entry = {"model": "llama3", "max_retries": 0}
+    assert explain(raised(lambda: ask(agent({**entry, "api_key": "ollama"})))).code == "key-of-another"
+    assert explain(raised(lambda: ask(agent({**entry, "api_key": "sk-1"})))).code == "key-refused"
+    there = agent({**entry, "api_key": "ollama", "base_url": f"{URL}/v1"})
+    assert explain(raised(lambda: ask(there))).code == "key-refused"
+
+
+def test_a_static_method_takes_no_self():
+    class Mine(DummyModelClient):
+        @staticmethod
+        def cost(self, response):
+            return 0
+
+    made = agent(MINE, register=[Mine])
+    error = raised(lambda: ask(made))
+    assert explain(error).code == "static-method"
+    assert codes(diagnose(made, error=error)) == ["static-method"]
+    made = agent(MINE, register=[client(cost=lambda self, response: 0)])
+    assert ask(made)
+    assert codes(diagnose(made)) == []
+
+
+def test_the_class_that_selects_speakers_is_named_by_its_own_entry():
+    chosen = {"select_speaker_auto_llm_config": autogen.LLMConfig(dict(MINE))}
+    manager = group(select_speaker_auto_model_client_cls=client(), **chosen)
+    assert "no-entry-for-class" not in codes(diagnose(manager, client()))
+    assert "no-entry-for-class" in codes(diagnose(agent(GOOD), client()))
+
+
+def test_a_prompt_asks_for_another_kind_of_completion():
+    wrapper = autogen.OpenAIWrapper(config_list=[GOOD])
+    error = raised(lambda: wrapper.create(prompt="Hi"))
+    assert explain(error).code == "asked-to-complete"
+    assert wrapper.create(messages=QUESTION).choices
+
+
+def test_a_token_of_another_service_is_not_a_wrong_key():
+    request = httpx.Request("POST", URL, headers={"Authorization": "Bearer a.b.c"})
+    said = {"message": "Access token is missing, invalid, audience is incorrect"}
+    answer = httpx.Response(401, request=request, json=said)
+    assert explain(openai.AuthenticationError("401", response=answer, body=None)).code == "token-scope"
+    request.headers = httpx.Headers({"api-key": "right"})
+    assert explain(openai.AuthenticationError("401", response=answer, body=None)).code == "key-refused"
+
+
+def test_azures_deployment_is_the_model():
+    error = raised(lambda: ask(agent({**GOOD, "deployment_name": "d"})))
+    assert explain(error).code == "deployment-field"
+
+
+def test_where_a_file_was_looked_for_is_told():
+    Path("here.json").write_text("[]")
+
+    def create(self, params):
+        return Path("data/here.json").read_text()
+
+    finding = explain(raised(lambda: ask(agent(MINE, register=[client(create=create)]))))
+    assert "looked for from the folder" in finding.message and "here.json is there" in finding.message
+
+
+def test_who_asks_before_a_tool_is_run_is_named():
+    asking = autogen.UserProxyAgent("asking", code_execution_config=False)
+    made = with_add(agent(DUMMY), ["3"], asking)
+    assert codes(diagnose([made, asking])) == ["asks-before-tools"]
+    made = with_add(agent(DUMMY), ["3"], other := user())
+    assert codes(diagnose([made, other])) == []
+
+
+def test_a_wrapper_without_a_list(monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    assert explain(raised(autogen.OpenAIWrapper)).code == "no-list"
+    answer = autogen.OpenAIWrapper(config_list=[GOOD]).create(messages=QUESTION)
+    assert answer.choices
+
+
+def test_a_second_system_message_at_the_end_is_the_selectors():
+    def create(self, params):
+        if params["messages"][-1]["role"] == "system":
+            raise TemplateError("System message must be at the beginning.")
+        return DummyModelClient(DUMMY, replies=["a"]).create(params)
+
+    def run(**settings):
+        manager = group(manager_entry=DUMMY, registered=False, **settings)
+        register_model_clients(manager, client("DummyModelClient", create=create))
+        return manager.groupchat.agents[0].initiate_chat(manager, message="Hi", silent=True)
+
+    assert explain(raised(run)).code == "selector-role"
+    run(role_for_select_speaker_messages="user")
+
+
+@pytest.mark.parametrize(("returned", "code"), [(None, "reply-function"), ((True, "Hi"), None)])
+def test_a_reply_function_returns_a_pair(returned, code):
+    made = ready()
+    made.register_reply([autogen.Agent, None], lambda *args, **kwargs: returned)
+    if code:
+        finding = explain(raised(lambda: ask(made)))
+        assert (finding.code, "lambda" in finding.message) == (code, True)
+    else:
+        assert ask(made) == "Hi"
+
+
+def test_the_near_name_of_an_argument_is_offered():
+    assert "max_new_tokens" in explain(raised(lambda: generates(max_tokens=8)(None, None))).fix
+    assert "timeout" in explain(raised(lambda: httpx.Client(time_out=3))).fix
+    assert "temperature" in explain(raised(lambda: autogen.LLMConfig(DUMMY, temprature=0))).fix
+    unknown = explain(raised(lambda: httpx.Client(colour="blue")))
+    assert "httpx" in unknown.message
+    assert "colour" in unknown.message
+
+
+def test_what_autogen_says_in_its_own_words_comes_first():
+    twins = [ready("a"), ready("a")]
+    error = raised(lambda: group(*twins, select="round_robin"))
+    finding = diagnose(twins, error=error).findings[0]
+    assert finding.code == "says-itself"
+    assert "unique names" in finding.message
+
+
+def test_a_class_whose_cell_was_run_again_is_not_said_to_be_unnamed():
+    made, again = agent(MINE, register=[client()]), client()
+    error = raised(lambda: made.register_model_client(again))
+    assert explain(error).code == "place-taken"
+    assert codes(diagnose(made, again, error=error)) == ["stale-class"]
+    register_model_clients(made, again)
+    assert codes(diagnose(made, again)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        (
+            "ImportError: cannot import name 'AssistantAgent' from partially initialized module 'autogen' "
+            "(most likely due to a circular import) (/home/me/autogen.py)",
+            "shadowed",
+        ),
+        (
+            "ImportError: cannot import name 'AssistantAgent' from 'autogen' (/x/__init__.py)",
+            "not-this-autogen",
+        ),
+        ("ImportError: Please install `ollama` to use the Ollama API.", "missing-package"),
+        ("TypeError: unsupported operand type(s) for +: 'int' and 'NoneType'", "error"),
+    ],
+)
+def test_what_a_text_alone_tells(text, code):
+    assert explain(text).code == code
+
+
+def test_a_file_named_as_a_package_is_seen():
+    Path("mine.py").write_text("")
+    assert codes(diagnose()) == []
+    Path("openai.py").write_text("")
+    Path("requests.py").write_text("")
+    assert codes(diagnose()) == ["shadowed", "shadowed"]
+
+
+def as_of_completions(self, params):
+    choices = [{"index": 0, "message": {"role": "assistant", "content": "Hi"}}]
+    return choices[0]["text"]
+
+
+def as_of_no_stream(self, params):
+    piece = {"choices": [{"index": 0, "delta": {"role": "assistant", "content": "Hi"}}]}
+    return piece["choices"][0]["message"]
+
+
+def as_of_an_answer(self, params):
+    message = params["messages"][-1]
+    return message["text"]
+
+
+@pytest.mark.parametrize(
+    ("create", "path"),
+    [
+        (as_of_completions, "choices[0]['message']['content']"),
+        (as_of_no_stream, "piece['choices'][0]['delta']['content']"),
+        (as_of_an_answer, ""),  # that is what was asked
+    ],
+)
+def test_where_the_text_of_an_answer_is(create, path):
+    finding = explain(raised(lambda: ask(agent(MINE, register=[client(create=create)]))))
+    assert finding.code == ("text-elsewhere" if path else "error")
+    assert path in finding.message
+
+
+def test_a_misspelt_method_of_an_agent():
+    assert "initiate_chat" in explain(raised(lambda: user().intiate_chat())).fix
+
+
+def test_a_manager_that_is_to_ask_a_person():
+    members = [says(*["Hi"] * 5, name=name) for name in "ab"]
+    made = autogen.GroupChat(members, speaker_selection_method="round_robin")
+    person = autogen.UserProxyAgent("human", human_input_mode="ALWAYS", code_execution_config=False)
+    asked = []
+    manager = autogen.GroupChatManager(made, human_input_mode="ALWAYS", llm_config=False)
+    manager.get_human_input = asked.append
+    assert "manager-asks" in codes(diagnose(manager))
+    made.max_round = 3
+    members[0].initiate_chat(manager, message="Hi", silent=True)
+    assert not asked
+    made.agents.append(person)
+    assert "manager-asks" not in codes(diagnose(manager))
+
+
+def test_a_method_that_is_called_on_the_class():
+    on_the_class = autogen.AssistantAgent.register_model_client
+    error = raised(lambda: on_the_class(model_client_cls=DummyModelClient))
+    assert codes(diagnose(error=error)) == ["on-the-class"]
+    made = agent(DUMMY)
+    made.register_model_client(model_client_cls=DummyModelClient)
+    assert codes(diagnose(made)) == []
+
+
+def test_a_class_that_could_not_be_made_is_not_said_to_be_unregistered():
+    made, cls = agent(MINE), client(__init__=lambda self, config: config["none"])
+    report = diagnose(made, cls, error=raised(lambda: made.register_model_client(cls)))
+    assert codes(report) == ["entry-lacks"]
+    made.register_model_client(client())
+    assert codes(diagnose(made, type(made.client._clients[0]))) == []
+
+
+class OtherAgent:
+    """Stands for an agent of another AutoGen."""
+
+    def __init__(self, name, model_client): ...
+
+
+OtherAgent.__module__ = "autogen_agentchat.agents"
+
+
+def test_an_agent_of_another_autogen_is_recognised():
+    assert codes(diagnose(OtherAgent("a", None))) == ["other-framework"]
+    pytest.importorskip("autogen_agentchat")
+    from autogen_agentchat.agents import AssistantAgent
+
+    error = raised(lambda: AssistantAgent("a", llm_config={"config_list": [MINE]}))
+    assert codes(diagnose([MINE], error=error)) == ["other-framework"]
