@@ -30,6 +30,7 @@ CODE = re.compile(r"```(?:python|sh|bash|shell)\b")
 RAN = re.compile("exitcode: ")
 ENDS = re.compile(r"(?<!with )(?<!say )(?<!answer )(?<!reply )(?<!type )\bTERMINATE\b\W*$")
 CODE_FAILED = re.compile(r"exitcode: (?!0\b)\d+ \(execution failed\)\s*Code output:(.*)", re.DOTALL)
+SENTENCE_ENDS = ".!?…。！？:;)]}>\"'”»`*"
 # What a model says to a message without text.
 EMPTY = re.compile(
     r"(?i)\b(?:empty|blank)\b|(?:didn't|did not|haven't|have not) (?:provide|send|sent|say|type|enter|includ)"
@@ -186,6 +187,7 @@ def _clients(agent: Any) -> Iterator[Finding]:
         yield found("from-the-cache", agent=agent.name, how_many="some" if paid else "all")
     # Of several clients it is not known which one has answered; the first is asked first.
     for client, entry in zip(clients_of(agent)[:1], entries, strict=False):
+        yield from _cut_replies(agent, entry, total or {})
         if "model_client_cls" not in entry:
             yield from _cut_prompts(agent, total or {})
             if _tokens(total) and not (total or {}).get("total_cost") and "price" not in entry:
@@ -195,6 +197,19 @@ def _clients(agent: Any) -> Iterator[Finding]:
             yield found("no-id", name=type(client).__name__)
         if entry.get("price") and not total:
             yield found("no-bill", agent=agent.name, entry=0, keys=", ".join(USAGE_KEYS))
+
+
+def _cut_replies(agent: Any, entry: dict[str, Any], usage: dict[str, Any]) -> Iterator[Finding]:
+    """Yield that each reply of an agent is as long as it may be, and one of them ends in mid-sentence."""
+    settings = {**(agent.llm_config or {}), **entry}
+    nested = settings.get("params")
+    settings |= nested if isinstance(nested, dict) else {}
+    name = next(filter(settings.get, ("max_tokens", "max_completion_tokens", "max_new_tokens")), "")
+    own = [text_in(one) for _, _, chat in histories([agent]) for one in chat if _is_own(agent, one)]
+    cut = next((text for text in own if text.strip() and text.rstrip()[-1] not in SENTENCE_ENDS), "")
+    if name and cut and _tokens(usage, "completion") == len(own) * settings[name]:
+        shown = fit(repr(cut[-40:]), 60)
+        yield found("cut-replies", agent=agent.name, name=name, tokens=settings[name], shown=shown)
 
 
 def _cut_prompts(agent: Any, usage: dict[str, Any]) -> Iterator[Finding]:

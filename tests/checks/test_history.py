@@ -384,6 +384,24 @@ def cut(fixed):
     return [made, other]
 
 
+def short(fixed):
+    """A client whose replies have as many tokens as they may have; AutoGen is told what it counted."""
+
+    def create(self, params):
+        limit = params["max_new_tokens"]
+        response = DummyModelClient(
+            self.config, replies=["Paris is the capital of" if limit < 9 else "Paris."]
+        )
+        response = response.create(params)
+        response.usage.completion_tokens, response.usage.total_tokens = min(limit, 9), 20
+        return response
+
+    made, other = agent({**MINE, "max_new_tokens": 10 if fixed else 5}), user()
+    made.register_model_client(client(create=create))
+    chat(made, other, max_turns=2)
+    return [made, other]
+
+
 def deaf(fixed):
     """A client that never looks at the tools of its agent, or that hands its request on."""
 
@@ -456,6 +474,7 @@ RUNS = {
     "an image that can't be loaded": (shown_an_image, "image-unread"),
     "a client that never looks at the tools": (deaf, "tools-ignored"),
     "a server that cuts the prompts": (cut, "prompts-cut"),
+    "replies that may be too short": (short, "cut-replies"),
     "a turn of the user after a reply": (
         lambda fixed: talk("Paris." if fixed else "Paris.\nuser\nAnd what is that of Italy?"),
         "runs-on",
