@@ -23,7 +23,7 @@ from kit.checks.catalogue import catalogue, found
 from kit.checks.explain import explain
 from kit.checks.protocol import words_in
 from kit.checks.report import Finding
-from kit.checks.tool_calls import Message, calls_in, text_in, tools
+from kit.checks.tool_calls import Chat, Message, calls_in, text_in, tools
 from kit.config_list.secrets import fit
 
 CODE = re.compile(r"```(?:python|sh|bash|shell)\b")
@@ -39,34 +39,32 @@ EMPTY = re.compile(
 HIDES = {"call-as-text": ("special-tokens",), "repeats-prompt": ("runs-on", "special-tokens")}
 
 
-def histories(agents: list[Any]) -> list[tuple[Any, Any, list[Message]]]:
-    """Return the chats of the agents that have a model: the agent, its partner, the messages in order."""
-    return [
-        (agent, partner, messages)
-        for agent in agents
-        if entries_of(agent) and not group_of(agent)
-        for partner, messages in dict(getattr(agent, "chat_messages", None) or {}).items()
-        if any(_is_own(agent, message) for message in messages[1:])  # the first one was given
-    ]
+def chats_of(agent: Any) -> list[Chat]:
+    """Return the chats in which an agent has answered, by a model; a manager answers nothing itself."""
+    histories = dict(getattr(agent, "chat_messages", None) or {})
+    chats = [Chat(agent, partner, messages) for partner, messages in histories.items()]
+    has_model = entries_of(agent) and not group_of(agent)
+    # The first message was given.
+    return [chat for chat in chats if has_model and any(map(chat.is_own, chat.messages[1:]))]
 
 
 def asked(agent: Any) -> bool:
     """Return whether an agent has asked its model for anything; a manager asks for nothing itself."""
     wrapper = getattr(agent, "client", None)
-    replied = getattr(wrapper, "total_usage_summary", None) or histories([agent])
+    replied = getattr(wrapper, "total_usage_summary", None) or chats_of(agent)
     return bool(entries_of(agent) and not group_of(agent) and replied)
 
 
 def said(agents: list[Any]) -> Iterator[Finding]:
     """Yield what is odd about what the agents said, and about how it came about."""
-    for agent, partner, messages in histories(agents):
-        if partner is agent:
+    for chat in [chat for agent in agents for chat in chats_of(agent)]:
+        agent, messages, own = chat.agent, chat.messages, chat.own
+        if chat.partner is agent:
             yield found("talks-to-itself", agent=agent.name)
             continue
-        own = [message for message in messages if _is_own(agent, message)]
-        findings = [*tools(agent, partner, messages, own)]
+        findings = [*tools(chat)]
         pairs = zip(map(text_in, messages), messages[1:], strict=False)
-        if any(_is_own(agent, one) and _repeats(agent, question, text_in(one)) for question, one in pairs):
+        if any(chat.is_own(one) and _repeats(agent, question, text_in(one)) for question, one in pairs):
             findings.append(found("repeats-prompt", agent=agent.name))
         hidden = {name for finding in findings for name in HIDES.get(finding.code, ())}
         if not any("model_client_cls" in entry for entry in entries_of(agent)):
@@ -74,14 +72,14 @@ def said(agents: list[Any]) -> Iterator[Finding]:
         yield from [*marks(agent.name, [text_in(one) for one in own], hidden), *findings]
         if empty := sum(not (text_in(one).strip() or calls_in(one)) for one in own):
             yield found("empty-reply", agent=agent.name, count=f"{empty} time{'s' * (empty > 1)}")
-        yield from _failed_code(agent, partner, messages)
+        yield from _failed_code(chat)
         if any(cls.__name__ == "MultimodalConversableAgent" for cls in type(agent).__mro__):
             tags = [tag for message in messages for tag in re.findall(r"<img\s[^>]*>", text_in(message))]
             yield from [found("image-unread", agent=agent.name, shown=tag) for tag in tags[:1]]
-        if not group_of(partner):
-            yield from _unrun_code(agent, partner, messages)
-            yield from _silence(agent, partner, messages)
-            yield from _ending(agent, partner, messages)
+        if not group_of(chat.partner):
+            yield from _unrun_code(chat)
+            yield from _silence(chat)
+            yield from _ending(chat)
     for agent in filter(asked, agents):
         yield from _clients(agent)
     for manager in filter(group_of, agents):
@@ -102,8 +100,9 @@ def marks(agent: str, texts: list[str], hidden: Iterable[str] = ()) -> Iterator[
             yield found(entry["code"], agent=agent, shown=fit(repr(there[0].strip()), 60), why=why)
 
 
-def _silence(agent: Any, partner: Any, messages: list[Message]) -> Iterator[Finding]:
+def _silence(chat: Chat) -> Iterator[Finding]:
     """Yield that the partner sent empty messages, if they went on to its limit or puzzled the model."""
+    agent, partner, messages = chat.agent, chat.partner, chat.messages
     empty = [message.get("role") == "user" and message.get("content") == "" for message in messages]
     around = [*zip(messages, empty[1:], messages[2:] + [{}], strict=False)]
     asked_for = [text for before, was, _ in around if was and (text := text_in(before).rstrip())[-1:] == "?"]
@@ -119,26 +118,22 @@ def _silence(agent: Any, partner: Any, messages: list[Message]) -> Iterator[Find
         yield found("nothing-to-say", agent=agent.name, partner=partner.name, count=sum(empty), then=then)
 
 
-def _is_own(agent: Any, message: Message) -> bool:
-    """Return whether a message in an agent's own history is one that it sent."""
-    return message.get("role") == "assistant" and message.get("name", agent.name) == agent.name
-
-
 def _repeats(agent: Any, question: str, text: str) -> bool:
     """Return whether a reply holds both the system message and what was asked, so all of a prompt."""
     system = str(agent.system_message)
     return len(system) > 5 and system in text and bool(question) and question in text
 
 
-def _ending(agent: Any, partner: Any, messages: list[Message]) -> Iterator[Finding]:
+def _ending(chat: Chat) -> Iterator[Finding]:
     """Yield the word that should have ended the chat, and what ended or held up one that was not over."""
+    partner, messages = chat.partner, chat.messages
     default, last = getattr(partner, "_default_auto_reply", ""), messages[-1]
-    ended = "TERMINATE" in str(default) and not _is_own(agent, last) and text_in(last) == default
+    ended = "TERMINATE" in str(default) and not chat.is_own(last) and text_in(last) == default
     if ended and "TERMINATE" not in text_in(messages[-2]):
         yield found("ended-by-itself", partner=partner.name, shown=repr(default))
     for message, after in zip(messages, messages[1:], strict=False):
-        if _is_own(agent, message) and not _is_own(agent, after) and _unseen(message, partner):
-            yield _unseen_end(message, agent.name, partner)
+        if chat.is_own(message) and not chat.is_own(after) and _unseen(message, partner):
+            yield _unseen_end(message, chat.agent.name, partner)
             return
 
 
@@ -152,11 +147,12 @@ def _unseen_end(message: Message, writer: Any, reader: Any) -> Finding:
     return found("termination-unseen", agent=writer, shown=shown, partner=reader.name)
 
 
-def _unrun_code(agent: Any, partner: Any, messages: list[Message]) -> Iterator[Finding]:
+def _unrun_code(chat: Chat) -> Iterator[Finding]:
     """Yield why code that was written for the partner did not run."""
+    agent, partner, messages = chat.agent, chat.partner, chat.messages
     facts, runs = {"agent": agent.name, "partner": partner.name}, runs_code(partner)
     for message, after in zip(messages, messages[1:], strict=False):
-        if not (_is_own(agent, message) and CODE.search(text_in(message))) or _is_own(agent, after):
+        if not (chat.is_own(message) and CODE.search(text_in(message))) or chat.is_own(after):
             continue
         reply = text_in(after)
         if after.get("content") == "" and not runs:
@@ -165,18 +161,18 @@ def _unrun_code(agent: Any, partner: Any, messages: list[Message]) -> Iterator[F
         if reply and runs and asks_always(partner) and not RAN.match(reply):
             yield found("asks-before-code", **facts, shown=fit(repr(reply), 60))
             return
-    last = text_in(messages[-1]) if _is_own(agent, messages[-1]) else ""
+    last = text_in(messages[-1]) if chat.is_own(messages[-1]) else ""
     if runs and CODE.search(last) and "TERMINATE" in last:
         yield found("ended-before-code", **facts)
 
 
-def _failed_code(agent: Any, partner: Any, messages: list[Message]) -> Iterator[Finding]:
+def _failed_code(chat: Chat) -> Iterator[Finding]:
     """Yield that the last code that was run for an agent ended with an error, and the error."""
-    ran = [text_in(message) for message in messages if RAN.match(text_in(message))]
+    ran = [text_in(message) for message in chat.messages if RAN.match(text_in(message))]
     if failed := CODE_FAILED.match(ran[-1]) if ran else None:
         last = ([line.strip() for line in failed[1].splitlines() if line.strip()] or ["no output"])[-1]
         code = "code-language" if last.startswith("unknown language") else "code-failed"
-        yield found(code, agent=agent.name, partner=partner.name, shown=fit(last, 200))
+        yield found(code, agent=chat.agent.name, partner=chat.partner.name, shown=fit(last, 200))
 
 
 def _clients(agent: Any) -> Iterator[Finding]:
@@ -205,7 +201,7 @@ def _cut_replies(agent: Any, entry: dict[str, Any], usage: dict[str, Any]) -> It
     nested = settings.get("params")
     settings |= nested if isinstance(nested, dict) else {}
     name = next(filter(settings.get, ("max_tokens", "max_completion_tokens", "max_new_tokens")), "")
-    own = [text_in(one) for _, _, chat in histories([agent]) for one in chat if _is_own(agent, one)]
+    own = [text_in(message) for chat in chats_of(agent) for message in chat.own]
     cut = next((text for text in own if text.strip() and text.rstrip()[-1] not in SENTENCE_ENDS), "")
     if name and cut and _tokens(usage, "completion") == len(own) * settings[name]:
         shown = fit(repr(cut[-40:]), 60)
@@ -219,11 +215,11 @@ def _cut_prompts(agent: Any, usage: dict[str, Any]) -> Iterator[Finding]:
     and nothing of AutoGen's may have shortened the prompts.
     """
     prompts = replies = 0
-    for _, _, messages in histories([agent]):
+    for chat in chats_of(agent):
         before = len(str(agent.system_message))
-        for message in messages:
+        for message in chat.messages:
             length = len(" ".join(text_in(message).split()))
-            if _is_own(agent, message):
+            if chat.is_own(message):
                 prompts, replies = prompts + before, replies + length
             before += length
     asked_of, answered_with = _tokens(usage, "prompt"), _tokens(usage, "completion")

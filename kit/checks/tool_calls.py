@@ -1,9 +1,10 @@
-"""What became of an agent's tools in a chat: who ran them, what came back, what was written instead."""
+"""A chat that an agent has had, and what became of its tools: who ran them, what came back."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from kit.agents.inside import clients_of, described, entries_of, group_of
@@ -36,42 +37,56 @@ def calls_in(message: Message) -> list[Message]:
     return [*(message.get("tool_calls") or []), *([{"id": old.get("name"), "function": old}] if old else [])]
 
 
-def tools(agent: Any, partner: Any, messages: list[Message], own: list[Message]) -> Iterator[Finding]:
-    """Yield the tools that nobody ran, those that failed, and the calls that are texts.
+@dataclass(frozen=True)
+class Chat:
+    """What is in an agent's history of its chat with a partner: another agent, or the manager of a group."""
 
-    Of the messages of a chat, those that the agent sent are its `own`.
-    """
+    agent: Any
+    partner: Any
+    messages: list[Message]
+
+    def is_own(self, message: Message) -> bool:
+        """Return whether the agent itself sent a message."""
+        return message.get("role") == "assistant" and message.get("name", self.agent.name) == self.agent.name
+
+    @property
+    def own(self) -> list[Message]:
+        return [message for message in self.messages if self.is_own(message)]
+
+    @property
+    def calls(self) -> list[Message]:
+        """The tool calls that the agent made."""
+        return [call for message in self.own for call in calls_in(message)]
+
+
+def tools(chat: Chat) -> Iterator[Finding]:
+    """Yield the tools that nobody ran, those that failed, and the calls that are texts."""
+    agent, partner, texts = chat.agent, chat.partner, [*map(text_in, chat.own)]
     names = [str(function.get("name")) for function in described(agent)]
     members = group_of(partner).agents if group_of(partner) else [partner]
     executors = {name: one.name for one in members for name in getattr(one, "function_map", None) or {}}
-    calls = [call for message in own for call in calls_in(message)]
-    yield from _run(agent, partner, calls, names, executors, messages, own)
+    yield from _run(chat, names, executors)
     one_of = rf"\b(?:{'|'.join(map(re.escape, sorted({*names, *executors}))) or '(?!)'})\b"
-    texts = [*map(text_in, own)]
     if text := next((text for text in texts if _is_call(text, one_of)), None):
         yield found("call-as-text", agent=agent.name, shown=fit(repr(text), 60))
-    elif names and not calls:
+    elif names and not chat.calls:
         yield from _unused(
             agent, names, [one for one in texts if re.search(rf"(?i){one_of}|{NO_ACCESS}", one)]
         )
 
 
-def _run(
-    agent: Any,
-    partner: Any,
-    calls: list[Message],
-    names: list[str],
-    executors: dict[str, str],
-    messages: list[Message],
-    own: list[Message],
-) -> Iterator[Finding]:
-    """Yield what went wrong with calls: who should have run them, and what came back."""
+def _run(chat: Chat, names: list[str], executors: dict[str, str]) -> Iterator[Finding]:
+    """Yield what went wrong with calls: who should have run them, and what came back.
+
+    The `names` are those of the tools that the agent knows, the `executors` who can run which.
+    """
+    agent, partner = chat.agent, chat.partner
     answers: dict[Any, tuple[Message, Message]] = {}  # by the id of the call, each with its whole message
-    for message in messages:
-        for one in message.get("tool_responses") or ([] if message in own else [message]):
+    for message in chat.messages:
+        for one in message.get("tool_responses") or ([] if chat.is_own(message) else [message]):
             answers[one.get("tool_call_id") or one.get("name")] = one, message
     failed, done = [], []
-    for call in calls:
+    for call in chat.calls:
         function = call.get("function") or {}
         name, arguments = str(function.get("name")), function.get("arguments")
         answer, message = answers.get(call.get("id"), ({}, {}))
@@ -104,7 +119,7 @@ def _run(
         count = failed.count(failed[-1])
         facts = {"agent": agent.name, "tool": name, "arguments": arguments, "shown": shown, "count": count}
         yield found("tool-failed" if count == 1 else "tool-failed-again", **facts)
-    if len(done) > 1 and done[-1] == done[-2] and not any(map(text_in, own)):
+    if len(done) > 1 and done[-1] == done[-2] and not any(map(text_in, chat.own)):
         name, arguments = done[-1]
         count = done.count(done[-1])
         yield found("only-calls", agent=agent.name, tool=name, arguments=arguments, count=count)
