@@ -28,6 +28,8 @@ OTHERS = ("autogen_agentchat", "autogen_core", "agent_framework", "ag2")  # fram
 MORE = {  # what looking finds, and what says more than the error does
     "no-key": {"misnamed-class", "no-entry-for-class", "config-list"},
     "key-for-local": {"config-list"},
+    "azure-by-halves": {"config-list"},
+    "unexpected-argument": {"config-list"},
     "no-cost": {"missing-method"},
     "says-itself": {"selection-method", "no-selector"},
     "misspelt": {"missing-method"},
@@ -83,7 +85,8 @@ def diagnose(subject: Any = None, *classes: Any, error: BaseException | str | No
     if not isinstance(config, dict) or not config.keys() & {"config_list", "model"}:
         # AutoGen had taken the list out already.
         config = given(error, "config_list") or config
-    if looked.ok and config:  # what AutoGen got may be something else than what was passed here
+    # What AutoGen got may be something else than what was passed here, and say more than the error.
+    if looked.ok and config and explain(error).code in {*MORE, "error"}:
         with _looking(looked, 2):
             is_entry = isinstance(config, dict) and "model" in config and "config_list" not in config
             look_at_config(looked, [config] if is_entry else config, known if subject is None else [])

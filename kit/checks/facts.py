@@ -23,7 +23,7 @@ from kit.checks.frames import (
     selves,
     text_of,
 )
-from kit.checks.names import attributes_of, home_of, lacking, misspelt, near, refusing
+from kit.checks.names import attributes_of, extra_of, home_of, lacking, misspelt, near, refusing
 from kit.config_list.hints import field_meant
 from kit.config_list.secrets import fit, masked
 
@@ -96,6 +96,8 @@ def facts_of(error: Any) -> dict[str, Any]:
         held = [name + path for name in names if (path := _text_in(frames[0][0].f_locals.get(name)))]
         facts["held"] = next(iter(held), "")
         facts |= lacking(code, frames[0][0].f_locals, error.args[0])
+    if isinstance(error, ImportError):
+        facts["extra"] = extra_of(text)
     if isinstance(error, FileNotFoundError) and isinstance(error.filename, str):
         facts["looked"] = _looked(Path(error.filename))
     if facts["by"] not in ("", "own", "kit"):

@@ -53,6 +53,15 @@ def names_of(function: Any) -> list[str]:
     return ["" if one.kind is one.VAR_KEYWORD else one.name for one in named]
 
 
+def extra_of(text: str) -> str:
+    """Return the extra of AutoGen that brings a package which a text names in quotes, "" if none does."""
+    known = importlib.metadata.requires("autogen") if version_of("autogen") else []
+    parts = [re.match(r"([\w.-]+).*extra == ['\"]([\w-]+)", line) for line in known or []]
+    named = [name.replace("_", "-") for name in re.findall(r"[`'\"]([\w.-]+)[`'\"]", text)]
+    extras = {part[2] for part in parts if part and part[1] in named} - {"dev", "docs"}
+    return min(extras, key=len, default="")
+
+
 def version_of(distribution: str) -> str:
     """Return the version of a distribution, "" if it is not installed."""
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):

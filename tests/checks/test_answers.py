@@ -282,7 +282,7 @@ CONFIGS = {  # what AutoGen refuses as an llm_config, and the same made right
     ),
     "half of Azure": (
         config_of({"model": "a", "api_type": "azure", "api_key": "k", "api_version": "1"}),
-        "azure-by-halves",
+        "config-list",  # which names what is missing
         config_of(
             {"model": "a", "api_type": "azure", "api_key": "k", "api_version": "1", "base_url": "https://a.b"}
         ),

@@ -435,6 +435,11 @@ def replying(function):
 
 UNREGISTERED = partial(agent, MINE)
 CALLS = {  # how AutoGen's functions are called by mistake, and as the fix says
+    "a server whose package is not installed": (
+        lambda: agent({"model": "m", "api_type": "anthropic", "api_key": "sk-1"}),
+        lambda: agent({"model": "m", "base_url": "http://127.0.0.1:9/v1", "api_key": "sk-1"}),
+        "missing-extra",
+    ),
     "a name for an agent": (
         lambda: user().initiate_chat("helper", message="Hi"),
         lambda: user().initiate_chat(ready(), message="Hi", max_turns=1, silent=True),

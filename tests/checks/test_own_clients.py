@@ -253,6 +253,13 @@ def pipe(task="text-generation", **parts):
 
 MESSAGES = [*QUESTION, {"role": "assistant", "content": None, "tool_calls": []}]
 IDS = [[1, 2]]
+
+
+def openai_answers(**options):
+    completions = openai.OpenAI(base_url=f"{URL}/v1", api_key="right").chat.completions
+    return completions.create(model="good", messages=QUESTION, **options)
+
+
 MENDED = {  # what fails in create, and the same as the fix says
     "messages for a tokenizer": (
         lambda: tokenizer()(QUESTION),
@@ -273,6 +280,11 @@ MENDED = {  # what fails in create, and the same as the fix says
         lambda: tiny_model().generate("Hi"),
         lambda: tiny_model().generate(**tokenizer()("Hi", return_tensors="pt"), max_new_tokens=1),
         "lists-for-tensors",
+    ),
+    "a stream read as one answer": (
+        lambda: openai_answers(stream=True).choices[0].message.content,
+        lambda: openai_answers().choices[0].message.content,
+        "stream-unread",
     ),
     "a dict read like an object": (
         lambda: QUESTION[0].content,
