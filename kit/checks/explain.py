@@ -13,7 +13,7 @@ from kit.checks.report import Finding
 
 # What evidence is a pattern to be searched in; any other is for the whole.
 SEARCHED = frozenset(
-    ["text", "url", "body", "reason", "line", "code", "through", "base_url", "near", "place", "values"]
+    ["text", "url", "body", "reason", "line", "statement", "through", "base_url", "near", "place", "values"]
     + ["filter"]
 )
 

@@ -39,7 +39,7 @@ def facts_of(error: Any) -> dict[str, Any]:
     if isinstance(error, str):
         return _facts_of_text(error)
     frames, text = frames_of(error), text_of(error)
-    code = (line_of(*frames[0]) or frames[0][0].f_code.co_qualname) if frames else ""
+    statement = (line_of(*frames[0]) or frames[0][0].f_code.co_qualname) if frames else ""
     facts: dict[str, Any] = {
         "types": {cls.__name__ for cls in type(error).__mro__},
         "type": type(error).__name__,
@@ -47,25 +47,44 @@ def facts_of(error: Any) -> dict[str, Any]:
         "where": called(frames),
         "by": owner_of(frames),
         "line": line_of_autogen(frames),
-        "code": code,
-        "says": "yes" if code.startswith(("raise ", "assert ")) else "no",
+        "statement": statement,
+        "says": "yes" if statement.startswith(("raise ", "assert ")) else "no",
         "through": " ".join(frame.f_code.co_name for frame, _ in frames if package_of(frame) == "autogen"),
     }
     agent = next((one for one in selves(frames) if has(one, "generate_reply", "_name")), None)
     facts["agent"] = str(getattr(agent, "name", ""))
+    facts |= _request(error, frames, agent, facts["where"])
+    facts |= _at_work_on(error, frames) | _names(error, frames, statement)
+    if isinstance(error, ImportError):
+        facts["extra"] = extra_of(text)
+    if isinstance(error, FileNotFoundError) and isinstance(error.filename, str):
+        facts["looked"] = _looked(Path(error.filename))
+    if facts["by"] not in ("", "own", "kit"):
+        facts["raised"] = f" (raised in {facts['by']})"
+    return facts
+
+
+def _request(error: Any, frames: list[tuple[Any, int]], agent: Any, where: str) -> dict[str, Any]:
+    """Return what a server had been asked, and what it had answered."""
     asked = given(error, "params") if isinstance(given(error, "params"), dict) else {}
-    facts["stream"] = "yes" if asked.get("stream") else "no"
-    facts |= {**told_in(text), **_answer(error, frames)}
-    sent = facts.pop("sent", asked if facts["where"] == "autogen" else {})
+    facts: dict[str, Any] = {"stream": "yes" if asked.get("stream") else "no"}
+    facts |= told_in(text_of(error)) | _answer(error, frames)
+    sent = facts.pop("sent", asked if where == "autogen" else {})
     if facts.get("status", "")[:1] in ("4", "5"):
         facts |= refusal(facts["body"], sent, asked, getattr(agent, "llm_config", None))
     passed = [frame.f_locals.get("messages") for frame, _ in frames if package_of(frame) == "autogen"]
     lists = [one for one in (sent.get("messages"), *passed) if isinstance(one, list)]
     last = next((one[-1] for one in lists if one), None)
+    facts["last"] = "empty" if isinstance(last, dict) and last.get("content") == "" else ""
     facts["got"] = next((kind for one in passed if (kind := _no_messages(one))), "")
     hooks = getattr(agent, "hook_lists", None) or {}
     facts["hooked"] = ", ".join(getattr(one, "__qualname__", "?") for hook in hooks.values() for one in hook)
-    facts["last"] = "empty" if isinstance(last, dict) and last.get("content") == "" else ""
+    return facts
+
+
+def _at_work_on(error: Any, frames: list[tuple[Any, int]]) -> dict[str, str]:
+    """Return what AutoGen was at work on: an entry, a list, a class to register, a function, a filter."""
+    facts = {}
     if entry := given(error, "openai_config"):
         facts["base_url"] = str(entry.get("base_url") or "")
     made = {frame.f_code.co_qualname: frame.f_locals for frame, _ in frames}
@@ -80,28 +99,31 @@ def facts_of(error: Any) -> dict[str, Any]:
     facts["function"] = str(getattr(function, "__qualname__", ""))
     if wanted := given(error, "filter_dict", "kwargs"):
         facts["filter"] = fit(str(masked(wanted)), 100)
+    return facts
+
+
+def _names(error: Any, frames: list[tuple[Any, int]], statement: str) -> dict[str, str]:
+    """Return what is known of a name that was not there: an argument, an attribute, a key."""
+    facts: dict[str, str] = {}
+    text = text_of(error)
     if callee := re.search(r"([\w.<>]+)\(\) got an unexpected keyword argument '(\w+)'", text):
         facts |= refusing(frames, callee[1], callee[2]) | {"meant": field_meant(callee[2], {})}
     elif unused := re.search(r"are not used by the model: \['(\w+)", text):
         options = getattr(sys.modules.get("transformers"), "GenerationConfig", dict)
         facts["near"] = near(unused[1], [*vars(options())] if options is not dict else [])
     if isinstance(error, AttributeError) and error.name:
-        facts |= {"near": misspelt(error.name, dir(error.obj))} | attributes_of(error.obj, error.name)
+        with contextlib.suppress(Exception):  # of somebody's `__dir__`
+            facts["near"] = misspelt(error.name, dir(error.obj))
+        facts |= attributes_of(error.obj, error.name)
         own = frames[0][0].f_locals.get("self") if frames else None
         facts["unset"] = "yes" if own is not None and error.obj is own else "no"
     if missing := re.search(r"(?:module 'autogen\S*' .*|cannot import name )'(\w+)'", text):
         facts["home"] = home_of(missing[1])
-    if isinstance(error, KeyError) and facts["by"] == "own":
-        names = re.findall(r"(?<![\w.'\"])[A-Za-z_]\w*", code)
-        held = [name + path for name in names if (path := _text_in(frames[0][0].f_locals.get(name)))]
-        facts["held"] = next(iter(held), "")
-        facts |= lacking(code, frames[0][0].f_locals, error.args[0])
-    if isinstance(error, ImportError):
-        facts["extra"] = extra_of(text)
-    if isinstance(error, FileNotFoundError) and isinstance(error.filename, str):
-        facts["looked"] = _looked(Path(error.filename))
-    if facts["by"] not in ("", "own", "kit"):
-        facts["raised"] = f" (raised in {facts['by']})"
+    if isinstance(error, KeyError) and error.args and owner_of(frames) == "own":
+        there = frames[0][0].f_locals
+        words = re.findall(r"(?<![\w.'\"])[A-Za-z_]\w*", statement)
+        held = [name + path for name in words if (path := _text_in(there.get(name)))]
+        facts |= {"held": next(iter(held), "")} | lacking(statement, there, error.args[0])
     return facts
 
 
