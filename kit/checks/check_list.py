@@ -132,7 +132,7 @@ def _of_problem(problem: Problem) -> Finding:
     what, _, fix = problem.message.partition(". ")
     if not fix and "read" not in what:  # "what it is: what to do"
         what, _, fix = problem.message.partition(": ")
-    code = "config-list" if fix else "no-config-list"
+    code = "no-config-list" if not fix else "lacking-here" if problem.only_here else "config-list"
     return found(code, what=place + what, fix=fix, warning=problem.warning)
 
 

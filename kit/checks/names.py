@@ -54,10 +54,11 @@ def names_of(function: Any) -> list[str]:
 
 
 def extra_of(text: str) -> str:
-    """Return the extra of AutoGen that brings a package which a text names in quotes, "" if none does."""
+    """Return the extra of AutoGen that brings a package which a text names and which isn't there, or ""."""
     known = importlib.metadata.requires("autogen") if version_of("autogen") else []
     parts = [re.match(r"([\w.-]+).*extra == ['\"]([\w-]+)", line) for line in known or []]
-    named = [name.replace("_", "-") for name in re.findall(r"[`'\"]([\w.-]+)[`'\"]", text)]
+    quoted = [name.replace("_", "-") for name in re.findall(r"[`'\"]([\w.-]+)[`'\"]", text)]
+    named = [name for name in quoted if not version_of(name)]  # else a file of that name hides it
     extras = {part[2] for part in parts if part and part[1] in named} - {"dev", "docs"}
     return min(extras, key=len, default="")
 

@@ -271,7 +271,7 @@ def _no_client(index: int, entry: dict[str, Any], error: Exception) -> list[Prob
                 f"missing. {what_was_meant(name, entry) or f'Azure needs it: {AZURE_NEEDS[name][0]}'}",
                 index,
                 name,
-                only_here=name == KEY,
+                only_here=name == KEY and not what_was_meant(name, entry),
             )
             for name in missing
         ]

@@ -280,6 +280,11 @@ CONFIGS = {  # what AutoGen refuses as an llm_config, and the same made right
         "llm-config-without-list",
         config_of(DUMMY, temperature=0),
     ),
+    "a key under another name": (
+        config_of({"model": "a", "apikey": "k", "base_url": f"{URL}/v1"}),
+        "config-list",
+        config_of({"model": "a", "api_key": "k", "base_url": f"{URL}/v1"}),
+    ),
     "half of Azure": (
         config_of({"model": "a", "api_type": "azure", "api_key": "k", "api_version": "1"}),
         "config-list",  # which names what is missing
@@ -433,8 +438,8 @@ def test_a_server_here_wants_no_key_and_openais_client_does(monkeypatch):
     error = raised(lambda: agent(*entries))
     assert explain(error).code == "key-for-local"
     report = diagnose(entries, error=error)
-    assert codes(report) == ["config-list"]  # which tells the entry
-    assert "entry 1" in report.findings[0].message and "not-needed" in report.findings[0].fix
+    assert codes(report) == ["key-for-local", "lacking-here"]
+    assert "entry 1" in report.findings[1].message
     entries[1]["api_key"] = "not-needed"
     assert "Hi" in str(ask(agent(*entries)))
     assert codes(diagnose(entries)) == []

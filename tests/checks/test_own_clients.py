@@ -281,6 +281,11 @@ MENDED = {  # what fails in create, and the same as the fix says
         lambda: tiny_model().generate(**tokenizer()("Hi", return_tensors="pt"), max_new_tokens=1),
         "lists-for-tensors",
     ),
+    "a device that there is not": (
+        lambda: torch.zeros(1).to("gpu"),
+        lambda: torch.zeros(1).to("cpu"),
+        "unknown-device",
+    ),
     "a stream read as one answer": (
         lambda: openai_answers(stream=True).choices[0].message.content,
         lambda: openai_answers().choices[0].message.content,
