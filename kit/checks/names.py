@@ -104,8 +104,8 @@ def refusing(frames: list[tuple[Any, int]], callee: str, argument: str) -> dict[
 def lacking(line: str, names: dict[str, Any], key: Any) -> dict[str, str]:
     """Return what is known of the dict of which a line read a key that it lacks.
 
-    That is a key in it that is nearly the same, and whether the dict is an entry: what AutoGen passes to a
-    client's constructor, and to create with the messages in it.
+    That is a key in it that is nearly the same, and whether the dict is what AutoGen passes to a client's
+    constructor, an "entry", or to create, "params".
     """
     for path in re.findall(
         rf"([A-Za-z_][\w.]*(?:\[[^][]*\])*)\[\s*['\"]{re.escape(str(key))}['\"]\s*\]", line
@@ -114,8 +114,8 @@ def lacking(line: str, names: dict[str, Any], key: Any) -> dict[str, str]:
         for attribute, index in re.findall(r"([A-Za-z_]\w*)(?![^[]*\])|\[([^][]*)\]", path):
             value = _part(value, attribute, index)
         if isinstance(value, dict):
-            is_entry = "model_client_cls" in value
-            return {"near": misspelt(key, value), "entry": "yes" if is_entry else "no"}
+            whose = "params" if "messages" in value else "entry"
+            return {"near": misspelt(key, value), "lacking": whose if "model_client_cls" in value else ""}
     return {}
 
 

@@ -114,6 +114,16 @@ def test_the_place_in_the_class_is_named():
     assert agent_of(error) is made
 
 
+def test_what_the_entry_lacks_is_not_what_params_lacks():
+    made = agent(MINE, register=[client(create=lambda self, params: self.config["seed"])])
+    assert explain(raised(lambda: made.generate_reply(messages=QUESTION))).code == "entry-lacks"
+
+
+@pytest.mark.parametrize("look", [lambda: clock.name, lambda: {"text": "a"}["title"], lambda: clock.nme])
+def test_a_name_that_nothing_is_near_to_is_not_said_to_be_a_slip(look):
+    assert explain(raised(look)).code == "error"
+
+
 def test_who_was_at_work_is_named():
     error = raised(lambda: agent(DUMMY, name="ben").generate_reply(messages=QUESTION))
     assert " ben" in explain(error).message
