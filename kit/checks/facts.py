@@ -111,6 +111,11 @@ def _names(error: Any, frames: list[tuple[Any, int]], statement: str) -> dict[st
     elif unused := re.search(r"are not used by the model: \['(\w+)", text):
         options = getattr(sys.modules.get("transformers"), "GenerationConfig", dict)
         facts["near"] = near(unused[1], [*vars(options())] if options is not dict else [])
+    if unknown := re.search(r"cannot import name '(\w+)' from '([\w.]+)'", text):
+        facts["near"] = misspelt(unknown[1], dir(sys.modules.get(unknown[2])))
+    if isinstance(error, NameError) and frames:
+        there = {**frames[0][0].f_globals, **frames[0][0].f_locals}
+        facts["near"] = misspelt(error.name, there)
     if isinstance(error, AttributeError) and error.name:
         with contextlib.suppress(Exception):  # of somebody's `__dir__`
             facts["near"] = misspelt(error.name, dir(error.obj))
