@@ -555,7 +555,7 @@ SESSIONS = {
         ["name-differs"],
     ),
     "a cell that is not Python": ("", "class Mine(:", ["syntax"]),
-    "a cell that was not run": ("", "helper.register_model_client(Mine)", ["error"]),
+    "a cell that was not run": ("", "helper.register_model_client(Mine)", ["undefined-name"]),
 }
 
 

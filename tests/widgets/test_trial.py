@@ -163,7 +163,7 @@ def test_an_argument_that_is_neither_is_refused_and_nothing_of_it_runs(text):
         ({"model": "a", "model_client_cls": ["C"]}, {}, "config-list", "['C'] is not allowed"),
         ({"model": "a", "model_client_cls": "my class"}, {}, "config-list", "'my class'"),
         ({**DUMMY, "temperature": 9}, {}, "config-list", "'temperature': 9 is not allowed"),
-        ({"model": "gpt"}, {}, "config-list", "Missing credentials"),
+        ({"model": "gpt"}, {}, "lacking-here", "Missing credentials"),
         (own(Fails), {}, "missing-package", "No module named 'torchh'"),
         (own(Failing), {}, "error", "RuntimeError: the server said"),
         ({**DUMMY, "n": 0}, {}, "says-itself", "ValueError: n must"),
@@ -228,7 +228,7 @@ def test_a_reference_is_filled_in_for_the_class_alone(monkeypatch):
 
 def test_a_reference_to_a_variable_that_is_not_set_is_reported():
     trial = try_entry(own(Echo, api_key="${NOT_SET_KEY}"), {}, OWN)
-    assert codes(trial) == ["config-list"]
+    assert codes(trial) == ["lacking-here"]
     assert "NOT_SET_KEY is not set" in str(trial)
 
 
