@@ -87,13 +87,13 @@ def refusing(frames: list[tuple[Any, int]], callee: str, argument: str) -> dict[
             id(one): one for one in values if getattr(one, "__qualname__", None) == name and callable(one)
         }
         taken = {key: names_of(one) for key, one in known.items()}
-        refusing = [key for key, names in taken.items() if not {argument, ""} & {*names}]
-        packages = {known[key].__module__.partition(".")[0] for key in refusing}
+        refused_by = [key for key, names in taken.items() if not {argument, ""} & {*names}]
+        packages = {known[key].__module__.partition(".")[0] for key in refused_by}
         if len(packages) == 1:
             package = packages.pop()
             version = version_of(importlib.metadata.packages_distributions().get(package, [package])[0])
             of = f" of {package} {version}" if version else ""
-            refuser = known[refusing[0]]
+            refuser = known[refused_by[0]]
             names = names_of(getattr(refuser, method, refuser))
             if has(refuser, "from_pretrained"):  # of transformers, which hands on what it doesn't know
                 names = [*names, *names_of(refuser.from_pretrained)]
