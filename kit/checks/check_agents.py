@@ -25,6 +25,7 @@ from kit.agents.inside import (
 from kit.checks.catalogue import found
 from kit.checks.check_list import look_at_list, names_differ, unnamed
 from kit.checks.history import asked, said
+from kit.checks.names import names_of
 from kit.checks.protocol import needed_by, parameters_of
 from kit.checks.report import Finding, Report
 
@@ -32,6 +33,10 @@ from kit.checks.report import Finding, Report
 def look_at_agents(
     report: Report, agents: list[Any], places: list[Registration], classes: list[type], reached: bool
 ) -> None:
+    """Report on agents: their entries and clients, tools, groups, and what they said.
+
+    The `places` are those of their entries; `reached` says whether a server has answered one of them.
+    """
     managers = [agent for agent in agents if group_of(agent)]
     configs = [*(agent.llm_config for agent in agents), *map(selector_config, managers)]
     nobodys = unnamed([entry for config in configs for entry in listed(config)], classes)
@@ -143,13 +148,12 @@ def _otherwise(agents: list[Any]) -> Iterator[Finding]:
     functions = {name: function for one in maps for name, function in one.items()}
     for agent, each in [(one, each) for one in agents for each in described(one)]:
         declared = (each.get("parameters") or {}).get("properties")
-        parameters = parameters_of(functions.get(each.get("name")))
-        if declared is None or parameters is None:
+        function = functions.get(each.get("name"))
+        taken = names_of(function)
+        if declared is None or "" in taken:  # it may take any
             continue
-        taken = [one.name for one in parameters if one.kind is not one.VAR_POSITIONAL]
-        needed = [one.name for one in parameters if one.default is one.empty and one.name in taken]
-        takes_any = any(one.kind is one.VAR_KEYWORD for one in parameters)
-        if not takes_any and not {*needed} <= {*declared} <= {*taken}:
+        needed = {one.name for one in parameters_of(function) or [] if one.default is one.empty}
+        if not needed & {*taken} <= {*declared} <= {*taken}:
             facts = {"declared": ", ".join(declared) or "none", "taken": ", ".join(taken) or "none"}
             yield found("tool-declared-otherwise", **facts, tool=each["name"], agent=agent.name)
 

@@ -36,8 +36,10 @@ MORE = {  # what looking finds, and what says more than the error does
     "not-registered": {"selector", "wrong-agent", "registered-once"},
     "place-taken": {"stale-class"},
     "no-keyboard": {"async-method"},
-    "config-list": {"named-entries", "nested-list", "class-itself", "misnamed-class", "single-entry"}
-    | {"llm-config-field", "no-list"},
+    "config-list": {
+        *("named-entries", "nested-list", "single-entry", "no-list"),
+        *("class-itself", "misnamed-class", "llm-config-field"),
+    },
 }
 # What was still to be done when something was raised.
 INTERRUPTED = {"not-registered", "name-first", "ended-before-tool"}
@@ -81,16 +83,16 @@ def diagnose(subject: Any = None, *classes: Any, error: BaseException | str | No
             look_at_agents(looked, agents, places, known, _reached(error))
     if error is None:
         return looked
-    config = given(error, "llm_config")
+    explained, config = explain(error), given(error, "llm_config")
     if not isinstance(config, dict) or not config.keys() & {"config_list", "model"}:
         # AutoGen had taken the list out already.
         config = given(error, "config_list") or config
     # What AutoGen got may be something else than what was passed here, and say more than the error.
-    if looked.ok and config and explain(error).code in {*MORE, "error"}:
+    if looked.ok and config and explained.code in {*MORE, "error"}:
         with _looking(looked, 2):
             is_entry = isinstance(config, dict) and "model" in config and "config_list" not in config
             look_at_config(looked, [config] if is_entry else config, known if subject is None else [])
-    return _with_error(looked, error)
+    return _with_error(looked, explained)
 
 
 def _reached(error: Any) -> bool:
@@ -99,12 +101,12 @@ def _reached(error: Any) -> bool:
     return any(status not in ("200", "404", "405") for status in known)
 
 
-def _with_error(looked: Report, error: BaseException | str) -> Report:
+def _with_error(looked: Report, explained: Finding) -> Report:
     """Return a report in which an error comes first, and none of its symptoms is named as its cause.
 
     Where looking has found the same thing, that says more; it takes the error's place.
     """
-    explained, report = explain(error), Report()
+    report = Report()
     to_do = INTERRUPTED - {explained.code}
     codes = {finding.code for finding in looked.findings if not finding.warning} - to_do - {"unreadable"}
     same = (MORE.get(explained.code, set()) | {explained.code} - {"error"}) & codes

@@ -12,10 +12,8 @@ from kit.checks.frames import chain, place_of
 from kit.checks.report import Finding
 
 # What evidence is a pattern to be searched in; any other is for the whole.
-SEARCHED = frozenset(
-    ["text", "url", "body", "reason", "line", "statement", "through", "base_url", "near", "place", "values"]
-    + ["filter"]
-)
+SEARCHED = {"text", "url", "body", "reason", "line", "statement", "through", "base_url", "near", "place"}
+SEARCHED |= {"values", "filter"}
 
 
 def explain(error: BaseException | str) -> Finding:

@@ -53,8 +53,8 @@ def facts_of(error: Any) -> dict[str, Any]:
     }
     agent = next((one for one in selves(frames) if has(one, "generate_reply", "_name")), None)
     facts["agent"] = str(getattr(agent, "name", ""))
-    facts |= _request(error, frames, agent, facts["where"])
-    facts |= _at_work_on(error, frames) | _names(error, frames, statement)
+    facts |= _request(error, frames, agent, facts)
+    facts |= _at_work_on(error, frames) | _names(error, frames, facts)
     if isinstance(error, ImportError):
         facts["extra"] = extra_of(text)
     if isinstance(error, FileNotFoundError) and isinstance(error.filename, str):
@@ -64,12 +64,13 @@ def facts_of(error: Any) -> dict[str, Any]:
     return facts
 
 
-def _request(error: Any, frames: list[tuple[Any, int]], agent: Any, where: str) -> dict[str, Any]:
+def _request(error: Any, frames: list[tuple[Any, int]], agent: Any, known: dict[str, Any]) -> dict[str, Any]:
     """Return what a server had been asked, and what it had answered."""
-    asked = given(error, "params") if isinstance(given(error, "params"), dict) else {}
+    params = given(error, "params")
+    asked = params if isinstance(params, dict) else {}
     facts: dict[str, Any] = {"stream": "yes" if asked.get("stream") else "no"}
-    facts |= told_in(text_of(error)) | _answer(error, frames)
-    sent = facts.pop("sent", asked if where == "autogen" else {})
+    facts |= told_in(known["text"]) | _answer(error, frames)
+    sent = facts.pop("sent", asked if known["where"] == "autogen" else {})
     if facts.get("status", "")[:1] in ("4", "5"):
         facts |= refusal(facts["body"], sent, asked, getattr(agent, "llm_config", None))
     passed = [frame.f_locals.get("messages") for frame, _ in frames if package_of(frame) == "autogen"]
@@ -102,10 +103,10 @@ def _at_work_on(error: Any, frames: list[tuple[Any, int]]) -> dict[str, str]:
     return facts
 
 
-def _names(error: Any, frames: list[tuple[Any, int]], statement: str) -> dict[str, str]:
+def _names(error: Any, frames: list[tuple[Any, int]], known: dict[str, Any]) -> dict[str, str]:
     """Return what is known of a name that was not there: an argument, an attribute, a key."""
     facts: dict[str, str] = {}
-    text = text_of(error)
+    text, statement = known["text"], known["statement"]
     if callee := re.search(r"([\w.<>]+)\(\) got an unexpected keyword argument '(\w+)'", text):
         facts |= refusing(frames, callee[1], callee[2]) | {"meant": field_meant(callee[2], {})}
     elif unused := re.search(r"are not used by the model: \['(\w+)", text):
@@ -124,7 +125,7 @@ def _names(error: Any, frames: list[tuple[Any, int]], statement: str) -> dict[st
         facts["unset"] = "yes" if own is not None and error.obj is own else "no"
     if missing := re.search(r"(?:module 'autogen\S*' .*|cannot import name )'(\w+)'", text):
         facts["home"] = home_of(missing[1])
-    if isinstance(error, KeyError) and error.args and owner_of(frames) == "own":
+    if isinstance(error, KeyError) and error.args and known["by"] == "own":
         there = frames[0][0].f_locals
         words = re.findall(r"(?<![\w.'\"])[A-Za-z_]\w*", statement)
         held = [name + path for name in words if (path := _text_in(there.get(name)))]

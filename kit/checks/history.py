@@ -137,9 +137,13 @@ def _ending(chat: Chat) -> Iterator[Finding]:
             return
 
 
-def _unseen(message: Message, reader: Any) -> bool:
-    """Return whether a message ends with the word TERMINATE, and AutoGen's check of its reader wants more."""
-    return bool(ENDS.search(text_in(message))) and ends_at(reader, message) is False
+def _unseen(message: Message, reader: Any, went_on: bool = False) -> bool:
+    """Return whether a message ends with the word TERMINATE, and the check of its reader wants more.
+
+    AutoGen's own check is asked; one of people's own is known by it that the chat `went_on`.
+    """
+    seen = ends_at(reader, message) if ENDS.search(text_in(message)) else True
+    return seen is False or seen is None and went_on
 
 
 def _unseen_end(message: Message, writer: Any, reader: Any) -> Finding:
@@ -268,8 +272,8 @@ def _end_of_group(manager: Any) -> Iterator[Finding]:
     models = {agent.name for agent in group.agents if entries_of(agent)}
     for message, after in zip(group.messages, group.messages[1:], strict=False):
         # A check of people's own is not run: it did not end the chat, if a model or an empty reply came next.
-        went_on = (after.get("name") in models or not after.get("content")) and not ends_at(manager, message)
-        if _unseen(message, manager) or went_on and ENDS.search(text_in(message)):
+        went_on = after.get("name") in models or not after.get("content")
+        if _unseen(message, manager, went_on):
             yield _unseen_end(message, message.get("name"), manager)
             return
     spoke = {message.get("name") for message in group.messages}

@@ -309,6 +309,12 @@ def test_an_llm_config_that_is_refused(config, code, right):
     assert not [one for one in diagnose(right).findings if not one.warning]
 
 
+def test_half_of_azure_is_known_by_the_error_alone():
+    half = {"model": "a", "api_type": "azure", "api_key": "k", "api_version": "1"}
+    error = raised(lambda: autogen.AssistantAgent("a", llm_config=config_of(half)))
+    assert explain(error).code == "azure-by-halves"
+
+
 @pytest.mark.parametrize("wanted", [["no-such-model"], {"dummy"}], ids=["nothing", "a set"])
 def test_a_filter_that_keeps_nothing(wanted):
     Path("OAI_CONFIG_LIST").write_text(json.dumps([DUMMY]))

@@ -21,6 +21,7 @@ from set_ups import (
     agent,
     client,
     clock,
+    codes,
     coroutine,
     group,
     raised,
@@ -87,6 +88,9 @@ CHATS = {
 }
 
 
+NO_COST = {"__init__": lambda self, config: None, "create": lambda self, params: FrozenResponse()}
+
+
 @pytest.mark.filterwarnings("ignore:coroutine")
 @pytest.mark.parametrize(("cls", "code"), CHATS.values(), ids=CHATS)
 def test_the_error_of_a_chat_is_traced_to_its_cause(cls, code):
@@ -100,6 +104,13 @@ def test_the_error_of_a_chat_is_traced_to_its_cause(cls, code):
     error = raised(chat)
     assert explain(error).code == code
     assert code in {finding.code for finding in diagnose(made, cls, error=error).findings}
+
+
+def test_a_method_that_is_not_there_is_named_once():
+    made = agent(MINE, register=[type("Mine", (), NO_COST)])
+    error = raised(lambda: made.generate_reply(messages=QUESTION))
+    assert explain(error).code == "no-cost"
+    assert codes(diagnose(made, error=error)) == ["missing-method"]
 
 
 def test_the_place_in_the_class_is_named():
