@@ -1,7 +1,6 @@
 """explain: exceptions as people get them are traced to their cause; what is not known is not guessed."""
 
 import json
-import re
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -31,7 +30,6 @@ from set_ups import (
 
 from kit import DummyModelClient, diagnose, load_config_list, register_model_clients
 from kit.checks.explain import explain
-from kit.checks.frames import agent_of
 from kit.checks.report import LONGEST
 
 pytestmark = pytest.mark.usefixtures("folder")
@@ -113,18 +111,6 @@ def test_a_method_that_is_not_there_is_named_once():
     assert codes(diagnose(made, error=error)) == ["missing-method"]
 
 
-def test_the_place_in_the_class_is_named():
-    def create(self, params):
-        return params["nothing of this name"]
-
-    made = agent(MINE, register=[client(create=create)])
-    error = raised(lambda: made.generate_reply(messages=QUESTION))
-    finding = explain(error)
-    assert re.match(r'Mine\.create, line \d+, `return params\["nothing of this name"\]`: ', finding.message)
-    assert finding.step == 1
-    assert agent_of(error) is made
-
-
 def test_what_the_entry_lacks_is_not_what_params_lacks():
     made = agent(MINE, register=[client(create=lambda self, params: self.config["seed"])])
     assert explain(raised(lambda: made.generate_reply(messages=QUESTION))).code == "entry-lacks"
@@ -139,18 +125,6 @@ def test_who_was_at_work_is_named():
     error = raised(lambda: agent(DUMMY, name="ben").generate_reply(messages=QUESTION))
     assert " ben" in explain(error).message
     assert explain(str(error)).message.endswith("was not registered.")
-
-
-def test_the_hidden_agent_of_a_pattern_is_named():
-    from autogen.agentchat import initiate_group_chat
-    from autogen.agentchat.group.patterns import AutoPattern
-
-    pair = [ready("a"), ready("b")]
-    settings = {"llm_config": LLMConfig(dict(DUMMY))}
-    pattern = AutoPattern(initial_agent=pair[0], agents=pair, user_agent=user(), group_manager_args=settings)
-    error = raised(lambda: initiate_group_chat(pattern=pattern, messages="Hi", max_rounds=3))
-    assert explain(error).code == "selector"
-    assert diagnose(agent_of(error), error=error).findings[0].code == "selector"
 
 
 # What a call raises --------------------------------------------------------------------------------

@@ -1,0 +1,173 @@
+"""Steps 3 and 4: agents that would stumble, and groups of them."""
+
+from types import SimpleNamespace
+from typing import Annotated
+
+import pytest
+from autogen import AssistantAgent, LLMConfig, UserProxyAgent, register_function
+from autogen.tools import ChatContext, Depends
+from set_ups import DUMMY, MINE, agent, client, codes, group, ready, user, with_nested_chat, with_tool
+
+from kit import DummyModelClient, RecordingModelClient, diagnose
+
+pytestmark = pytest.mark.usefixtures("folder")
+HF = {"model": "m", "model_client_cls": "HuggingFaceModelClient"}
+OPENAI = {"model": "gpt-4o", "api_key": "sk-" + 48 * "a"}
+
+
+def wrong_agent():
+    return group(ready("right"), agent(DUMMY, name="left"), select="round_robin")
+
+
+def with_another_list():
+    made = ready()
+    made.llm_config = LLMConfig(dict(DUMMY), dict(DUMMY))
+    return made
+
+
+def with_late_selector():
+    manager = group(manager_entry=DUMMY, registered=False)
+    manager.groupchat.select_speaker_auto_llm_config = LLMConfig(dict(DUMMY))
+    manager.groupchat.select_speaker_auto_model_client_cls = DummyModelClient
+    return manager
+
+
+def without_a_list():
+    return group(manager_entry=DUMMY, registered=False, select_speaker_auto_model_client_cls=DummyModelClient)
+
+
+AGENTS = {
+    "nothing registered": (lambda: agent(DUMMY), "not-registered"),
+    "registered once for two": (
+        lambda: agent(DUMMY, DUMMY, register=[DummyModelClient]),
+        "registered-once",
+    ),
+    "a tool emptied the place": (lambda: with_tool(ready()), "not-registered"),
+    "registered on another agent": (wrong_agent, "wrong-agent"),
+    "the other of two agents": (lambda: [ready("a"), agent(DUMMY, name="b")], "wrong-agent"),
+    "one who is asked in a nested chat": (
+        lambda: with_nested_chat(agent(DUMMY, name="b")),
+        "wrong-agent",
+    ),
+    "a group in a group": (lambda: group(ready("b"), wrong_agent(), select="random"), "wrong-agent"),
+    "another list than its clients are of": (with_another_list, "list-changed"),
+    "an agent without a model": (lambda: AssistantAgent("helper", llm_config=False), "no-llm-config"),
+    "one of one's own without a model": (
+        lambda: type("Tutor", (AssistantAgent,), {})("helper", llm_config=False),
+        "no-llm-config",
+    ),
+    "the selector has no client": (lambda: group(manager_entry=DUMMY, registered=False), "selector"),
+    "a class for the selector, without a list": (without_a_list, "selector"),
+    "a list for the selector, after the manager was made": (with_late_selector, "selector"),
+    "nobody selects": (group, "no-selector"),
+    "AUTO without a model": (lambda: group(select="AUTO"), "no-selector"),
+    "a selector class without its config": (
+        lambda: group(select_speaker_auto_model_client_cls=DummyModelClient),
+        "no-selector",
+    ),
+    "a way to select that is none": (lambda: group(select="roundrobin"), "selection-method"),
+    "a group of one": (lambda: group(ready(), select="random"), "too-few-agents"),
+    "one round": (lambda: group(select="round_robin", max_round=1), "too-few-rounds"),
+    "an agent that never answers": (lambda: ready(max_consecutive_auto_reply=0), "silent"),
+    "a user that runs code": (lambda: UserProxyAgent("user", human_input_mode="NEVER"), "runs-code"),
+    "an agent that has no name": (
+        lambda: type("Odd", (), {"generate_reply": print, "client": agent(DUMMY).client})(),
+        "unreadable",
+    ),
+}
+
+
+@pytest.mark.parametrize(("make", "code"), AGENTS.values(), ids=AGENTS)
+def test_an_agent_that_would_stumble(make, code):
+    assert codes(diagnose(make()))[0] == code
+
+
+@pytest.mark.parametrize(
+    ("make", "cls", "code"),
+    [
+        (lambda: agent(MINE, register=[client()]), client(), "stale-class"),
+        (lambda: agent(DUMMY), client(), "name-differs"),
+        (lambda: agent(DUMMY), client("DummyModelClient", cost=lambda self: 0), "signature"),
+    ],
+)
+def test_an_agent_with_a_class_has_the_first_cause_first(make, cls, code):
+    assert codes(diagnose(make(), cls))[0] == code
+
+
+def test_a_look_changes_nothing():
+    manager = without_a_list()
+    before = diagnose(manager).findings
+    assert manager.groupchat.select_speaker_auto_llm_config is None
+    assert diagnose(manager).findings == before
+
+
+def test_the_line_that_registers_has_what_the_class_needs():
+    made = agent({**DUMMY, "model_client_cls": "RecordingModelClient"})
+    [finding] = diagnose(made, RecordingModelClient).findings
+    assert finding.fix == "helper.register_model_client(RecordingModelClient, path=...)"
+
+
+def test_tools_that_the_model_does_not_see_but_in_a_way_of_its_own_it_may():
+    class Plain(DummyModelClient):
+        tokenizer = SimpleNamespace(chat_template="{{ messages }}")
+
+    class Own(Plain):
+        def create(self, params):
+            return super().create(params)
+
+    for cls, found in ((Plain, ["tools-unseen"]), (Own, [])):
+        made = with_tool(agent({"model": "m", "model_client_cls": cls.__name__}))
+        made.register_model_client(cls)
+        assert codes(diagnose(made)) == found
+
+
+def test_a_class_name_that_is_wrong_is_told_once_and_not_as_missing_registration():
+    ward = agent(DUMMY, {"model": "second", "model_client_cls": "dummymodelclient"}, name="ward")
+    found = codes(diagnose(ward, DummyModelClient))
+    assert found == ["name-differs", "not-registered", "name-first"]
+    ward.register_model_client(DummyModelClient)
+    first, second = diagnose(ward, DummyModelClient).findings
+    assert (first.code, first.step) == ("name-differs", 2)
+    assert second.code == "name-first"
+    assert "ward, entry 1 (second)" in second.message
+
+
+def test_a_method_of_an_agent_that_is_async_is_one_that_autogen_does_not_await():
+    class Web(UserProxyAgent):
+        async def get_human_input(self, prompt, **kwargs):
+            return "exit"
+
+    class Awaited(UserProxyAgent):
+        async def a_get_human_input(self, prompt, **kwargs):
+            return "exit"
+
+    settings = {"code_execution_config": False, "human_input_mode": "ALWAYS"}
+    assert codes(diagnose(Web("web", **settings))) == ["async-method"]
+    assert codes(diagnose(Awaited("web", **settings))) == []
+
+
+def test_a_tool_is_described_as_its_function_is():
+    """What AutoGen describes itself always fits, with what it passes to a tool by itself, too."""
+
+    def described(*names):
+        properties = {name: {"type": "string"} for name in names}
+        each = {"name": "look", "parameters": {"type": "object", "properties": properties}}
+        config = {"config_list": [dict(DUMMY)], "functions": [each]}
+        made = AssistantAgent("helper", llm_config=config)
+        made.register_model_client(DummyModelClient)
+        return [made, user(function_map={"look": lambda city, day="today": city})]
+
+    assert codes(diagnose(described("city"))) == []
+    assert codes(diagnose(described("city", "day"))) == []
+    assert codes(diagnose(described("town"))) == ["tool-declared-otherwise"]
+    assert codes(diagnose(described("day"))) == ["tool-declared-otherwise"]
+
+    def look(
+        city: str, key: Annotated[str, Depends(lambda: "k")], context: ChatContext, day: str = ""
+    ) -> str:
+        return city
+
+    made, other = agent(DUMMY), user()
+    register_function(look, caller=made, executor=other, description="Look.")
+    made.register_model_client(DummyModelClient)
+    assert codes(diagnose([made, other])) == []
