@@ -129,6 +129,10 @@ SLIPS = {
     "what params has not": (OWN, 'params.get("n", 1)', 'params["n"]', "params-lacks"),
     "what params has, misspelt": (OWN, 'params["messages"]', 'params["message"]', "misspelt"),
     "a method that was not called": (OWN, "answer.json()", "answer.json", "not-called"),
+    "a module called like a class": (OWN, "autogen.AssistantAgent", "autogen", "module-called"),
+    "a module called in the client": (OWN, "requests.post(", "requests(", "module-called"),
+    "an agent called like a method": (OWN, "helper.register_model_client", "helper", "not-callable"),
+    "a key read with round brackets": (OWN, 'params["messages"]', 'params("messages")', "not-callable"),
     "an answer that was not read": (OWN, "data = answer.json()", "data = answer", "object-not-dict"),
     "a misspelt key in the answer": (OWN, '["content"]', '["conent"]', "misspelt"),
     "a misspelt argument": (OWN, "headers=headers", "header=headers", "unexpected-argument"),
@@ -190,6 +194,13 @@ SLIPS = {
         "termination-unseen",
     ),
     "a check for another word": (TEAM, '"TERMINATE" in', '"TERMINATED" in', "termination-unseen"),
+    "a check for the end that is a text": (
+        TEAM,
+        'lambda message: "TERMINATE" in (message["content"] or "")',
+        '"TERMINATE"',
+        "no-check",
+    ),
+    "a check for the end that fails": (TEAM, 'message["content"]', 'message("content")', "not-callable"),
     "a method of selection that there is not": (TEAM, "round_robin", "round_robbin", "selection-method"),
 }
 
