@@ -11,14 +11,12 @@ import pytest
 from autogen import LLMConfig
 from autogen.agentchat.contrib.multimodal_conversable_agent import MultimodalConversableAgent
 from autogen.coding import LocalCommandLineCodeExecutor
-from openai.types.chat import ChatCompletionMessage
 from PIL import Image
 from server import GOOD
 from set_ups import (
     ALL_FOUR,
     DUMMY,
     MINE,
-    OLDER,
     QUESTION,
     Memory,
     add,
@@ -32,7 +30,6 @@ from set_ups import (
     safely_ends,
     says,
     user,
-    with_add,
 )
 
 from kit import DummyModelClient, diagnose, register_model_clients, tool_call
@@ -75,46 +72,6 @@ def test_who_asks_where_nobody_can_type_is_named(monkeypatch):
 # After a run in which nothing was raised ------------------------------------------------------------------
 
 
-def unread_tool(fixed):
-    other = user()
-    made = with_add(agent(DUMMY), [tool_call("add", a=1, b=2), "3"], other if fixed else None)
-    chat(made, other, max_turns=2 if fixed else 1)
-    return [made, other]
-
-
-def older_form(fixed):
-    """A function of llm_config that the one who gets the call does not have, or has."""
-    call = {"role": "assistant", "function_call": {"name": "add", "arguments": '{"a": 1, "b": 2}'}}
-
-    def retrieval(self, response):
-        return [ChatCompletionMessage.model_validate(call) if not made.chat_messages[other][1:] else "3"]
-
-    made = autogen.AssistantAgent("helper", llm_config={"config_list": [dict(MINE)], **OLDER})
-    made.register_model_client(client(message_retrieval=retrieval))
-    other = user(function_map={"add": lambda a, b: str(a + b)} if fixed else None)
-    chat(made, other, max_turns=2)
-    return [made, other]
-
-
-def calls(tool, **arguments):
-    """Return a chat whose model calls a tool twice, or calls the one that is there with numbers."""
-
-    def run(fixed):
-        other, right = user(), tool_call("add", a=1, b=2)
-        made = with_add(agent(DUMMY), [right, "3"] if fixed else [tool_call(tool, **arguments)] * 2, other)
-        chat(made, other, max_turns=2)
-        return [made, other]
-
-    return run
-
-
-def only_calls(fixed):
-    other, right = user(), tool_call("add", a=1, b=2)
-    made = with_add(agent(DUMMY), [right, "3"] if fixed else [right] * 3, other)
-    chat(made, other, max_turns=2 if fixed else 3)
-    return [made, other]
-
-
 def to_itself(fixed):
     made = says("Better.", "Better still.", "Best.", max_consecutive_auto_reply=2)
     if fixed:
@@ -122,15 +79,6 @@ def to_itself(fixed):
     else:
         chat(made, made)
     return made
-
-
-def untold_tool(fixed):
-    made, other = agent(DUMMY), user()
-    if fixed:
-        made.register_for_llm(description="Add.")(add)
-    other.register_for_execution()(add)
-    made.register_model_client(DummyModelClient)
-    return [made, other]
 
 
 def puzzled(fixed):
@@ -193,18 +141,6 @@ def silence(fixed):
     other = user(max_consecutive_auto_reply=2)
     chat(made, other, max_turns=1 if fixed else None)
     return [made, other]
-
-
-def instead_of_a_call(text):
-    """Return a chat whose model writes a text where it should call its tool."""
-
-    def run(fixed):
-        other = user()
-        made = with_add(agent(DUMMY), [tool_call("add", a=1, b=2), "3"] if fixed else [text], other)
-        chat(made, other, max_turns=2 if fixed else 1)
-        return [made, other]
-
-    return run
 
 
 def talk(*replies, turns=1, message="Hi", **settings):
@@ -276,16 +212,6 @@ def made_up_turns(fixed):
     return talk("Paris." if fixed else "Paris.\nuser\nAnd of Italy?\nassistant\nRome.")
 
 
-def odd_arguments(fixed):
-    call = tool_call("add", a=1, b=2)
-    if not fixed:
-        call.tool_calls[0].function.arguments = "a=1, b=2"
-    other = user()
-    made = with_add(agent(DUMMY), [call, "3"], other)
-    chat(made, other, max_turns=2)
-    return [made, other]
-
-
 def user_with_a_model(fixed):
     other = user(llm_config=False if fixed else autogen.LLMConfig(dict(DUMMY)))
     if not fixed:
@@ -336,14 +262,6 @@ def ends_too_soon(fixed):
 
 def writes_code(fixed):
     return talk("Hello." if fixed else "Run this:\n```python\nprint(1)\n```", "Well?", turns=2)
-
-
-def add_text(fixed):
-    """A tool that is called with an argument that it can't take."""
-    other = user()
-    made = with_add(agent(DUMMY), [tool_call("add", a=1, b=2 if fixed else None), "3"], other)
-    chat(made, other, max_turns=2)
-    return [made, other]
 
 
 def runs(code, fixed_code, language="python"):
@@ -402,62 +320,6 @@ def short(fixed):
     return [made, other]
 
 
-def deaf(fixed):
-    """A client that never looks at the tools of its agent, or that hands its request on."""
-
-    def reads_messages(self, params):
-        return DummyModelClient(self.config, replies=["7"]).create({"messages": params["messages"]})
-
-    def hands_on(self, params):
-        return DummyModelClient(self.config, replies=["7"]).create(params)
-
-    class Own:  # with nothing of DummyModelClient's, which knows tools
-        def __init__(self, config):
-            self.config = config
-
-        create = hands_on if fixed else reads_messages
-        message_retrieval, cost = DummyModelClient.message_retrieval, DummyModelClient.cost
-        get_usage = staticmethod(DummyModelClient.get_usage)
-
-    made, other = agent({**MINE, "model_client_cls": "Own"}), user()
-    autogen.register_function(add, caller=made, executor=other, description="Add.")
-    made.register_model_client(Own)
-    chat(made, other, max_turns=1)
-    return [made, other]
-
-
-def ends_before_the_tool(fixed):
-    other = user()
-    made = with_add(agent(DUMMY), [tool_call("add", a=1, b=2), "3"], other)
-    chat(made, other, max_turns=2 if fixed else 1)
-    return [made, other]
-
-
-def prints_instead(fixed):
-    def tell(a: int) -> str:
-        return "3" if fixed else print(3)
-
-    made, other = agent(DUMMY), user()
-    autogen.register_function(tell, caller=made, executor=other, description="Tell it.")
-    made.register_model_client(DummyModelClient, replies=[tool_call("tell", a=1), "3"])
-    chat(made, other, max_turns=2)
-    return [made, other]
-
-
-def another_runs_it(fixed):
-    """A group whose own function selects a member that does not have the tool."""
-    made, other, third = agent(DUMMY), user(), says("Well.", name="third")
-    with_add(made, [tool_call("add", a=1, b=2), "3"], other)
-
-    def select(last, chat):
-        calls = chat.messages[-1].get("tool_calls")
-        return other if calls and fixed else third if last is made else made
-
-    manager = group(made, other, third, select=select, max_round=4)
-    other.initiate_chat(manager, message="1 + 2?", silent=True)
-    return manager
-
-
 def shown_an_image(fixed):
     Image.new("RGB", (4, 4)).save("red.png")
     made = MultimodalConversableAgent("helper", llm_config=LLMConfig(dict(DUMMY)))
@@ -468,11 +330,7 @@ def shown_an_image(fixed):
 
 
 RUNS = {
-    "a chat that ends before the tool": (ends_before_the_tool, "ended-before-tool"),
-    "a tool that prints": (prints_instead, "tool-gave-nothing"),
-    "a member that does not have the tool": (another_runs_it, "wrong-executor"),
     "an image that can't be loaded": (shown_an_image, "image-unread"),
-    "a client that never looks at the tools": (deaf, "tools-ignored"),
     "a server that cuts the prompts": (cut, "prompts-cut"),
     "replies that may be too short": (short, "cut-replies"),
     "a turn of the user after a reply": (
@@ -485,13 +343,7 @@ RUNS = {
         ),
         "repeats-prompt",
     ),
-    "a model that was not made for tools": (instead_of_a_call("I called add: 3."), "tools-unused"),
-    "a call in a notation of its own": (
-        instead_of_a_call('<|to|>add\n<|body|>{"a": 1, "b": 2}'),
-        "call-as-text",
-    ),
     "a model without a price": (unpriced, "no-price"),
-    "a tool that fails": (add_text, "tool-failed"),
     "code without its file": (runs("open('sales.csv')", "print(1)"), "code-failed"),
     "code without its package": (runs("import no_such_package", "print(1)"), "code-failed"),
     "code that fails": (runs("1 / 0", "print(1)"), "code-failed"),
@@ -503,18 +355,12 @@ RUNS = {
     "a reply of the user that ends it all": (ends_too_soon, "ended-by-itself"),
     "code that nobody runs": (writes_code, "code-not-run"),
     "turns of the user that the model made up": (made_up_turns, "runs-on"),
-    "arguments that are no JSON": (odd_arguments, "tool-arguments"),
     "a user proxy with a model": (user_with_a_model, "user-with-model"),
     "a nested chat that waits for a member": (nested_in_a_group, "nested-trigger"),
     "max_round, which nobody set": (rounds, "default-rounds"),
     "too few rounds for all": (few_rounds, "rounds-were-few"),
     "TERMINATE in a group": (goes_on_in_a_group, "termination-unseen"),
     "a price for one token": (tiny_price, "config-list"),
-    "nobody runs the tool": (unread_tool, "unread-tool"),
-    "nobody runs the function": (older_form, "unread-tool"),
-    "a tool that the model made up": (calls("subtract", a=1), "made-up-tool"),
-    "a tool that fails again": (calls("add", a=1, b=None), "tool-failed-again"),
-    "a model that can only call": (only_calls, "only-calls"),
     "a chat with itself": (to_itself, "talks-to-itself"),
     "a prompt in the reply": (
         lambda fixed: talk(
@@ -522,7 +368,6 @@ RUNS = {
         ),
         "repeats-prompt",
     ),
-    "no model knows the tool": (untold_tool, "untold-tool"),
     "a question that gets an empty message": (unanswered, "nothing-to-say"),
     "code and TERMINATE in one message": (writes_and_ends, "ended-before-code"),
     "a member of a group that has nothing to say": (waits_for_code, "silent-member"),
@@ -539,10 +384,6 @@ RUNS = {
     "an exception as a reply": (error_as_reply, "error-as-reply"),
     "a person's words in place of the result of code": (typed_over_code, "asks-before-code"),
     "empty messages up to the limit": (silence, "nothing-to-say"),
-    "a tool call as a text": (
-        instead_of_a_call('{"name": "add", "arguments": {"a": 1, "b": 2}}'),
-        "call-as-text",
-    ),
     "an empty reply": (lambda fixed: talk("Hello" if fixed else ""), "empty-reply"),
     "thoughts": (
         lambda fixed: talk("Hello" if fixed else "<think>\nWho?\n</think>\n\nHello"),
