@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import collections.abc
 import contextlib
-import contextvars
 import copy
 import json
-import queue
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from numbers import Real
@@ -22,6 +18,7 @@ from kit.checks.frames import frames_of
 from kit.checks.history import HIDES, does_more, marks
 from kit.checks.protocol import constructor_of, methods_of, needed_by, passes_on
 from kit.checks.report import Finding, Report
+from kit.checks.worker import Worker
 from kit.config_list.secrets import fit
 
 # What AutoGen asks a response for, be it there or not.
@@ -71,52 +68,6 @@ def check_model_client(
     return report
 
 
-class _Worker:
-    """Runs calls in a thread of its own, so that one that never ends can be left behind.
-
-    It is one thread for all, since a client may be bound to that in which it was made; and where the
-    caller has an event loop, as a notebook has, the calls run in one too.
-    """
-
-    def __init__(self) -> None:
-        self._calls: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._results: queue.SimpleQueue[tuple[bool, Any]] = queue.SimpleQueue()
-        serve: Callable[[], Any] = self._serve
-        with contextlib.suppress(RuntimeError):  # that there is no loop
-            asyncio.get_running_loop()
-            serve = self._serve_in_loop
-        run = contextvars.copy_context().run
-        threading.Thread(target=run, args=(self._work, serve), daemon=True).start()
-
-    def run(self, action: Callable[[], Any], timeout: float) -> tuple[bool, Any] | None:
-        """Return True and the result, False and what was raised, or None if it takes longer."""
-        self._calls.put(action)
-        try:
-            return self._results.get(timeout=timeout)
-        except queue.Empty:
-            return None
-
-    def close(self) -> None:
-        self._calls.put(None)
-
-    def _work(self, serve: Callable[[], Any]) -> None:
-        loop = asyncio.new_event_loop()
-        asyncio.set_event_loop(loop)  # only a main thread has one from the start
-        if (coroutine := serve()) is not None:
-            loop.run_until_complete(coroutine)
-        loop.close()
-
-    def _serve(self) -> None:
-        while action := self._calls.get():
-            try:
-                self._results.put((True, action()))
-            except BaseException as error:
-                self._results.put((False, error))
-
-    async def _serve_in_loop(self) -> None:
-        self._serve()
-
-
 class _Checkup:
     def __init__(
         self, report: Report, client: Any, config: dict[str, Any] | None, timeout: float, kwargs: Any
@@ -126,7 +77,7 @@ class _Checkup:
         self.cls = client if isinstance(client, type) else type(client)
         self.client: Any = None if isinstance(client, type) else client
         self.name = self.cls.__name__
-        self.worker = _Worker()
+        self.worker = Worker()
         # What AutoGen adds to an entry before the class sees it.
         added = {"api_type": "openai", "stream": False, "tags": []}
         self.config = {**added, "model": "any-name", "model_client_cls": self.name, **(config or {})}
