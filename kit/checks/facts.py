@@ -23,7 +23,7 @@ from kit.checks.frames import (
     selves,
     text_of,
 )
-from kit.checks.names import attributes_of, extra_of, home_of, lacking, misspelt, near, refusing
+from kit.checks.names import attributes_of, class_asked, extra_of, home_of, lacking, misspelt, near, refusing
 from kit.config_list.hints import field_meant
 from kit.config_list.secrets import fit, masked
 
@@ -114,8 +114,10 @@ def _names(error: Any, frames: list[tuple[Any, int]], known: dict[str, Any]) -> 
         facts["near"] = near(unused[1], [*vars(options())] if options is not dict else [])
     if unknown := re.search(r"cannot import name '(\w+)' from '([\w.]+)'", text):
         facts["near"] = misspelt(unknown[1], dir(sys.modules.get(unknown[2])))
-    if isinstance(error, NameError) and frames:
-        there = {**frames[0][0].f_globals, **frames[0][0].f_locals}
+    there = {**frames[0][0].f_globals, **frames[0][0].f_locals} if frames else {}
+    if lacks := re.search(r"((?!__)\w+)\(\) missing \d+ required positional", text):
+        facts["receiver"] = class_asked(statement, there, lacks[1])
+    if type(error) is NameError:
         facts["near"] = misspelt(error.name, there)
     if isinstance(error, AttributeError) and error.name:
         with contextlib.suppress(Exception):  # of somebody's `__dir__`
@@ -126,7 +128,6 @@ def _names(error: Any, frames: list[tuple[Any, int]], known: dict[str, Any]) -> 
     if missing := re.search(r"(?:module 'autogen\S*' .*|cannot import name )'(\w+)'", text):
         facts["home"] = home_of(missing[1])
     if isinstance(error, KeyError) and error.args and known["by"] == "own":
-        there = frames[0][0].f_locals
         words = re.findall(r"(?<![\w.'\"])[A-Za-z_]\w*", statement)
         held = [name + path for name in words if (path := _text_in(there.get(name)))]
         facts |= {"held": next(iter(held), "")} | lacking(statement, there, error.args[0])

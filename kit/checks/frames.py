@@ -167,7 +167,7 @@ def _values(code: str, names: dict[str, Any]) -> str:
 
 def _folder(value: Any) -> str:
     """Return what a value names if that is a folder here: " (a folder with config.json, ...)"."""
-    if not isinstance(value, (str, Path)) or len(str(value)) > 1000 or not Path(value).is_dir():
+    if not value or not isinstance(value, (str, Path)) or len(str(value)) > 1000 or not Path(value).is_dir():
         return ""
     files = sorted(file.name for file in Path(value).iterdir())
     return f" (a folder with {', '.join(files[:12]) or 'nothing'})"

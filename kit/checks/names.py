@@ -7,11 +7,11 @@ import contextlib
 import difflib
 import functools
 import importlib.metadata
+import inspect
 import os
 import re
 import sys
 from collections.abc import Iterable
-from inspect import ismodule
 from pathlib import Path
 from typing import Any
 
@@ -79,9 +79,11 @@ def refusing(frames: list[tuple[Any, int]], callee: str, argument: str) -> dict[
     name = owner.rpartition(".")[2] or method
     here = [{**frame.f_globals, **frame.f_locals} for frame, _ in frames[:1]]
     near_by = [
-        space for names in here for space in (names, *(vars(m) for m in names.values() if ismodule(m)))
+        space
+        for names in here
+        for space in (names, *(vars(m) for m in names.values() if inspect.ismodule(m)))
     ]
-    for spaces in (near_by, [vars(module) for module in [*sys.modules.values()] if ismodule(module)]):
+    for spaces in (near_by, [vars(module) for module in [*sys.modules.values()] if inspect.ismodule(module)]):
         values = [space.get(name) for space in spaces]
         known = {
             id(one): one for one in values if getattr(one, "__qualname__", None) == name and callable(one)
@@ -110,13 +112,28 @@ def lacking(line: str, names: dict[str, Any], key: Any) -> dict[str, str]:
     for path in re.findall(
         rf"([A-Za-z_][\w.]*(?:\[[^][]*\])*)\[\s*['\"]{re.escape(str(key))}['\"]\s*\]", line
     ):
-        value: Any = names
-        for attribute, index in re.findall(r"([A-Za-z_]\w*)(?![^[]*\])|\[([^][]*)\]", path):
-            value = _part(value, attribute, index)
+        value = _at(path, names)
         if isinstance(value, dict):
             whose = "params" if "messages" in value else "entry"
             return {"near": misspelt(key, value), "lacking": whose if "model_client_cls" in value else ""}
     return {}
+
+
+def class_asked(line: str, names: dict[str, Any], method: str) -> str:
+    """Return what a line of code calls a method of objects on, if that is a class, else ""."""
+    for path in re.findall(rf"([A-Za-z_][\w.]*)\.{method}\(", line):
+        cls = _at(path, names)
+        if isinstance(cls, type) and inspect.isfunction(inspect.getattr_static(cls, method, None)):
+            return path
+    return ""
+
+
+def _at(path: str, names: dict[str, Any]) -> Any:
+    """Return what a path such as `self.answer["choices"][0]` leads to from some names; None if nothing."""
+    value: Any = names
+    for attribute, index in re.findall(r"([A-Za-z_]\w*)(?![^[]*\])|\[([^][]*)\]", path):
+        value = _part(value, attribute, index)
+    return value
 
 
 def _part(value: Any, attribute: str, index: str) -> Any:
@@ -130,7 +147,7 @@ def _part(value: Any, attribute: str, index: str) -> Any:
 
 def attributes_of(thing: Any, name: str) -> dict[str, str]:
     """Return what an object of AutoGen's has in place of an attribute, and which of its classes has that."""
-    module = type(thing).__module__
+    module = thing.__name__ if inspect.ismodule(thing) else type(thing).__module__
     if module.partition(".")[0] != "autogen" or has(thing, *PROTOCOL):
         return {}
     own = sorted(other for other in getattr(thing, "__dict__", {}) if not other.startswith("_"))
