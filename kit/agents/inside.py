@@ -208,6 +208,11 @@ def nested_triggers(agent: Any) -> list[Any]:
     return [one for one in named if has(one, "generate_reply", "_name")]
 
 
+def has_llm_conditions(agent: Any) -> bool:
+    """Return whether an agent may hand off on what its model says; its clients are made anew for that."""
+    return bool(getattr(getattr(agent, "handoffs", None), "llm_conditions", None))
+
+
 def has_own_reply(agent: Any) -> bool:
     """Return whether an agent answers with a function of one's own, a nested chat or a fixed text, too."""
     if getattr(agent, "_default_auto_reply", None) or _nested(agent):

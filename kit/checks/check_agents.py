@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
+from importlib.util import find_spec
 from typing import Any
 
 from kit.agents.inside import (
@@ -15,6 +16,7 @@ from kit.agents.inside import (
     entries_of,
     group_of,
     has,
+    has_llm_conditions,
     has_own_reply,
     listed,
     nested_triggers,
@@ -75,6 +77,7 @@ def _unregistered(
 ) -> Iterator[Finding]:
     """Yield the places without a client; a manager's own need none, since it answers nothing itself."""
     with_tools = {agent.name for agent in agents if _has_tools(agent)}
+    with_conditions = {agent.name for agent in agents if has_llm_conditions(agent)}
     managers = {agent.name for agent in agents if group_of(agent)}
     calls = {cls.__name__: _call(cls) for cls in classes}
     misnamed = {place.class_name for place in places} - calls.keys() if calls else set()  # reported already
@@ -90,6 +93,8 @@ def _unregistered(
             yield found("name-first", **facts)
         elif twin:
             yield found("registered-once", **facts, other=twin.entry)
+        elif place.agent in with_conditions:
+            yield found("lost-by-handoffs", **facts)
         elif ready and place.agent not in with_tools:
             yield found("wrong-agent", **facts, other=ready[0].agent)
         else:
@@ -189,6 +194,8 @@ def _settings(agent: Any) -> Iterator[Finding]:
         yield found("no-llm-config", agent=agent.name)
     if any(cls.__name__ == "UserProxyAgent" for cls in type(agent).__mro__) and entries_of(agent):
         yield found("user-with-model", agent=agent.name)
+    if entries_of(agent) and agent.llm_config.get("cache_seed") is not None and not find_spec("diskcache"):
+        yield found("cache-not-kept", agent=agent.name)
     if asks and getattr(agent, "function_map", None):
         yield found("asks-before-tools", agent=agent.name)
     yield from _unawaited(type(agent))

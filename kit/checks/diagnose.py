@@ -33,7 +33,7 @@ MORE = {  # what looking finds, and what says more than the error does
     "no-cost": {"missing-method"},
     "says-itself": {"selection-method", "no-selector"},
     "misspelt": {"missing-method"},
-    "not-registered": {"selector", "wrong-agent", "registered-once"},
+    "not-registered": {"selector", "wrong-agent", "registered-once", "lost-by-handoffs"},
     "place-taken": {"stale-class"},
     "no-keyboard": {"async-method"},
     "config-list": {
@@ -41,6 +41,8 @@ MORE = {  # what looking finds, and what says more than the error does
         *("class-itself", "misnamed-class", "llm-config-field"),
     },
 }
+# What HTTP libraries raise where a server gives no answer, or refuses.
+UNANSWERED = {"RequestException", "HTTPError", "URLError", "ConnectionError", "TimeoutError"}
 # What was still to be done when something was raised.
 INTERRUPTED = {"not-registered", "name-first", "ended-before-tool"}
 
@@ -92,7 +94,11 @@ def diagnose(subject: Any = None, *classes: Any, error: BaseException | str | No
         with _looking(looked, 2):
             is_entry = isinstance(config, dict) and "model" in config and "config_list" not in config
             look_at_config(looked, [config] if is_entry else config, known if subject is None else [])
-    return _with_error(looked, explained)
+    report = _with_error(looked, explained)
+    facts = facts_of(error)
+    if facts.get("more") and facts["where"] == "create" and facts["types"] & UNANSWERED:
+        report.add(4, "the next entry", [found("no-fallback", type=facts["type"])])
+    return report
 
 
 def _reached(error: Any) -> bool:

@@ -13,7 +13,7 @@ from kit.checks.report import Finding
 
 # What evidence is a pattern to be searched in; any other is for the whole.
 SEARCHED = {"text", "url", "body", "reason", "line", "statement", "through", "base_url", "near", "place"}
-SEARCHED |= {"values", "filter"}
+SEARCHED |= {"values", "filter", "doc"}
 
 
 def explain(error: BaseException | str) -> Finding:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import contextlib
+import json
 import re
 import sys
 import urllib.error
@@ -23,11 +24,28 @@ from kit.checks.frames import (
     selves,
     text_of,
 )
-from kit.checks.names import attributes_of, class_asked, extra_of, home_of, lacking, misspelt, near, refusing
+from kit.checks.names import (
+    attributes_of,
+    class_asked,
+    extra_of,
+    home_of,
+    lacking,
+    misspelt,
+    near,
+    refusing,
+    wanted_by,
+)
 from kit.config_list.hints import field_meant
 from kit.config_list.secrets import fit, masked
 
+READING = (
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+)  # what reading a refusal as if it were none raises
 TEXTS = ("content", "text", "generated_text", "response", "output_text")  # what servers call a reply's text
+HTTP = ("requests", "urllib3", "httpx", "httpcore", "anyio", "aiohttp")  # ask servers for whoever calls them
 LINE_OF_TEXT = re.compile(r"(?m)^(?:[\w.]*\.)?(\w*(?:Error|Exception|Exit|Interrupt|NotFound|Timeout)): (.*)")
 
 
@@ -55,6 +73,8 @@ def facts_of(error: Any) -> dict[str, Any]:
     facts["agent"] = str(getattr(agent, "name", ""))
     facts |= _request(error, frames, agent, facts)
     facts |= _at_work_on(error, frames) | _names(error, frames, facts)
+    if isinstance(error, json.JSONDecodeError):
+        facts["doc"] = error.doc[:10_000]
     if isinstance(error, ImportError):
         facts["extra"] = extra_of(text)
     if isinstance(error, FileNotFoundError) and isinstance(error.filename, str):
@@ -69,6 +89,8 @@ def _request(error: Any, frames: list[tuple[Any, int]], agent: Any, known: dict[
     params = given(error, "params")
     asked = params if isinstance(params, dict) else {}
     facts: dict[str, Any] = {"stream": "yes" if asked.get("stream") else "no"}
+    packages = (package_of(frame) for frame, _ in frames)
+    facts["asker"] = next((one for one in packages if one and one not in HTTP), "")
     facts |= told_in(known["text"]) | _answer(error, frames)
     sent = facts.pop("sent", asked if known["where"] == "autogen" else {})
     if facts.get("status", "")[:1] in ("4", "5"):
@@ -93,6 +115,8 @@ def _at_work_on(error: Any, frames: list[tuple[Any, int]]) -> dict[str, str]:
         facts["for"] = f" for {entry.get('model')}"
     elif (wrapping := made.get("OpenAIWrapper.__init__")) is not None:
         facts["listed"] = "yes" if wrapping["config_list"] else "no"
+    asking = made.get("OpenAIWrapper.create", {})
+    facts["more"] = "yes" if asking.get("i") != asking.get("last") else ""
     if registering := next((frame for frame, _ in frames if "model_client_cls" in frame.f_locals), None):
         name = getattr(registering.f_locals["model_client_cls"], "__name__", "")
         facts["named"] = "yes" if name in names_in(registering.f_locals.get("self")) else "no"
@@ -122,7 +146,7 @@ def _names(error: Any, frames: list[tuple[Any, int]], known: dict[str, Any]) -> 
     if isinstance(error, AttributeError) and error.name:
         with contextlib.suppress(Exception):  # of somebody's `__dir__`
             facts["near"] = misspelt(error.name, dir(error.obj))
-        facts |= attributes_of(error.obj, error.name)
+        facts |= attributes_of(error.obj, error.name) or wanted_by(known["by"], statement, error.name)
         own = frames[0][0].f_locals.get("self") if frames else None
         facts["unset"] = "yes" if own is not None and error.obj is own else "no"
     if missing := re.search(r"(?:module 'autogen\S*' .*|cannot import name )'(\w+)'", text):
@@ -190,7 +214,8 @@ def _answer(error: Any, frames: list[tuple[Any, int]]) -> dict[str, Any]:
         return told(str(error.code), str(error.url), body_of(error))
     for frame, line in frames:  # in code of one's own: a refusal that nobody looked at
         named = re.findall(r"\w+", line_of(frame, line)) if package_of(frame) == "own" else []
-        for answer in map(frame.f_locals.get, named):
+        others = frame.f_locals.values() if named and frame.f_locals is not frame.f_globals else ()
+        for answer in (*map(frame.f_locals.get, named), *(others if isinstance(error, READING) else ())):
             if answered(answer) and str(answer.status_code)[:1] in ("4", "5"):
                 return told_by(answer)
     for frame, _ in frames:  # in AutoGen's own client: a 200 that is no completion

@@ -16,6 +16,7 @@ from kit.agents.inside import (
     ends_at,
     entries_of,
     group_of,
+    nested_triggers,
     runs_code,
     selector_config,
 )
@@ -62,6 +63,8 @@ def said(agents: list[Any]) -> Iterator[Finding]:
         if chat.partner is agent:
             yield found("talks-to-itself", agent=agent.name)
             continue
+        if any(chat.partner is one for one in nested_triggers(agent)):
+            yield found("nested-instead", agent=agent.name, partner=chat.partner.name)
         findings = [*tools(chat)]
         pairs = zip(map(text_in, messages), messages[1:], strict=False)
         if any(chat.is_own(one) and _repeats(agent, question, text_in(one)) for question, one in pairs):

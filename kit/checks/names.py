@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from kit.agents.inside import PROTOCOL, has
+from kit.agents.inside import PROTOCOL, has, is_agent
 from kit.checks.protocol import parameters_of
 
 
@@ -99,7 +99,13 @@ def refusing(frames: list[tuple[Any, int]], callee: str, argument: str) -> dict[
             names = names_of(getattr(refuser, method, refuser))
             if has(refuser, "from_pretrained"):  # of transformers, which hands on what it doesn't know
                 names = [*names, *names_of(refuser.from_pretrained)]
-            return {"library": package, "of": of, "near": near(argument, names)}
+            takes = ", ".join(filter(None, names[:20]))
+            return {
+                "library": package,
+                "of": of,
+                "near": near(argument, names),
+                "taken": f"; it takes {takes}" if takes else "",
+            }
     return {}
 
 
@@ -115,8 +121,21 @@ def lacking(line: str, names: dict[str, Any], key: Any) -> dict[str, str]:
         value = _at(path, names)
         if isinstance(value, dict):
             whose = "params" if "messages" in value else "entry"
-            return {"near": misspelt(key, value), "lacking": whose if "model_client_cls" in value else ""}
+            lacking = whose if "model_client_cls" in value else ""
+            return {"near": misspelt(key, value), "lacking": lacking, "deeper": _path_to(key, value, path)}
     return {}
+
+
+def _path_to(key: Any, value: Any, path: str, depth: int = 3) -> str:
+    """Return where a key is within the dicts of a dict: `answer["message"]["content"]`, "" if nowhere."""
+    for name, part in value.items():
+        inner = f"{path}[{name!r}]"
+        if isinstance(part, dict):
+            if key in part:
+                return f"{inner}[{key!r}]"
+            if depth and (deeper := _path_to(key, part, inner, depth - 1)):
+                return deeper
+    return ""
 
 
 def class_asked(line: str, names: dict[str, Any], method: str) -> str:
@@ -150,10 +169,28 @@ def attributes_of(thing: Any, name: str) -> dict[str, str]:
     module = thing.__name__ if inspect.ismodule(thing) else type(thing).__module__
     if module.partition(".")[0] != "autogen" or has(thing, *PROTOCOL):
         return {}
-    own = sorted(other for other in getattr(thing, "__dict__", {}) if not other.startswith("_"))
+    parts = [thing, *(() if inspect.ismodule(thing) or is_agent(thing) else type(thing).__mro__[:-1])]
+    listed = [part for part in parts if part is thing or part.__module__.partition(".")[0] == "autogen"]
+    names = [name for part in listed for name in getattr(part, "__dict__", {})]
+    own = [other for other in dict.fromkeys(names) if not other.startswith("_")]
     classes = vars(sys.modules["autogen"]).items()
     owners = sorted(each for each, cls in classes if isinstance(cls, type) and name in vars(cls))
-    return {"others": ", ".join(own[:12]), "owners": " or ".join(owners[:2])}
+    return {"others": ", ".join(own[:20]), "owners": " or ".join(owners[:2])}
+
+
+def wanted_by(package: str, statement: str, name: str) -> dict[str, str]:
+    """Return the class of AutoGen whose attribute AutoGen asked of an object of another kind.
+
+    If several have it, it is the one that what was asked is named after: context_variables.to_dict().
+    """
+    if package != "autogen":
+        return {}
+    modules = [module for each, module in [*sys.modules.items()] if each.partition(".")[0] == "autogen"]
+    classes = {cls for module in modules for cls in vars(module).values() if isinstance(cls, type)}
+    owners = [cls for cls in classes if name in vars(cls) and cls.__module__.partition(".")[0] == "autogen"]
+    words = statement.replace("_", "").lower()
+    named = owners if len(owners) == 1 else [cls for cls in owners if cls.__name__.lower() in words]
+    return {"owners": named[0].__name__, "home": named[0].__module__} if len(named) == 1 else {}
 
 
 @functools.cache  # it reads all of AutoGen's files
