@@ -41,9 +41,13 @@ HIDES = {"call-as-text": ("special-tokens",), "repeats-prompt": ("runs-on", "spe
 
 
 def chats_of(agent: Any) -> list[Chat]:
-    """Return the chats in which an agent has answered, by a model; a manager answers nothing itself."""
+    """Return the chats in which an agent has answered, by a model.
+
+    A manager answers nothing itself, and where nested chats do, they stand in place of the model.
+    """
     histories = dict(getattr(agent, "chat_messages", None) or {})
-    chats = [Chat(agent, partner, messages) for partner, messages in histories.items()]
+    nested = nested_triggers(agent)
+    chats = [Chat(agent, one, messages) for one, messages in histories.items() if one not in nested]
     has_model = entries_of(agent) and not group_of(agent)
     # The first message was given.
     return [chat for chat in chats if has_model and any(map(chat.is_own, chat.messages[1:]))]
@@ -63,8 +67,6 @@ def said(agents: list[Any]) -> Iterator[Finding]:
         if chat.partner is agent:
             yield found("talks-to-itself", agent=agent.name)
             continue
-        if any(chat.partner is one for one in nested_triggers(agent)):
-            yield found("nested-instead", agent=agent.name, partner=chat.partner.name)
         findings = [*tools(chat)]
         pairs = zip(map(text_in, messages), messages[1:], strict=False)
         if any(chat.is_own(one) and _repeats(agent, question, text_in(one)) for question, one in pairs):
@@ -83,6 +85,10 @@ def said(agents: list[Any]) -> Iterator[Finding]:
             yield from _unrun_code(chat)
             yield from _silence(chat)
             yield from _ending(chat)
+    for agent in filter(entries_of, agents):
+        for one in nested_triggers(agent):
+            if agent.chat_messages.get(one):
+                yield found("nested-instead", agent=agent.name, partner=one.name)
     for agent in filter(asked, agents):
         yield from _clients(agent)
     for manager in filter(group_of, agents):

@@ -4,9 +4,12 @@ from types import SimpleNamespace
 from typing import Annotated
 
 import pytest
-from autogen import AssistantAgent, LLMConfig, UserProxyAgent, register_function
+from autogen import AssistantAgent, ConversableAgent, LLMConfig, UserProxyAgent, register_function
+from autogen.agentchat import initiate_group_chat
+from autogen.agentchat.group import AgentTarget, OnCondition, RevertToUserTarget, StringLLMCondition
+from autogen.agentchat.group.patterns import DefaultPattern
 from autogen.tools import ChatContext, Depends
-from set_ups import DUMMY, MINE, agent, client, codes, group, ready, user, with_nested_chat, with_tool
+from set_ups import DUMMY, MINE, agent, client, codes, group, raised, ready, user, with_nested_chat, with_tool
 
 from kit import DummyModelClient, RecordingModelClient, diagnose
 
@@ -171,3 +174,40 @@ def test_a_tool_is_described_as_its_function_is():
     register_function(look, caller=made, executor=other, description="Look.")
     made.register_model_client(DummyModelClient)
     assert codes(diagnose([made, other])) == []
+
+
+class Keeping(ConversableAgent):
+    """An agent that has its client registered again whenever its tools change."""
+
+    def update_tool_signature(self, *args, **kwargs):
+        super().update_tool_signature(*args, **kwargs)
+        self.register_model_client(DummyModelClient)
+
+
+def test_an_agent_with_llm_conditions_gets_its_clients_anew_at_each_turn():
+    def handed_off(cls):
+        first, second = cls("first", llm_config=LLMConfig(dict(DUMMY))), ready("second")
+        condition = StringLLMCondition(prompt="It is about a bill.")
+        first.handoffs.add_llm_conditions([OnCondition(target=AgentTarget(second), condition=condition)])
+        first.handoffs.set_after_work(AgentTarget(second))
+        second.handoffs.set_after_work(RevertToUserTarget())
+        first.register_model_client(DummyModelClient)
+        person = ConversableAgent("person", human_input_mode="NEVER", llm_config=False)
+        pattern = DefaultPattern(initial_agent=first, agents=[first, second], user_agent=person)
+        return first, lambda: initiate_group_chat(pattern=pattern, messages="My bill?", max_rounds=3)
+
+    first, run = handed_off(ConversableAgent)
+    assert codes(diagnose(first, error=raised(run))) == ["lost-by-handoffs"]
+    first, run = handed_off(Keeping)
+    run()
+    assert "lost-by-handoffs" not in codes(diagnose(first))
+
+
+def test_a_cache_seed_without_the_package_that_keeps_replies(monkeypatch):
+    made = AssistantAgent("helper", llm_config=LLMConfig(dict(DUMMY), cache_seed=42))
+    made.register_model_client(DummyModelClient)
+    monkeypatch.setattr("kit.checks.check_agents.find_spec", lambda name: None)
+    assert codes(diagnose(made)) == ["cache-not-kept"]
+    assert codes(diagnose(ready())) == []
+    monkeypatch.setattr("kit.checks.check_agents.find_spec", lambda name: "there")
+    assert codes(diagnose(made)) == []

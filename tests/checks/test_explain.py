@@ -1,6 +1,8 @@
 """explain: exceptions as people get them are traced to their cause; what is not known is not guessed."""
 
+import asyncio
 import json
+import os
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,7 +12,9 @@ import autogen
 import httpx
 import openai
 import pytest
-from autogen import AssistantAgent, GroupChat, LLMConfig
+from autogen import AssistantAgent, GroupChat, LLMConfig, UpdateSystemMessage
+from autogen.agentchat.group import ContextVariables
+from autogen.coding import CodeBlock, LocalCommandLineCodeExecutor
 from pydantic import BaseModel
 from set_ups import (
     ALL_FOUR,
@@ -18,6 +22,7 @@ from set_ups import (
     MINE,
     QUESTION,
     agent,
+    chat,
     client,
     clock,
     codes,
@@ -70,7 +75,7 @@ CHATS = {
     "retrieval returns no texts": (client(message_retrieval=lambda self, r: []), "empty-choices"),
     "retrieval returns an object": (
         client(message_retrieval=lambda self, r: [SimpleNamespace(content="Hi")]),
-        "reply-no-text",
+        "message-object",
     ),
     "an empty message": (replies(role="assistant"), "reply-no-text"),
     "a tool call without its type": (replies(content=None, tool_calls=[TOOL_CALL]), "tool-call"),
@@ -383,7 +388,7 @@ def test_what_is_not_at_the_top_of_autogen_is_looked_for_below():
     assert finding.code == "moved" and finding.fix.endswith(" import MultimodalConversableAgent")
     exec(finding.fix)  # as it stands
     gone = explain(raised(lambda: autogen.config_list_from_json))
-    assert gone.code == "moved" and "another version" in gone.message
+    assert gone.code == "moved" and "older versions" in gone.message
 
 
 def test_json_in_a_fence():
@@ -400,6 +405,11 @@ def test_json_in_a_fence():
 
     found = explain(raised(lambda: ready_with(client(create=create)).generate_reply(QUESTION)))
     assert found.code == "json-in-fence" and "create" in found.message
+
+
+def went_on():
+    chat(made := ready(), user(), max_turns=1)
+    return made
 
 
 def test_how_a_chat_is_begun():
@@ -428,6 +438,52 @@ def replying(function):
     return user().initiate_chat(made, message="Hi", max_turns=1, silent=True)
 
 
+def selected_by(select):
+    members = [ready(name) for name in "ab"]
+    manager = group(*members, select=lambda last, chat: select(members))
+    return members[0].initiate_chat(manager, message="Hi", silent=True)
+
+
+def in_transitions(name):
+    a, b = ready("a"), ready("b")
+    allowed = {name(a): [name(b)], name(b): [name(a)]}
+    return GroupChat(
+        [a, b], [], allowed_or_disallowed_speaker_transitions=allowed, speaker_transitions_type="allowed"
+    )
+
+
+def in_with():
+    with LLMConfig(DUMMY) as llm_config:
+        return llm_config
+
+
+async def awaited(thing):
+    return await thing
+
+
+def going_on(start):
+    made, other = ready(), user()
+    start(made, other)
+    return chat(made, other, max_turns=1, clear_history=False)
+
+
+def described_by(text, variables):
+    update = [UpdateSystemMessage(text)]
+    made = ready(context_variables=variables, update_agent_state_before_reply=update)
+    return chat(made, user(), max_turns=1)
+
+
+def bill(*path):
+    result = chat(ready(), user(), max_turns=1)
+    return result.cost[path[0]] if path else result.cost["total_cost"]
+
+
+def runs(name):
+    blocks = [CodeBlock(code=f"# filename: {name}\nprint(1)", language="python")]
+    return LocalCommandLineCodeExecutor(work_dir=".").execute_code_blocks(blocks)
+
+
+VARIABLES = ContextVariables(data={"name": "Ada"})
 UNREGISTERED = partial(agent, MINE)
 CALLS = {  # how AutoGen's functions are called by mistake, and as the fix says
     "a server whose package is not installed": (
@@ -515,6 +571,72 @@ CALLS = {  # how AutoGen's functions are called by mistake, and as the fix says
         lambda: ready().register_for_llm(description="Tell the time.")(clock),
         "called-with-too-many",
     ),
+    "names in transitions": (
+        lambda: in_transitions(lambda agent: agent.name),
+        lambda: in_transitions(lambda agent: agent),
+        "transitions",
+    ),
+    "a name from a function that selects": (
+        lambda: selected_by(lambda members: "b"),
+        lambda: selected_by(lambda members: members[1]),
+        "selection-method",
+    ),
+    "a config in with": (
+        in_with,
+        lambda: AssistantAgent("a", llm_config=LLMConfig(DUMMY)),
+        "llm-config-in-with",
+    ),
+    "a method of LLMConfig that there is not": (
+        lambda: LLMConfig(DUMMY).filter(model="dummy"),
+        lambda: LLMConfig(DUMMY).where(model="dummy"),
+        "other-object",
+    ),
+    "await for what is not async": (
+        lambda: asyncio.run(awaited(ready().generate_reply(QUESTION))),
+        lambda: asyncio.run(awaited(ready().a_generate_reply(QUESTION))),
+        "not-awaitable",
+    ),
+    "messages set anew": (
+        lambda: going_on(lambda made, other: setattr(made, "chat_messages", {other: QUESTION})),
+        lambda: going_on(lambda made, other: made.chat_messages.update({other: [*QUESTION]})),
+        "no-setter",
+    ),
+    "a dict of context variables": (
+        lambda: described_by("You help {name}.", {"name": "Ada"}),
+        lambda: described_by("You help {name}.", VARIABLES),
+        "autogen-wanted",
+    ),
+    "braces in a system message": (
+        lambda: described_by('Answer {name} as {"answer": 1}', VARIABLES),
+        lambda: described_by('Answer {name} as {{"answer": 1}}', VARIABLES),
+        "braces",
+    ),
+    "a client as the other AutoGen takes it": (
+        lambda: AssistantAgent("helper", model_client=DummyModelClient(DUMMY)),
+        ready,
+        "other-autogen",
+    ),
+    "a team of the other AutoGen": (
+        lambda: exec("from autogen import RoundRobinGroupChat"),
+        lambda: group(select="round_robin"),
+        "other-autogen",
+    ),
+    "a variable set to one that is not set": (
+        lambda: os.environ.update(ANY_KEY=os.getenv("NO_SUCH_KEY")),
+        lambda: os.environ.update(ANY_KEY="1"),
+        "none-in-environment",
+    ),
+    "agents as keys of JSON": (
+        lambda: json.dumps(dict(went_on().chat_messages)),
+        lambda: json.dumps([*went_on().chat_messages.values()]),
+        "not-json",
+    ),
+    "a key that is deeper": (
+        bill,
+        lambda: bill("usage_including_cached_inference")["total_cost"],
+        "deeper-key",
+    ),
+    "code in a folder that is not there": (lambda: runs("a/b.py"), lambda: runs("b.py"), "code-folder"),
     "a list for LLMConfig": (lambda: LLMConfig([DUMMY]), lambda: LLMConfig(*[DUMMY]), "llm-config-entries"),
     "a word for a number": (
         lambda: LLMConfig(DUMMY, temperature="hot"),

@@ -72,6 +72,16 @@ def test_who_asks_where_nobody_can_type_is_named(monkeypatch):
 # After a run in which nothing was raised ------------------------------------------------------------------
 
 
+def nested_answers(fixed):
+    """An agent whose nested chats answer in its place; or one that has it asked first."""
+    made, inner, other = says("Long."), says("Short.", name="inner"), user()
+    front = autogen.ConversableAgent("front", llm_config=False, human_input_mode="NEVER") if fixed else made
+    both = [{"recipient": made, "max_turns": 1}, {"recipient": inner, "message": "Shorter?", "max_turns": 1}]
+    front.register_nested_chats(both if fixed else both[1:], trigger=other)
+    chat(front, other, max_turns=1)
+    return [front, other]
+
+
 def to_itself(fixed):
     made = says("Better.", "Better still.", "Best.", max_consecutive_auto_reply=2)
     if fixed:
@@ -361,6 +371,15 @@ RUNS = {
     "too few rounds for all": (few_rounds, "rounds-were-few"),
     "TERMINATE in a group": (goes_on_in_a_group, "termination-unseen"),
     "a price for one token": (tiny_price, "config-list"),
+    "nested chats in place of an answer": (nested_answers, "nested-instead"),
+    "the same line again and again": (
+        lambda fixed: talk("Pirate: Ahoy!\n" * (2 if fixed else 5)),
+        "runs-on",
+    ),
+    "an error text of one's own": (
+        lambda fixed: talk("Paris." if fixed else "ERROR: the model is not available"),
+        "error-as-reply",
+    ),
     "a chat with itself": (to_itself, "talks-to-itself"),
     "a prompt in the reply": (
         lambda fixed: talk(

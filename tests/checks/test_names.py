@@ -44,9 +44,10 @@ def test_names_that_are_none_are_passed_over():
 @pytest.mark.parametrize(
     ("line", "facts"),
     [
-        ('params["mesages"][-1]', {"near": "messages", "lacking": "params"}),
-        ('self.config["mesages"]', {"near": "", "lacking": "entry"}),
-        ('rows[0]["mesages"]', {"near": "messages", "lacking": ""}),
+        ('params["mesages"][-1]', {"near": "messages", "lacking": "params", "deeper": ""}),
+        ('self.config["mesages"]', {"near": "", "lacking": "entry", "deeper": ""}),
+        ('rows[0]["mesages"]', {"near": "messages", "lacking": "", "deeper": ""}),
+        ('rows[1]["mesages"]', {"near": "", "lacking": "", "deeper": "rows[1]['a']['b']['mesages']"}),
         ("rows[index]['mesages']", {}),  # what is not written there is not known
         ("print(mesages)", {}),
     ],
@@ -57,7 +58,11 @@ def test_the_dict_that_lacks_a_key_is_found_by_the_line_that_read_it(line, facts
 
     mine = Mine()
     mine.config = {"model": "m", "model_client_cls": "Mine"}
-    names = {"params": {"messages": [], "model_client_cls": "Mine"}, "self": mine, "rows": [{"messages": 1}]}
+    names = {
+        "params": {"messages": [], "model_client_cls": "Mine"},
+        "self": mine,
+        "rows": [{"messages": 1}, {"a": {"b": {"mesages": 1}}}],
+    }
     assert lacking(line, names, "mesages") == facts
 
 

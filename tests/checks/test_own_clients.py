@@ -5,7 +5,10 @@ A set-up that was fixed stays silent: nothing is found that would have to be fix
 """
 
 import json
+import sqlite3
+import threading
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -260,6 +263,19 @@ def openai_answers(**options):
     return completions.create(model="good", messages=QUESTION, **options)
 
 
+def connected(**options):
+    """Return a connection that was made in another thread."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(sqlite3.connect, ":memory:", **options).result()
+
+
+def streamer(*pieces):
+    made = transformers.TextIteratorStreamer(tokenizer(), timeout=0.01)
+    for piece in pieces:
+        made.on_finalized_text(piece)
+    return made
+
+
 MENDED = {  # what fails in create, and the same as the fix says
     "messages for a tokenizer": (
         lambda: tokenizer()(QUESTION),
@@ -383,6 +399,36 @@ MENDED = {  # what fails in create, and the same as the fix says
         lambda: urllib.request.urlopen(URL + "/v2", data=b"{}"),
         lambda: urllib.request.urlopen(URL + "/v1/chat/completions", data=b'{"model": "plain"}'),
         "unknown-address",
+    ),
+    "Python's way of writing in place of JSON": (
+        lambda: json.loads("[{'name': 'Rome'}]"),
+        lambda: json.loads(json.dumps([{"name": "Rome"}])),
+        "python-not-json",
+    ),
+    "a connection of another thread": (
+        lambda: connected().execute("select 1"),
+        lambda: connected(check_same_thread=False).execute("select 1"),
+        "other-thread",
+    ),
+    "a streamer that nobody feeds": (
+        lambda: next(streamer()),
+        lambda: next(streamer("Hi")),
+        "streamer-empty",
+    ),
+    "a time limit in quotes": (
+        lambda: requests.post(URL, timeout="5"),
+        lambda: requests.post(URL, timeout=5),
+        "quoted-number",
+    ),
+    "a time limit in quotes, for httpx": (
+        lambda: httpx.post(URL, timeout="5"),
+        lambda: httpx.post(URL, timeout=5),
+        "quoted-number",
+    ),
+    "a base_url and its slash": (
+        lambda: requests.post(f"{URL}//v1/chat/completions", json={"model": "plain"}).raise_for_status(),
+        lambda: requests.post(f"{URL}/v1/chat/completions", json={"model": "plain"}).raise_for_status(),
+        "two-slashes",
     ),
     "a server that ends the connection": (
         lambda: httpx.post(URL + "/ends"),
@@ -560,6 +606,7 @@ def test_the_near_name_of_an_argument_is_offered():
     unknown = explain(raised(lambda: httpx.Client(colour="blue")))
     assert "httpx" in unknown.message
     assert "colour" in unknown.message
+    assert "headers" in unknown.fix
 
 
 def test_what_autogen_says_in_its_own_words_comes_first():
@@ -634,6 +681,98 @@ def test_where_the_text_of_an_answer_is(create, path):
     finding = explain(raised(lambda: ask(agent(MINE, register=[client(create=create)]))))
     assert finding.code == ("text-elsewhere" if path else "error")
     assert path in finding.message
+
+
+def unread(message):
+    """Return a create that sends one message, and reads the answer whatever it is."""
+
+    def create(self, params):
+        sent = {"model": "nameless", "messages": [message]}
+        answer = requests.post(
+            f"{URL}/v1/chat/completions", headers={"Authorization": "Bearer right"}, json=sent
+        )
+        data = answer.json()
+        return data["choices"]
+
+    return create
+
+
+def test_a_refusal_that_nobody_looked_at_is_read():
+    """The line that fails does not name the answer, which holds what the server says."""
+    finding = explain(
+        raised(lambda: ask(agent(MINE, register=[client(create=unread({**QUESTION[0], "name": "a"}))])))
+    )
+    assert finding.code == "message-field" and "`name`" in finding.message
+    assert unread(QUESTION[0])(None, {})
+
+
+def whole_message(self, params):
+    message = params["messages"][-1]
+    return message.strip()
+
+
+def test_a_message_in_place_of_its_text():
+    assert (
+        explain(raised(lambda: ask(agent(MINE, register=[client(create=whole_message)])))).code
+        == "message-not-text"
+    )
+
+
+def counted(usage):
+    def create(self, params):
+        response = DummyModelClient(DUMMY).create(params)
+        response.usage = usage
+        return response
+
+    return agent({**MINE, "price": [1, 2]}, register=[client(create=create)])
+
+
+def test_with_a_price_the_usage_is_read_as_an_object():
+    used = dict.fromkeys(["prompt_tokens", "completion_tokens", "total_tokens"], 1)
+    assert explain(raised(lambda: ask(counted(used)))).code == "usage-as-dict"
+    assert ask(counted(SimpleNamespace(**used)))
+
+
+def test_an_object_that_is_handed_over_is_not_copied():
+    lock = threading.Lock()
+    config = {"config_list": [{**MINE, "llm": lock}]}
+    assert explain(raised(lambda: autogen.AssistantAgent("helper", llm_config=config))).code == "not-copyable"
+
+    class Mine(DummyModelClient):
+        def __init__(self, config, llm):
+            super().__init__(config)
+            self.llm = llm
+
+    made = agent(MINE)
+    made.register_model_client(Mine, llm=lock)
+    assert ask(made) and made.client._clients[0].llm is lock
+
+
+def test_the_next_entry_is_asked_after_errors_of_openai_alone():
+    def made(error):
+        return agent(
+            MINE, DUMMY, register=[client(create=lambda self, params: raise_(error)), DummyModelClient]
+        )
+
+    failed = made(requests.ConnectionError("no route"))
+    assert "no-fallback" in codes(diagnose(failed, error=raised(lambda: ask(failed))))
+    slip = made(KeyError("choices"))  # of which another entry is no way out
+    assert "no-fallback" not in codes(diagnose(slip, error=raised(lambda: ask(slip))))
+    request = httpx.Request("POST", URL)
+    assert ask(made(openai.APIConnectionError(message="no route", request=request)))
+
+
+def test_what_a_chat_gives_back_is_a_text():
+    result = chat(says('{"priority": 1}'), user(), max_turns=1)
+    assert explain(raised(lambda: result.summary.priority)).code == "reply-is-text"
+    assert json.loads(result.summary)["priority"] == 1
+
+
+def test_a_library_that_wants_to_fetch_a_file():
+    load = pytest.importorskip("tiktoken.load")
+    address = "https://nowhere.invalid/cl100k_base.tiktoken"
+    assert explain(raised(lambda: load.read_file(address))).code == "no-download"
+    assert explain(raised(lambda: requests.get(address))).code == "unknown-host"
 
 
 def test_a_misspelt_method_of_an_agent():
