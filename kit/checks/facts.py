@@ -38,12 +38,8 @@ from kit.checks.names import (
 from kit.config_list.hints import field_meant
 from kit.config_list.secrets import fit, masked
 
-READING = (
-    LookupError,
-    TypeError,
-    ValueError,
-    AttributeError,
-)  # what reading a refusal as if it were none raises
+# What reading a refusal raises, as if it were none.
+READING = (LookupError, TypeError, ValueError, AttributeError)
 TEXTS = ("content", "text", "generated_text", "response", "output_text")  # what servers call a reply's text
 HTTP = ("requests", "urllib3", "httpx", "httpcore", "anyio", "aiohttp")  # ask servers for whoever calls them
 LINE_OF_TEXT = re.compile(r"(?m)^(?:[\w.]*\.)?(\w*(?:Error|Exception|Exit|Interrupt|NotFound|Timeout)): (.*)")
@@ -143,19 +139,27 @@ def _names(error: Any, frames: list[tuple[Any, int]], known: dict[str, Any]) -> 
         facts["receiver"] = class_asked(statement, there, lacks[1])
     if type(error) is NameError:
         facts["near"] = misspelt(error.name, there)
-    if isinstance(error, AttributeError) and error.name:
-        with contextlib.suppress(Exception):  # of somebody's `__dir__`
-            facts["near"] = misspelt(error.name, dir(error.obj))
-        facts |= attributes_of(error.obj, error.name) or wanted_by(known["by"], statement, error.name)
-        own = frames[0][0].f_locals.get("self") if frames else None
-        facts["unset"] = "yes" if own is not None and error.obj is own else "no"
     if missing := re.search(r"(?:module 'autogen\S*' .*|cannot import name )'(\w+)'", text):
         facts["home"] = home_of(missing[1])
+    if isinstance(error, AttributeError) and error.name:
+        facts |= _attribute(error, frames, known)
     if isinstance(error, KeyError) and error.args and known["by"] == "own":
         words = re.findall(r"(?<![\w.'\"])[A-Za-z_]\w*", statement)
         held = [name + path for name in words if (path := _text_in(there.get(name)))]
         facts |= {"held": next(iter(held), "")} | lacking(statement, there, error.args[0])
     return facts
+
+
+def _attribute(error: AttributeError, frames: list[tuple[Any, int]], known: dict[str, Any]) -> dict[str, str]:
+    """Return what is known of an attribute that is not there: a near one, who has it, whether it was set."""
+    name = str(error.name)
+    own = frames[0][0].f_locals.get("self") if frames else None
+    facts = {"unset": "yes" if own is not None and error.obj is own else "no"}
+    with contextlib.suppress(Exception):  # of somebody's `__dir__`
+        facts["near"] = misspelt(name, dir(error.obj))
+    if known["by"] == "autogen" and (wanted := wanted_by(known["statement"], name)):
+        return facts | wanted
+    return facts | attributes_of(error.obj, name)
 
 
 def _no_messages(value: Any) -> str:

@@ -178,13 +178,11 @@ def attributes_of(thing: Any, name: str) -> dict[str, str]:
     return {"others": ", ".join(own[:20]), "owners": " or ".join(owners[:2])}
 
 
-def wanted_by(package: str, statement: str, name: str) -> dict[str, str]:
+def wanted_by(statement: str, name: str) -> dict[str, str]:
     """Return the class of AutoGen whose attribute AutoGen asked of an object of another kind.
 
     If several have it, it is the one that what was asked is named after: context_variables.to_dict().
     """
-    if package != "autogen":
-        return {}
     modules = [module for each, module in [*sys.modules.items()] if each.partition(".")[0] == "autogen"]
     classes = {cls for module in modules for cls in vars(module).values() if isinstance(cls, type)}
     owners = [cls for cls in classes if name in vars(cls) and cls.__module__.partition(".")[0] == "autogen"]
