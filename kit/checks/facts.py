@@ -31,8 +31,10 @@ from kit.checks.names import (
     home_of,
     lacking,
     misspelt,
+    modules_of,
     near,
     refusing,
+    version_of,
     wanted_by,
 )
 from kit.config_list.hints import field_meant
@@ -73,6 +75,9 @@ def facts_of(error: Any) -> dict[str, Any]:
         facts["doc"] = error.doc[:10_000]
     if isinstance(error, ImportError):
         facts["extra"] = extra_of(text)
+        facts["modules"] = modules_of(error.name or "")
+        package, _, module = (error.name or "").partition(".")
+        facts["inside"] = f"{package} {version_of(package)}" if module and package in sys.modules else ""
     if isinstance(error, FileNotFoundError) and isinstance(error.filename, str):
         facts["looked"] = _looked(Path(error.filename))
     if facts["by"] not in ("", "own", "kit"):

@@ -63,6 +63,21 @@ def extra_of(text: str) -> str:
     return min(extras, key=len, default="")
 
 
+def modules_of(distribution: str) -> str:
+    """Return what the modules of an installed distribution are called, if not as itself, else ""."""
+    if distribution == "pyautogen":  # of which only the names are left: it is autogen
+        return "autogen"
+    named = _normalized(distribution)
+    found = importlib.metadata.packages_distributions().items()
+    modules = {module for module, owners in found if named in map(_normalized, owners)}
+    return "" if distribution in modules else ", ".join(sorted(one for one in modules if one[0] != "_"))
+
+
+def _normalized(distribution: str) -> str:
+    """Return the name of a distribution in the form in which names are compared (PEP 503)."""
+    return re.sub("[-_.]+", "-", distribution).lower()
+
+
 def version_of(distribution: str) -> str:
     """Return the version of a distribution, "" if it is not installed."""
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
