@@ -77,7 +77,9 @@ def facts_of(error: Any) -> dict[str, Any]:
         facts["extra"] = extra_of(text)
         facts["modules"] = modules_of(error.name or "")
         package, _, module = (error.name or "").partition(".")
-        facts["inside"] = f"{package} {version_of(package)}" if module and package in sys.modules else ""
+        facts["inside"] = (
+            f"{package} {version_of(package)}".rstrip() if module and package in sys.modules else ""
+        )
     if isinstance(error, FileNotFoundError) and isinstance(error.filename, str):
         facts["looked"] = _looked(Path(error.filename))
     if facts["by"] not in ("", "own", "kit"):
