@@ -119,7 +119,7 @@ def _named(body: str, sent: dict[str, Any]) -> Iterator[tuple[str, int, int]]:
     """Yield the fields of a request that a text names, and where: of messages, in quotes, then others."""
     in_messages = {name for one in sent.get("messages") or [] if isinstance(one, dict) for name in one}
     # Not behind "message": that is where errors have their text.
-    behind = r"(?i)messages?(?![\"']\s*:)\W+(?:\d+\W+)?(?:\w+\W+)??"
+    behind = r"(?i)(?:messages?|input)(?![\"']\s*:)\W+(?:\d+\W+)?(?:\w+\W+)??"
     for path in re.finditer(rf"{behind}({'|'.join(IN_A_MESSAGE)})\b", body):
         if path[1] in in_messages:
             yield f"messages.{path[1]}", *path.span()

@@ -27,6 +27,7 @@ from kit.checks.frames import (
 from kit.checks.names import (
     attributes_of,
     class_asked,
+    emptied,
     extra_of,
     home_of,
     lacking,
@@ -150,6 +151,8 @@ def _names(error: Any, frames: list[tuple[Any, int]], known: dict[str, Any]) -> 
         facts["home"] = home_of(missing[1])
     if isinstance(error, AttributeError) and error.name:
         facts |= _attribute(error, frames, known)
+    if isinstance(error, IndexError):
+        facts["empty"] = emptied(statement, there)
     if isinstance(error, KeyError) and error.args and known["by"] == "own":
         words = re.findall(r"(?<![\w.'\"])[A-Za-z_]\w*", statement)
         held = [name + path for name in words if (path := _text_in(there.get(name)))]
@@ -229,6 +232,9 @@ def _answer(error: Any, frames: list[tuple[Any, int]]) -> dict[str, Any]:
         for answer in (*map(frame.f_locals.get, named), *(others if isinstance(error, READING) else ())):
             if answered(answer) and str(answer.status_code)[:1] in ("4", "5"):
                 return told_by(answer)
+        for answer in map(frame.f_locals.get, named) if isinstance(error, READING) else ():
+            if isinstance(answer, dict) and isinstance(answer.get("error"), (dict, str)):
+                return told("4xx", "", json.dumps(answer, default=str))  # the status is not in it
     for frame, _ in frames:  # in AutoGen's own client: a 200 that is no completion
         answer, wrapper = frame.f_locals.get("response"), frame.f_locals.get("llm_client")
         clients = getattr(wrapper, "_clients", None) or []  # which of them has answered is not known here

@@ -86,11 +86,12 @@ def said(agents: list[Any]) -> Iterator[Finding]:
             yield from _silence(chat)
             yield from _ending(chat)
     for agent in filter(entries_of, agents):
+        if asked(agent):
+            yield from _clients(agent)
+            continue
         for one in nested_triggers(agent):
             if agent.chat_messages.get(one):
                 yield found("nested-instead", agent=agent.name, partner=one.name)
-    for agent in filter(asked, agents):
-        yield from _clients(agent)
     for manager in filter(group_of, agents):
         ends = [*_end_of_group(manager)]
         yield from ends
@@ -204,21 +205,27 @@ def _clients(agent: Any) -> Iterator[Finding]:
             continue
         if not answered(agent) and does_more(client):
             yield found("no-id", name=type(client).__name__)
+        for name in {*vars(wrapper)} & {*getattr(client, "__dict__", ())}:
+            yield found("set-on-wrapper", agent=agent.name, name=name, client=type(client).__name__)
         if entry.get("price") and not total:
             yield found("no-bill", agent=agent.name, entry=0, keys=", ".join(USAGE_KEYS))
 
 
 def _cut_replies(agent: Any, entry: dict[str, Any], usage: dict[str, Any]) -> Iterator[Finding]:
-    """Yield that each reply of an agent is as long as it may be, and one of them ends in mid-sentence."""
+    """Yield that each reply of an agent is as long as it may be, and one of them ends in mid-sentence.
+
+    Where nothing sets a limit, 16 tokens are one: that of servers at /v1/completions.
+    """
     settings = {**(agent.llm_config or {}), **entry}
     nested = settings.get("params")
     settings |= nested if isinstance(nested, dict) else {}
     name = next(filter(settings.get, ("max_tokens", "max_completion_tokens", "max_new_tokens")), "")
     own = [text_in(message) for chat in chats_of(agent) for message in chat.own]
     cut = next((text for text in own if text.strip() and text.rstrip()[-1] not in SENTENCE_ENDS), "")
-    if name and cut and _tokens(usage, "completion") == len(own) * settings[name]:
+    limit = settings[name] if name else 16
+    if cut and _tokens(usage, "completion") == len(own) * limit:
         shown = fit(repr(cut[-40:]), 60)
-        yield found("cut-replies", agent=agent.name, name=name, tokens=settings[name], shown=shown)
+        yield found("cut-replies", agent=agent.name, name=name or "max_tokens", tokens=limit, shown=shown)
 
 
 def _cut_prompts(agent: Any, usage: dict[str, Any]) -> Iterator[Finding]:
@@ -289,7 +296,11 @@ def _end_of_group(manager: Any) -> Iterator[Finding]:
     silent = [agent.name for agent in group.agents if agent.name not in spoke]
     if not isinstance(group.max_round, int) or len(group.messages) < group.max_round:
         return
-    if group.max_round == type(group).max_round:
+    last = group.messages[-1]
+    own_checks = [agent.name for agent in group.agents if ends_at(agent, last) is None]
+    if own_checks and ends_at(manager, last) is not None:
+        yield found("check-on-member", agent=own_checks[0])
+    elif group.max_round == type(group).max_round:
         yield found("default-rounds")
     elif silent and group.speaker_selection_method == "round_robin":  # a selector may leave one out
         yield found("rounds-were-few", rounds=group.max_round, silent=" and ".join(silent))

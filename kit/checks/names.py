@@ -59,8 +59,9 @@ def extra_of(text: str) -> str:
     parts = [re.match(r"([\w.-]+).*extra == ['\"]([\w-]+)", line) for line in known or []]
     quoted = [name.replace("_", "-") for name in re.findall(r"[`'\"]([\w.-]+)[`'\"]", text)]
     named = [name for name in quoted if not version_of(name)]  # else a file of that name hides it
-    extras = {part[2] for part in parts if part and part[1] in named} - {"dev", "docs"}
-    return min(extras, key=len, default="")
+    extras = {part[2] for part in parts if part and part[1] in named}
+    told = [name for name in re.findall(r"\[([\w-]+)\]", text) if name in extras]  # AutoGen often says which
+    return next(iter(told), min(extras - {"dev", "docs", "test", "types"}, key=len, default=""))
 
 
 def modules_of(distribution: str) -> str:
@@ -139,6 +140,12 @@ def lacking(line: str, names: dict[str, Any], key: Any) -> dict[str, str]:
             lacking = whose if "model_client_cls" in value else ""
             return {"near": misspelt(key, value), "lacking": lacking, "deeper": _path_to(key, value, path)}
     return {}
+
+
+def emptied(line: str, names: dict[str, Any]) -> str:
+    """Return the list of which a line read an item by its number, if it is empty: `chunk["choices"]`."""
+    paths = re.findall(r"([A-Za-z_][\w.]*(?:\[\s*['\"][^][]*\])*)\[\s*-?\d+\s*\]", line)
+    return next((path for path in paths if _at(path, names) == []), "")
 
 
 def _path_to(key: Any, value: Any, path: str, depth: int = 3) -> str:

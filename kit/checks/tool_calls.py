@@ -61,7 +61,8 @@ class Chat:
 
 def tools(chat: Chat) -> Iterator[Finding]:
     """Yield the tools that nobody ran, those that failed, and the calls that are texts."""
-    agent, partner, texts = chat.agent, chat.partner, [*map(text_in, chat.own)]
+    agent, partner = chat.agent, chat.partner
+    texts = [text_in(message) for message in chat.own if not calls_in(message)]
     names = [str(function.get("name")) for function in described(agent)]
     members = group_of(partner).agents if group_of(partner) else [partner]
     executors = {name: one.name for one in members for name in getattr(one, "function_map", None) or {}}
@@ -107,7 +108,7 @@ def _run(chat: Chat, names: list[str], executors: dict[str, str]) -> Iterator[Fi
         if not answer:
             yield found("ended-before-tool", **facts, executor=executors[name])
             break
-        if text in ("", "None"):
+        if text in ("", "None") and not isinstance(answer.get("content"), list):
             yield found("tool-gave-nothing", **facts)
             break
         if text.startswith("Error: "):
