@@ -312,19 +312,20 @@ def cut(fixed):
     return [made, other]
 
 
-def short(fixed):
-    """A client whose replies have as many tokens as they may have; AutoGen is told what it counted."""
+def short(fixed, limit=5):
+    """A client whose replies have as many tokens as they may have; AutoGen is told what it counted.
+
+    Without a limit it has 16, as servers have that complete texts.
+    """
 
     def create(self, params):
-        limit = params["max_new_tokens"]
-        response = DummyModelClient(
-            self.config, replies=["Paris is the capital of" if limit < 9 else "Paris."]
-        )
-        response = response.create(params)
-        response.usage.completion_tokens, response.usage.total_tokens = min(limit, 9), 20
+        reply = "Paris." if fixed else "Paris is the capital of"
+        response = DummyModelClient(self.config, replies=[reply]).create(params)
+        response.usage.completion_tokens = 9 if fixed else params.get("max_new_tokens", 16)
+        response.usage.total_tokens = 20
         return response
 
-    made, other = agent({**MINE, "max_new_tokens": 10 if fixed else 5}), user()
+    made, other = agent({**MINE, **({"max_new_tokens": 10 if fixed else limit} if limit else {})}), user()
     made.register_model_client(client(create=create))
     chat(made, other, max_turns=2)
     return [made, other]
@@ -339,7 +340,41 @@ def shown_an_image(fixed):
     return [made, other]
 
 
+def ends_at_member(fixed):
+    """A group in which the one that ends it is the one that checks for the end; or the manager does."""
+    check = {"is_termination_msg": lambda message: "VERDICT" in (message.get("content") or "")}
+    members = [says(*["Well."] * 9, name=name) for name in "ab"]
+    judge = says(*["VERDICT: a."] * 9, name="judge", **({} if fixed else check))
+    manager = group(*members, judge, select="round_robin", max_round=5)
+    if fixed:
+        manager._is_termination_msg = check["is_termination_msg"]
+    members[0].initiate_chat(manager, message="Hi", silent=True)
+    return manager
+
+
+def scored(fixed):
+    """A client that keeps a score, which is set on what stands around it; or on what it was given."""
+
+    class Mine(DummyModelClient):
+        def __init__(self, config, state=None):
+            super().__init__(config)
+            self.score = 1
+            self.state = state
+
+    state, made = {"score": 1}, agent(MINE)
+    made.register_model_client(Mine, state=state)
+    if fixed:
+        state["score"] = 0
+    else:
+        made.client.score = 0
+    chat(made, user(), max_turns=1)
+    return made
+
+
 RUNS = {
+    "a check for the end on a member": (ends_at_member, "check-on-member"),
+    "a state that is set beside the client": (scored, "set-on-wrapper"),
+    "replies of 16 tokens": (lambda fixed: short(fixed, limit=None), "cut-replies"),
     "an image that can't be loaded": (shown_an_image, "image-unread"),
     "a server that cuts the prompts": (cut, "prompts-cut"),
     "replies that may be too short": (short, "cut-replies"),

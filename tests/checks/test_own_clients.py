@@ -19,6 +19,7 @@ import pytest
 import requests
 import torch
 import transformers
+from autogen.oai.client import OpenAIClient
 from huggingface_hub import hf_hub_download
 from jinja2 import Environment, TemplateError
 from server import GOOD, URL, sends
@@ -410,6 +411,16 @@ MENDED = {  # what fails in create, and the same as the fix says
         lambda: connected(check_same_thread=False).execute("select 1"),
         "other-thread",
     ),
+    "tools that are None": (
+        lambda: autogen.OpenAIWrapper(config_list=[GOOD]).create(messages=QUESTION, tools=None),
+        lambda: autogen.OpenAIWrapper(config_list=[GOOD]).create(messages=QUESTION),
+        "tools-none",
+    ),
+    "an item of a list that has none": (
+        lambda: (lambda rows: rows[0])([]),
+        lambda: (lambda rows: rows and rows[0])([]),
+        "empty-list",
+    ),
     "a streamer that nobody feeds": (
         lambda: next(streamer()),
         lambda: next(streamer("Hi")),
@@ -683,8 +694,17 @@ def test_where_the_text_of_an_answer_is(create, path):
     assert path in finding.message
 
 
-def unread(message):
+def unread(message, at_once=False):
     """Return a create that sends one message, and reads the answer whatever it is."""
+
+    def send(path):
+        sent = {"model": "nameless", "messages": [message]}
+        headers = {"Authorization": "Bearer right"}
+        return requests.post(f"{URL}{path}", headers=headers, json=sent)
+
+    def read_at_once(self, params):
+        data = send("/v1/chat/completions").json()
+        return data["choices"]
 
     def create(self, params):
         sent = {"model": "nameless", "messages": [message]}
@@ -694,16 +714,34 @@ def unread(message):
         data = answer.json()
         return data["choices"]
 
-    return create
+    return read_at_once if at_once else create
 
 
-def test_a_refusal_that_nobody_looked_at_is_read():
-    """The line that fails does not name the answer, which holds what the server says."""
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_refusal_that_nobody_looked_at_is_read(at_once):
+    """The line that fails names what was read, and not the answer, which may even be gone."""
     finding = explain(
         raised(lambda: ask(agent(MINE, register=[client(create=unread({**QUESTION[0], "name": "a"}))])))
     )
     assert finding.code == "message-field" and "`name`" in finding.message
     assert unread(QUESTION[0])(None, {})
+
+
+def test_a_subclass_of_autogens_client_makes_the_client_of_openai_itself():
+    class Mine(OpenAIClient): ...
+
+    entry = {**MINE, **GOOD, "model_client_cls": "Mine"}
+    assert explain(raised(lambda: agent(entry, register=[Mine]))).code == "client-of-autogens"
+
+    class Made(OpenAIClient):
+        def __init__(self, config):
+            super().__init__(openai.OpenAI(base_url=config["base_url"], api_key=config["api_key"]))
+
+        def create(self, params):
+            params.pop("model_client_cls")
+            return super().create(params)
+
+    assert ask(agent({**entry, "model_client_cls": "Made"}, register=[Made])) == "Hi"
 
 
 def whole_message(self, params):

@@ -2,8 +2,9 @@
 
 import autogen
 import pytest
+from autogen import AssistantAgent
 from openai.types.chat import ChatCompletionMessage
-from set_ups import DUMMY, MINE, OLDER, add, agent, chat, client, codes, group, says, user, with_add
+from set_ups import DUMMY, MINE, OLDER, add, agent, chat, client, codes, group, raised, says, user, with_add
 
 from kit import DummyModelClient, diagnose, tool_call
 
@@ -143,6 +144,31 @@ def another_runs_it(fixed):
     manager = group(made, other, third, select=select, max_round=4)
     other.initiate_chat(manager, message="1 + 2?", silent=True)
     return manager
+
+
+def test_a_function_that_gives_back_what_is_no_text():
+    def looked_up(result):
+        call = {"role": "assistant", "function_call": {"name": "add", "arguments": '{"a": 1, "b": 2}'}}
+        reply = ChatCompletionMessage.model_validate(call)
+        cls = client(message_retrieval=lambda self, response: [reply])
+        made = AssistantAgent("helper", llm_config={"config_list": [dict(MINE)], **OLDER})
+        made.register_model_client(cls)
+        other = user(function_map={"add": lambda a, b: result})
+        return lambda: other.initiate_chat(made, message="Hi", max_turns=2), [made, other]
+
+    run, agents = looked_up([{"sum": 3}])
+    assert codes(diagnose(agents, error=raised(run))) == ["tool-gave-object"]
+    run, agents = looked_up('[{"sum": 3}]')
+    run()
+
+
+def test_a_call_that_is_made_may_be_spoken_of():
+    call = tool_call("add", a=1, b=2)
+    call.content = '<tool_call>{"name": "add", "arguments": {"a": 1, "b": 2}}</tool_call>'
+    other = user()
+    made = with_add(agent(DUMMY), [call, "3"], other)
+    chat(made, other, max_turns=2)
+    assert codes(diagnose([made, other])) == []
 
 
 RUNS = {
