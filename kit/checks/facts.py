@@ -26,11 +26,8 @@ from kit.checks.frames import (
 )
 from kit.checks.names import (
     attributes_of,
-    class_asked,
-    emptied,
     extra_of,
     home_of,
-    lacking,
     misspelt,
     modules_of,
     near,
@@ -38,12 +35,12 @@ from kit.checks.names import (
     version_of,
     wanted_by,
 )
+from kit.checks.paths import class_asked, emptied, lacking, text_path
 from kit.config_list.hints import field_meant
 from kit.config_list.secrets import fit, masked
 
 # What reading a refusal raises, as if it were none.
 READING = (LookupError, TypeError, ValueError, AttributeError)
-TEXTS = ("content", "text", "generated_text", "response", "output_text")  # what servers call a reply's text
 HTTP = ("requests", "urllib3", "httpx", "httpcore", "anyio", "aiohttp")  # ask servers for whoever calls them
 LINE_OF_TEXT = re.compile(r"(?m)^(?:[\w.]*\.)?(\w*(?:Error|Exception|Exit|Interrupt|NotFound|Timeout)): (.*)")
 
@@ -155,7 +152,7 @@ def _names(error: Any, frames: list[tuple[Any, int]], known: dict[str, Any]) -> 
         facts["empty"] = emptied(statement, there)
     if isinstance(error, KeyError) and error.args and known["by"] == "own":
         words = re.findall(r"(?<![\w.'\"])[A-Za-z_]\w*", statement)
-        held = [name + path for name in words if (path := _text_in(there.get(name)))]
+        held = [name + path for name in words if (path := text_path(there.get(name)))]
         facts |= {"held": next(iter(held), "")} | lacking(statement, there, error.args[0])
     return facts
 
@@ -201,19 +198,6 @@ def _looked(path: Path) -> str:
     near_by = [*Path().glob(path.name), *Path().glob(f"*/{path.name}"), *Path("..").glob(path.name)]
     there = f", and {near_by[0]} is there" if near_by else ""
     return f" (looked for from the folder {Path.cwd().name}{there})"
-
-
-def _text_in(answer: Any, path: str = "") -> str:
-    """Return where the text of a reply stands in a server's answer: "['message']['content']", or ""."""
-    if isinstance(answer, dict):
-        text = next((name for name in TEXTS if isinstance(answer.get(name), str)), "")
-        sent = "role" in answer and not path.endswith(("['message']", "['delta']"))  # of what was asked
-        if text or sent:
-            return "" if sent else f"{path}[{text!r}]"
-        parts = [*answer.items()][:50]
-    else:
-        parts = [*enumerate(answer[:1])] if isinstance(answer, list) else []
-    return next(filter(None, (_text_in(part, f"{path}[{name!r}]") for name, part in parts)), "")
 
 
 def _answer(error: Any, frames: list[tuple[Any, int]]) -> dict[str, Any]:

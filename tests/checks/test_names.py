@@ -4,7 +4,7 @@ import openai
 import pytest
 
 from kit.checks.explain import explain
-from kit.checks.names import extra_of, lacking, misspelt, modules_of, names_of, near
+from kit.checks.names import extra_of, misspelt, modules_of, names_of, near
 
 SAME = [
     ("conent", "content"),  # a letter less
@@ -41,31 +41,6 @@ def test_another_name_is_no_slip(one, other):
 def test_names_that_are_none_are_passed_over():
     assert misspelt("conent", [None, 7, "_content", ("content",)]) == ""
     assert misspelt(None, ["content"]) == ""
-
-
-@pytest.mark.parametrize(
-    ("line", "facts"),
-    [
-        ('params["mesages"][-1]', {"near": "messages", "lacking": "params", "deeper": ""}),
-        ('self.config["mesages"]', {"near": "", "lacking": "entry", "deeper": ""}),
-        ('rows[0]["mesages"]', {"near": "messages", "lacking": "", "deeper": ""}),
-        ('rows[1]["mesages"]', {"near": "", "lacking": "", "deeper": "rows[1]['a']['b']['mesages']"}),
-        ("rows[index]['mesages']", {}),  # what is not written there is not known
-        ("print(mesages)", {}),
-    ],
-)
-def test_the_dict_that_lacks_a_key_is_found_by_the_line_that_read_it(line, facts):
-    class Mine:
-        config = None
-
-    mine = Mine()
-    mine.config = {"model": "m", "model_client_cls": "Mine"}
-    names = {
-        "params": {"messages": [], "model_client_cls": "Mine"},
-        "self": mine,
-        "rows": [{"messages": 1}, {"a": {"b": {"mesages": 1}}}],
-    }
-    assert lacking(line, names, "mesages") == facts
 
 
 def test_what_is_near_among_arguments():
