@@ -134,8 +134,13 @@ def attributes_of(thing: Any, name: str) -> dict[str, str]:
     names = [name for part in listed for name in getattr(part, "__dict__", {})]
     own = [other for other in dict.fromkeys(names) if not other.startswith("_")]
     classes = vars(sys.modules["autogen"]).items()
-    owners = sorted(each for each, cls in classes if isinstance(cls, type) and name in vars(cls))
+    owners = sorted(each for each, cls in classes if isinstance(cls, type) and name in _own(cls))
     return {"others": ", ".join(own[:20]), "owners": " or ".join(owners[:2])}
+
+
+def _own(cls: type) -> set[str]:
+    """Return the names that a class itself has, those of a dataclass's fields too."""
+    return {*vars(cls), *vars(cls).get("__dataclass_fields__", {})}
 
 
 def wanted_by(statement: str, name: str) -> dict[str, str]:

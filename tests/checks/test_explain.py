@@ -652,6 +652,12 @@ def test_a_call_of_autogens_is_told_how_it_is_meant(broken, fixed, code):
     fixed()
 
 
+def test_what_belongs_to_the_result_of_a_chat_is_said_to():
+    finding = explain(raised(lambda: user().chat_history))
+    assert finding.code == "other-object" and "ChatResult" in finding.fix
+    assert chat(ready(), user(), max_turns=1).chat_history
+
+
 def test_what_autogen_says_plainly_is_said_by_it():
     finding = explain(raised(lambda: user().initiate_chats([{"message": "Hi"}])))
     assert finding.code == "says-itself" and "recipient must be provided" in finding.message
