@@ -23,7 +23,8 @@ def explain(error: BaseException | str) -> Finding:
     for anything, the finding says what was raised, where, and by whose code.
     """
     links = chain(error)
-    own = next((found for found in map(place_of, links) if found["place"]), {"place": "", "values": ""})
+    places = [*map(place_of, links)]
+    own = next((found for found in places if found["place"]), places[0])
     known = [{**facts_of(one), **own} for one in links]
     for entry in catalogue():
         for facts in known:

@@ -17,6 +17,7 @@ from kit.checks.frames import (
     called,
     frames_of,
     given,
+    is_own,
     line_of,
     line_of_autogen,
     owner_of,
@@ -162,6 +163,7 @@ def _attribute(error: AttributeError, frames: list[tuple[Any, int]], known: dict
     name = str(error.name)
     own = frames[0][0].f_locals.get("self") if frames else None
     facts = {"unset": "yes" if own is not None and error.obj is own else "no"}
+    facts["yours"] = "yes" if is_own(type(error.obj)) else ""
     with contextlib.suppress(Exception):  # of somebody's `__dir__`
         facts["near"] = misspelt(name, dir(error.obj))
     if known["by"] == "autogen" and (wanted := wanted_by(known["statement"], name)):

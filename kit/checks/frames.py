@@ -73,7 +73,11 @@ def selves(frames: list[tuple[Any, int]]) -> Iterator[Any]:
 
 def package_of(frame: Any) -> str:
     """Return the package whose code a frame runs: "own" if it isn't installed, "" for Python's library."""
-    path = Path(frame.f_code.co_filename)
+    return _package_at(frame.f_code.co_filename)
+
+
+def _package_at(file: str) -> str:
+    path = Path(file)
     for folder in ("site-packages", "dist-packages"):
         if folder in path.parts:
             return path.parts[path.parts.index(folder) + 1].removesuffix(".py")
@@ -81,6 +85,12 @@ def package_of(frame: Any) -> str:
         return "kit"
     python = Path(inspect.__file__).parent
     return "" if python in path.parents or str(path).startswith("<frozen") else "own"
+
+
+def is_own(cls: type) -> bool:
+    """Return whether a class is people's own: of a notebook, or of a file that is not installed."""
+    functions = [getattr(value, "__code__", None) for value in vars(cls).values()]
+    return any(_package_at(code.co_filename) == "own" for code in functions if code)
 
 
 def owner_of(frames: list[tuple[Any, int]]) -> str:
@@ -126,7 +136,8 @@ def place_of(error: Any) -> dict[str, str]:
     """Return the line of people's own code that an exception came from; "" where there is none.
 
     That is a method of a model client, or any function that AutoGen called: a tool, a check. The `place`
-    reads "Mine.create, line 3, `...`: ", and `values` tell what the names in that line stood for.
+    reads "Mine.create, line 3, `...`: ", and `values` tell what the names in that line stood for, or those
+    of the line of one's own that failed outside of all that.
     """
     frames, places = frames_of(error), []
     names: dict[str, Any] = {}
@@ -142,7 +153,8 @@ def place_of(error: Any) -> dict[str, str]:
             code = line_of(frame, line)
             where = f"{owner}.{name}".lstrip(".") + f", line {line}, `{fit(code, 100)}`: "
             places.append((not owner, where, _values(code, names)))
-    _, place, values = min(places, key=lambda found: found[0], default=(True, "", ""))
+    last = _values(line_of(*frames[0]), frames[0][0].f_locals) if packages[:1] == ["own"] else ""
+    _, place, values = min(places, key=lambda found: found[0], default=(True, "", last))
     return {"place": place, "values": values}
 
 

@@ -15,6 +15,7 @@ import pytest
 from autogen import AssistantAgent, GroupChat, LLMConfig, UpdateSystemMessage
 from autogen.agentchat.group import ContextVariables
 from autogen.coding import CodeBlock, LocalCommandLineCodeExecutor
+from autogen.io import IOConsole, IOStream
 from pydantic import BaseModel
 from set_ups import (
     ALL_FOUR,
@@ -483,6 +484,28 @@ def runs(name):
     return LocalCommandLineCodeExecutor(work_dir=".").execute_code_blocks(blocks)
 
 
+class Executor:
+    def execute_code_blocks(self, blocks): ...
+
+
+def executing(executor):
+    config = {"executor": executor}
+    return autogen.UserProxyAgent("user", human_input_mode="NEVER", code_execution_config=config)
+
+
+class Stream(IOStream):
+    def print(self, *objects, **settings): ...
+
+    def input(self, prompt="", **settings):
+        return "exit"
+
+
+def shown_on(stream):
+    with IOStream.set_default(stream):
+        return user().initiate_chat(ready(), message="Hi", max_turns=1)
+
+
+PARTS = [{"type": "text", "text": "Hi"}]
 VARIABLES = ContextVariables(data={"name": "Ada"})
 UNREGISTERED = partial(agent, MINE)
 CALLS = {  # how AutoGen's functions are called by mistake, and as the fix says
@@ -636,6 +659,21 @@ CALLS = {  # how AutoGen's functions are called by mistake, and as the fix says
         lambda: bill("usage_including_cached_inference")["total_cost"],
         "deeper-key",
     ),
+    "an executor that lacks something": (
+        lambda: executing(Executor()),
+        lambda: executing(LocalCommandLineCodeExecutor(work_dir=".")),
+        "executor-lacks",
+    ),
+    "a stream that lacks something": (
+        lambda: shown_on(Stream()),
+        lambda: shown_on(IOConsole()),
+        "yours-lacks",
+    ),
+    "a list of parts as a message": (
+        lambda: user().initiate_chat(ready(), message=PARTS),
+        lambda: chat(ready(), user(), {"content": PARTS}, max_turns=1),
+        "nothing-to-send",
+    ),
     "code in a folder that is not there": (lambda: runs("a/b.py"), lambda: runs("b.py"), "code-folder"),
     "a list for LLMConfig": (lambda: LLMConfig([DUMMY]), lambda: LLMConfig(*[DUMMY]), "llm-config-entries"),
     "a word for a number": (
@@ -650,6 +688,15 @@ CALLS = {  # how AutoGen's functions are called by mistake, and as the fix says
 def test_a_call_of_autogens_is_told_how_it_is_meant(broken, fixed, code):
     assert explain(raised(broken)).code == code
     fixed()
+
+
+def test_what_a_line_outside_of_autogen_read_is_told():
+    def bill(usage):
+        total, _ = usage
+        return total["total_cost"]
+
+    finding = explain(raised(lambda: bill({"with cache": {}, "without": {}})))
+    assert finding.code == "text-not-dict" and "total = 'with cache'" in finding.message
 
 
 def test_what_belongs_to_the_result_of_a_chat_is_said_to():

@@ -277,6 +277,7 @@ def streamer(*pieces):
     return made
 
 
+PARAMS = {"model": "good", "messages": QUESTION, "model_client_cls": "Mine"}
 MENDED = {  # what fails in create, and the same as the fix says
     "messages for a tokenizer": (
         lambda: tokenizer()(QUESTION),
@@ -410,6 +411,13 @@ MENDED = {  # what fails in create, and the same as the fix says
         lambda: connected().execute("select 1"),
         lambda: connected(check_same_thread=False).execute("select 1"),
         "other-thread",
+    ),
+    "params as a whole for the client of openai": (
+        lambda: openai.OpenAI(base_url=URL, api_key="right").chat.completions.create(**PARAMS),
+        lambda: openai.OpenAI(base_url=f"{URL}/v1", api_key="right").chat.completions.create(
+            model=PARAMS["model"], messages=PARAMS["messages"]
+        ),
+        "params-passed-on",
     ),
     "tools that are None": (
         lambda: autogen.OpenAIWrapper(config_list=[GOOD]).create(messages=QUESTION, tools=None),
