@@ -205,7 +205,8 @@ def _clients(agent: Any) -> Iterator[Finding]:
             continue
         if not answered(agent) and does_more(client):
             yield found("no-id", name=type(client).__name__)
-        for name in {*vars(wrapper)} & {*getattr(client, "__dict__", ())}:
+        spoken_of = set().union(*map(words_in, vars(type(wrapper)).values()))  # what is the wrapper's own
+        for name in {*vars(wrapper)} & {*getattr(client, "__dict__", ())} - spoken_of:
             yield found("set-on-wrapper", agent=agent.name, name=name, client=type(client).__name__)
         if entry.get("price") and not total:
             yield found("no-bill", agent=agent.name, entry=0, keys=", ".join(USAGE_KEYS))

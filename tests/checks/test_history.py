@@ -360,6 +360,7 @@ def scored(fixed):
             super().__init__(config)
             self.score = 1
             self.state = state
+            self.total_usage_summary = None  # which the wrapper has, too
 
     state, made = {"score": 1}, agent(MINE)
     made.register_model_client(Mine, state=state)
