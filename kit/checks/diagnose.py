@@ -95,9 +95,10 @@ def diagnose(subject: Any = None, *classes: Any, error: BaseException | str | No
             is_entry = isinstance(config, dict) and "model" in config and "config_list" not in config
             look_at_config(looked, [config] if is_entry else config, known if subject is None else [])
     report = _with_error(looked, explained)
-    facts = facts_of(error)
-    if facts.get("more") and facts["where"] == "create" and facts["types"] & UNANSWERED:
-        report.add(4, "the next entry", [found("no-fallback", type=facts["type"])])
+    if UNANSWERED & {cls.__name__ for cls in type(error).__mro__}:
+        facts = facts_of(error)
+        if facts["more"] and facts["where"] == "create":
+            report.add(4, "the next entry", [found("no-fallback", type=facts["type"])])
     return report
 
 

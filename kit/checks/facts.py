@@ -74,11 +74,11 @@ def facts_of(error: Any) -> dict[str, Any]:
         facts["doc"] = error.doc[:10_000]
     if isinstance(error, ImportError):
         facts["extra"] = extra_of(text)
-        facts["modules"] = modules_of(error.name or "")
-        package, _, module = (error.name or "").partition(".")
-        facts["inside"] = (
-            f"{package} {version_of(package)}".rstrip() if module and package in sys.modules else ""
-        )
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        facts["modules"] = modules_of(error.name)
+        package, _, module = error.name.partition(".")
+        if module and package in sys.modules:
+            facts["inside"] = f"{package} {version_of(package)}".rstrip()
     if isinstance(error, FileNotFoundError) and isinstance(error.filename, str):
         facts["looked"] = _looked(Path(error.filename))
     if facts["by"] not in ("", "own", "kit"):

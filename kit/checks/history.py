@@ -299,9 +299,9 @@ def _end_of_group(manager: Any) -> Iterator[Finding]:
         return
     last = group.messages[-1]
     own_checks = [agent.name for agent in group.agents if ends_at(agent, last) is None]
-    if silent and group.speaker_selection_method == "round_robin":  # a selector may leave one out
+    if group.max_round == type(group).max_round:
+        yield found("default-rounds")
+    elif silent and group.speaker_selection_method == "round_robin":  # a selector may leave one out
         yield found("rounds-were-few", rounds=group.max_round, silent=" and ".join(silent))
     elif own_checks and ends_at(manager, last) is not None:
         yield found("check-on-member", agent=own_checks[0])
-    elif group.max_round == type(group).max_round:
-        yield found("default-rounds")

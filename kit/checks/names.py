@@ -6,11 +6,11 @@ import contextlib
 import difflib
 import functools
 import importlib.metadata
-import inspect
 import os
 import re
 import sys
 from collections.abc import Iterable
+from inspect import ismodule
 from pathlib import Path
 from typing import Any
 
@@ -94,11 +94,9 @@ def refusing(frames: list[tuple[Any, int]], callee: str, argument: str) -> dict[
     name = owner.rpartition(".")[2] or method
     here = [{**frame.f_globals, **frame.f_locals} for frame, _ in frames[:1]]
     near_by = [
-        space
-        for names in here
-        for space in (names, *(vars(m) for m in names.values() if inspect.ismodule(m)))
+        space for names in here for space in (names, *(vars(m) for m in names.values() if ismodule(m)))
     ]
-    for spaces in (near_by, [vars(module) for module in [*sys.modules.values()] if inspect.ismodule(module)]):
+    for spaces in (near_by, [vars(module) for module in [*sys.modules.values()] if ismodule(module)]):
         values = [space.get(name) for space in spaces]
         known = {
             id(one): one for one in values if getattr(one, "__qualname__", None) == name and callable(one)
@@ -126,10 +124,10 @@ def refusing(frames: list[tuple[Any, int]], callee: str, argument: str) -> dict[
 
 def attributes_of(thing: Any, name: str) -> dict[str, str]:
     """Return what an object of AutoGen's has in place of an attribute, and which of its classes has that."""
-    module = thing.__name__ if inspect.ismodule(thing) else type(thing).__module__
+    module = thing.__name__ if ismodule(thing) else type(thing).__module__
     if module.partition(".")[0] != "autogen" or has(thing, *PROTOCOL):
         return {}
-    parts = [thing, *(() if inspect.ismodule(thing) or is_agent(thing) else type(thing).__mro__[:-1])]
+    parts = [thing, *(() if ismodule(thing) or is_agent(thing) else type(thing).__mro__[:-1])]
     listed = [part for part in parts if part is thing or part.__module__.partition(".")[0] == "autogen"]
     names = [name for part in listed for name in getattr(part, "__dict__", {})]
     own = [other for other in dict.fromkeys(names) if not other.startswith("_")]

@@ -124,9 +124,8 @@ class Handler(BaseHTTPRequestHandler):
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])) or "{}")
         status, said = self.answer({**asked, "path": self.path})
         data = said if isinstance(said, str) else json.dumps(said)
-        moved = (
-            self.path.startswith("/moved") or " //" in self.requestline
-        )  # of two slashes http.server drops one
+        # Of two slashes at its beginning http.server drops one from the path.
+        moved = self.path.startswith("/moved") or " //" in self.requestline
         self.send_response(301 if moved else status)
         self.send_header("Location", self.path.removeprefix("/moved"))
         self.send_header("Content-Type", "text/html" if isinstance(said, str) else "application/json")

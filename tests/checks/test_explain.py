@@ -645,8 +645,8 @@ CALLS = {  # how AutoGen's functions are called by mistake, and as the fix says
         "other-autogen",
     ),
     "a variable set to one that is not set": (
-        lambda: os.environ.update(ANY_KEY=os.getenv("NO_SUCH_KEY")),
-        lambda: os.environ.update(ANY_KEY="1"),
+        lambda: os.environ.update(PATH=os.getenv("NO_SUCH_KEY")),
+        lambda: os.environ.update(PATH=os.environ["PATH"]),
         "none-in-environment",
     ),
     "agents as keys of JSON": (

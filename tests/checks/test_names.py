@@ -54,9 +54,8 @@ def test_the_extra_of_autogen_that_brings_a_package():
     assert extra_of("Please install `google-genai` and 'vertexai' to use it.") == "gemini"
     assert extra_of("'openai' is not installed.") == ""  # it is: something else is wrong
     assert extra_of("No module named `no_such_package`") == ""
-    assert (
-        extra_of("'docker' is not installed.\n'pip install ag2[docker]'") == "docker"
-    )  # not another with it
+    # Other extras bring it, too; the one that is named counts.
+    assert extra_of("'docker' is not installed.\n'pip install ag2[docker]'") == "docker"
 
 
 def test_what_the_modules_of_a_distribution_are_called():

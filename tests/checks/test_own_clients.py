@@ -705,20 +705,17 @@ def test_where_the_text_of_an_answer_is(create, path):
 def unread(message, at_once=False):
     """Return a create that sends one message, and reads the answer whatever it is."""
 
-    def send(path):
+    def send():
         sent = {"model": "nameless", "messages": [message]}
         headers = {"Authorization": "Bearer right"}
-        return requests.post(f"{URL}{path}", headers=headers, json=sent)
+        return requests.post(f"{URL}/v1/chat/completions", headers=headers, json=sent)
 
     def read_at_once(self, params):
-        data = send("/v1/chat/completions").json()
+        data = send().json()
         return data["choices"]
 
     def create(self, params):
-        sent = {"model": "nameless", "messages": [message]}
-        answer = requests.post(
-            f"{URL}/v1/chat/completions", headers={"Authorization": "Bearer right"}, json=sent
-        )
+        answer = send()
         data = answer.json()
         return data["choices"]
 
@@ -728,11 +725,10 @@ def unread(message, at_once=False):
 @pytest.mark.parametrize("at_once", [False, True])
 def test_a_refusal_that_nobody_looked_at_is_read(at_once):
     """The line that fails names what was read, and not the answer, which may even be gone."""
-    finding = explain(
-        raised(lambda: ask(agent(MINE, register=[client(create=unread({**QUESTION[0], "name": "a"}))])))
-    )
+    refused = unread({**QUESTION[0], "name": "a"}, at_once)
+    finding = explain(raised(lambda: ask(agent(MINE, register=[client(create=refused)]))))
     assert finding.code == "message-field" and "`name`" in finding.message
-    assert unread(QUESTION[0])(None, {})
+    assert unread(QUESTION[0], at_once)(None, {})
 
 
 def test_a_subclass_of_autogens_client_makes_the_client_of_openai_itself():
