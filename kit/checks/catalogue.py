@@ -55,8 +55,8 @@ def filled(entry: dict[str, Any], facts: dict[str, Any]) -> Finding:
     return Finding(entry["code"], what, fix, step, facts.get("warning", entry.get("warning", False)))
 
 
-# Facts behind a word, and folders: not always there.
-OPTIONAL = re.compile(r"(?<=[a-zA-Z0-9.})])\{\w+\}|^\{folder\}")
+# Facts behind a word, and folders: not always there; names are, as in self.{name}.
+OPTIONAL = re.compile(r"(?<=[a-zA-Z0-9.})])\{(?!(?:name|method)\})\w+\}|^\{folder\}")
 
 
 def page() -> str:
