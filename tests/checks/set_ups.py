@@ -104,6 +104,10 @@ def model_folder(**changes):
     return "model"
 
 
+def raise_(error):
+    raise error
+
+
 def raised(action):
     """Return what an action raises."""
     try:

@@ -1,8 +1,6 @@
 """explain: exceptions as people get them are traced to their cause; what is not known is not guessed."""
 
-import asyncio
 import json
-import os
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,10 +10,7 @@ import autogen
 import httpx
 import openai
 import pytest
-from autogen import AssistantAgent, GroupChat, LLMConfig, UpdateSystemMessage
-from autogen.agentchat.group import ContextVariables
-from autogen.coding import CodeBlock, LocalCommandLineCodeExecutor
-from autogen.io import IOConsole, IOStream
+from autogen import AssistantAgent, GroupChat, LLMConfig
 from pydantic import BaseModel
 from set_ups import (
     ALL_FOUR,
@@ -23,14 +18,12 @@ from set_ups import (
     MINE,
     QUESTION,
     agent,
-    chat,
     client,
     clock,
     codes,
     coroutine,
     group,
     raised,
-    ready,
     user,
 )
 
@@ -406,308 +399,6 @@ def test_json_in_a_fence():
 
     found = explain(raised(lambda: ready_with(client(create=create)).generate_reply(QUESTION)))
     assert found.code == "json-in-fence" and "create" in found.message
-
-
-def went_on():
-    chat(made := ready(), user(), max_turns=1)
-    return made
-
-
-def test_how_a_chat_is_begun():
-    other, made = user(), ready()
-    twice = raised(lambda: other.initiate_chat(made, "Hi", clear_history=False))
-    assert explain(twice).code == "argument-twice" and "clear_history" in explain(twice).message
-    with_history = ready("other", chat_messages={other: [{"role": "user", "content": "Hi"}]})
-    manager = group(with_history, ready("third"), select="round_robin")
-    started = raised(lambda: other.initiate_chat(manager, message="Hi", silent=True))
-    assert explain(started).code == "history-lacks"
-
-
-def hooked(function):
-    made = ready()
-    made.register_hook("process_message_before_send", function)
-    return user().initiate_chat(made, message="Hi", max_turns=1, silent=True)
-
-
-def ends_at(check):
-    return user(is_termination_msg=check).initiate_chat(ready(), message="Hi", max_turns=2, silent=True)
-
-
-def replying(function):
-    made = ready()
-    made.register_reply([autogen.Agent, None], function)
-    return user().initiate_chat(made, message="Hi", max_turns=1, silent=True)
-
-
-def selected_by(select):
-    members = [ready(name) for name in "ab"]
-    manager = group(*members, select=lambda last, chat: select(members))
-    return members[0].initiate_chat(manager, message="Hi", silent=True)
-
-
-def in_transitions(name):
-    a, b = ready("a"), ready("b")
-    allowed = {name(a): [name(b)], name(b): [name(a)]}
-    return GroupChat(
-        [a, b], [], allowed_or_disallowed_speaker_transitions=allowed, speaker_transitions_type="allowed"
-    )
-
-
-def in_with():
-    with LLMConfig(DUMMY) as llm_config:
-        return llm_config
-
-
-async def awaited(thing):
-    return await thing
-
-
-def going_on(start):
-    made, other = ready(), user()
-    start(made, other)
-    return chat(made, other, max_turns=1, clear_history=False)
-
-
-def described_by(text, variables):
-    update = [UpdateSystemMessage(text)]
-    made = ready(context_variables=variables, update_agent_state_before_reply=update)
-    return chat(made, user(), max_turns=1)
-
-
-def bill(*path):
-    result = chat(ready(), user(), max_turns=1)
-    return result.cost[path[0]] if path else result.cost["total_cost"]
-
-
-def runs(name):
-    blocks = [CodeBlock(code=f"# filename: {name}\nprint(1)", language="python")]
-    return LocalCommandLineCodeExecutor(work_dir=".").execute_code_blocks(blocks)
-
-
-class Executor:
-    def execute_code_blocks(self, blocks): ...
-
-
-def executing(executor):
-    config = {"executor": executor}
-    return autogen.UserProxyAgent("user", human_input_mode="NEVER", code_execution_config=config)
-
-
-class Stream(IOStream):
-    def print(self, *objects, **settings): ...
-
-    def input(self, prompt="", **settings):
-        return "exit"
-
-
-def shown_on(stream):
-    with IOStream.set_default(stream):
-        return user().initiate_chat(ready(), message="Hi", max_turns=1)
-
-
-PARTS = [{"type": "text", "text": "Hi"}]
-VARIABLES = ContextVariables(data={"name": "Ada"})
-UNREGISTERED = partial(agent, MINE)
-CALLS = {  # how AutoGen's functions are called by mistake, and as the fix says
-    "a server whose package is not installed": (
-        lambda: agent({"model": "m", "api_type": "anthropic", "api_key": "sk-1"}),
-        lambda: agent({"model": "m", "base_url": "http://127.0.0.1:9/v1", "api_key": "sk-1"}),
-        "missing-extra",
-    ),
-    "a name for an agent": (
-        lambda: user().initiate_chat("helper", message="Hi"),
-        lambda: user().initiate_chat(ready(), message="Hi", max_turns=1, silent=True),
-        "no-recipient",
-    ),
-    "a group for its manager": (
-        lambda: user().initiate_chat(GroupChat([ready("a"), ready("b")], messages=[]), message="Hi"),
-        lambda: user().initiate_chat(group(select="round_robin"), message="Hi", silent=True),
-        "no-recipient",
-    ),
-    "a list as message": (
-        lambda: user().initiate_chat(ready(), message=["Hi"]),
-        lambda: user().initiate_chat(ready(), message="Hi", max_turns=1, silent=True),
-        "nothing-to-send",
-    ),
-    "a text for generate_reply": (
-        lambda: ready().generate_reply("Hi"),
-        lambda: ready().generate_reply([{"role": "user", "content": "Hi"}]),
-        "no-messages",
-    ),
-    "one message for generate_reply": (
-        lambda: ready().generate_reply({"role": "user", "content": "Hi"}),
-        lambda: ready().generate_reply([{"role": "user", "content": "Hi"}]),
-        "no-messages",
-    ),
-    "a mode in small letters": (
-        lambda: autogen.UserProxyAgent("user", human_input_mode="never", code_execution_config=False),
-        lambda: autogen.UserProxyAgent("user", human_input_mode="NEVER", code_execution_config=False),
-        "human-input-mode",
-    ),
-    "a class's name to register": (
-        lambda: UNREGISTERED().register_model_client("Mine"),
-        lambda: UNREGISTERED().register_model_client(client()),
-        "class-to-register",
-    ),
-    "a list of functions": (
-        lambda: user().register_function(function_map=[hooked]),
-        lambda: user().register_function(function_map={"hooked": hooked}),
-        "function-map",
-    ),
-    "one agent for a group": (
-        lambda: GroupChat(ready(), messages=[]),
-        lambda: GroupChat([ready("a"), ready("b")], messages=[]),
-        "agents-wanted",
-    ),
-    "names for a group": (
-        lambda: GroupChat(["a", "b"], messages=[]),
-        lambda: GroupChat([ready("a"), ready("b")], messages=[]),
-        "agents-wanted",
-    ),
-    "a word to end at": (
-        lambda: ends_at("TERMINATE"),
-        lambda: ends_at(lambda message: "TERMINATE" in (message.get("content") or "")),
-        "no-check",
-    ),
-    "a check without its message": (
-        lambda: ends_at(lambda: True),
-        lambda: ends_at(lambda message: True),
-        "called-with-others",
-    ),
-    "a reply function of one argument": (
-        lambda: replying(lambda message: (True, "Hi")),
-        lambda: replying(lambda recipient, messages, sender, config: (True, "Hi")),
-        "called-with-others",
-    ),
-    "a hook that returns nothing": (
-        lambda: hooked(lambda sender, message, recipient, silent: None),
-        lambda: hooked(lambda sender, message, recipient, silent: message),
-        "hook-returned-nothing",
-    ),
-    "no name": (
-        lambda: AssistantAgent(llm_config={"config_list": [MINE]}),
-        lambda: AssistantAgent(name="helper", llm_config={"config_list": [MINE]}),
-        "called-without",
-    ),
-    "the function in the first call": (
-        lambda: ready().register_for_llm(clock),
-        lambda: ready().register_for_llm(description="Tell the time.")(clock),
-        "called-with-too-many",
-    ),
-    "names in transitions": (
-        lambda: in_transitions(lambda agent: agent.name),
-        lambda: in_transitions(lambda agent: agent),
-        "transitions",
-    ),
-    "a name from a function that selects": (
-        lambda: selected_by(lambda members: "b"),
-        lambda: selected_by(lambda members: members[1]),
-        "selection-method",
-    ),
-    "a config in with": (
-        in_with,
-        lambda: AssistantAgent("a", llm_config=LLMConfig(DUMMY)),
-        "llm-config-in-with",
-    ),
-    "a method of LLMConfig that there is not": (
-        lambda: LLMConfig(DUMMY).filter(model="dummy"),
-        lambda: LLMConfig(DUMMY).where(model="dummy"),
-        "other-object",
-    ),
-    "await for what is not async": (
-        lambda: asyncio.run(awaited(ready().generate_reply(QUESTION))),
-        lambda: asyncio.run(awaited(ready().a_generate_reply(QUESTION))),
-        "not-awaitable",
-    ),
-    "messages set anew": (
-        lambda: going_on(lambda made, other: setattr(made, "chat_messages", {other: QUESTION})),
-        lambda: going_on(lambda made, other: made.chat_messages.update({other: [*QUESTION]})),
-        "no-setter",
-    ),
-    "a dict of context variables": (
-        lambda: described_by("You help {name}.", {"name": "Ada"}),
-        lambda: described_by("You help {name}.", VARIABLES),
-        "autogen-wanted",
-    ),
-    "braces in a system message": (
-        lambda: described_by('Answer {name} as {"answer": 1}', VARIABLES),
-        lambda: described_by('Answer {name} as {{"answer": 1}}', VARIABLES),
-        "braces",
-    ),
-    "a client as the other AutoGen takes it": (
-        lambda: AssistantAgent("helper", model_client=DummyModelClient(DUMMY)),
-        ready,
-        "other-autogen",
-    ),
-    "a team of the other AutoGen": (
-        lambda: exec("from autogen import RoundRobinGroupChat"),
-        lambda: group(select="round_robin"),
-        "other-autogen",
-    ),
-    "a variable set to one that is not set": (
-        lambda: os.environ.update(PATH=os.getenv("NO_SUCH_KEY")),
-        lambda: os.environ.update(PATH=os.environ["PATH"]),
-        "none-in-environment",
-    ),
-    "agents as keys of JSON": (
-        lambda: json.dumps(dict(went_on().chat_messages)),
-        lambda: json.dumps([*went_on().chat_messages.values()]),
-        "not-json",
-    ),
-    "a key that is deeper": (
-        bill,
-        lambda: bill("usage_including_cached_inference")["total_cost"],
-        "deeper-key",
-    ),
-    "an executor that lacks something": (
-        lambda: executing(Executor()),
-        lambda: executing(LocalCommandLineCodeExecutor(work_dir=".")),
-        "executor-lacks",
-    ),
-    "a stream that lacks something": (
-        lambda: shown_on(Stream()),
-        lambda: shown_on(IOConsole()),
-        "yours-lacks",
-    ),
-    "a list of parts as a message": (
-        lambda: user().initiate_chat(ready(), message=PARTS),
-        lambda: chat(ready(), user(), {"content": PARTS}, max_turns=1),
-        "nothing-to-send",
-    ),
-    "code in a folder that is not there": (lambda: runs("a/b.py"), lambda: runs("b.py"), "code-folder"),
-    "a list for LLMConfig": (lambda: LLMConfig([DUMMY]), lambda: LLMConfig(*[DUMMY]), "llm-config-entries"),
-    "a word for a number": (
-        lambda: LLMConfig(DUMMY, temperature="hot"),
-        lambda: LLMConfig(DUMMY, temperature=0.5),
-        "llm-config-value",
-    ),
-}
-
-
-@pytest.mark.parametrize(("broken", "fixed", "code"), CALLS.values(), ids=CALLS)
-def test_a_call_of_autogens_is_told_how_it_is_meant(broken, fixed, code):
-    assert explain(raised(broken)).code == code
-    fixed()
-
-
-def test_what_a_line_outside_of_autogen_read_is_told():
-    def bill(usage):
-        total, _ = usage
-        return total["total_cost"]
-
-    finding = explain(raised(lambda: bill({"with cache": {}, "without": {}})))
-    assert finding.code == "text-not-dict" and "total = 'with cache'" in finding.message
-
-
-def test_what_belongs_to_the_result_of_a_chat_is_said_to():
-    finding = explain(raised(lambda: user().chat_history))
-    assert finding.code == "other-object" and "ChatResult" in finding.fix
-    assert chat(ready(), user(), max_turns=1).chat_history
-
-
-def test_what_autogen_says_plainly_is_said_by_it():
-    finding = explain(raised(lambda: user().initiate_chats([{"message": "Hi"}])))
-    assert finding.code == "says-itself" and "recipient must be provided" in finding.message
 
 
 @pytest.mark.parametrize(

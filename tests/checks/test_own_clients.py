@@ -5,10 +5,7 @@ A set-up that was fixed stays silent: nothing is found that would have to be fix
 """
 
 import json
-import sqlite3
 import threading
-import urllib.request
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,6 +19,7 @@ import transformers
 from autogen.oai.client import OpenAIClient
 from huggingface_hub import hf_hub_download
 from jinja2 import Environment, TemplateError
+from local_models import generates, loads, tiny_model
 from server import GOOD, URL, sends
 from set_ups import (
     DUMMY,
@@ -34,17 +32,12 @@ from set_ups import (
     chat,
     client,
     codes,
-    group,
+    raise_,
     raised,
-    ready,
-    says,
     user,
-    with_add,
 )
-from tokenizers import Tokenizer
-from tokenizers.models import WordLevel
 
-from kit import DummyModelClient, diagnose, register_model_clients
+from kit import DummyModelClient, diagnose
 from kit.checks.explain import explain
 
 pytestmark = pytest.mark.usefixtures("folder")
@@ -90,10 +83,6 @@ def only_an_adapter(self, params):
 def raise_for_status(self, params):
     sent = {"headers": {"Authorization": "Bearer right"}, "json": {"model": "poor"}}
     requests.post(f"{URL}/v1/chat/completions", timeout=5, **sent).raise_for_status()
-
-
-def raise_(error):
-    raise error
 
 
 def with_httpx(self, params):
@@ -151,25 +140,6 @@ def template(self, params):
 
     text = "{{ refuse('System role not supported') if messages[0].role == 'system' }}"
     return Environment().from_string(text).render(refuse=refuse, **params)
-
-
-def tiny_model():
-    torch.manual_seed(0)
-    sizes = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
-    config = transformers.LlamaConfig(vocab_size=20, max_position_embeddings=64, **sizes)
-    return transformers.LlamaForCausalLM(config)
-
-
-def generates(**options):
-    return lambda self, params: tiny_model().generate(torch.tensor([[1, 2]]), **options)
-
-
-def loads(**options):
-    def create(self, params):
-        tiny_model().save_pretrained("tiny")
-        return transformers.AutoModelForCausalLM.from_pretrained("tiny", **options)
-
-    return create
 
 
 OWN = {
@@ -246,226 +216,6 @@ def test_what_ones_own_client_runs_into_belongs_to_its_line(create, code):
     assert "config list" not in finding.message
 
 
-def tokenizer(template="{% for m in messages %}{{ '[' + m.content }}{% endfor %}"):
-    made = Tokenizer(WordLevel({"[UNK]": 0, "Hi": 1}, unk_token="[UNK]"))
-    return transformers.PreTrainedTokenizerFast(tokenizer_object=made, chat_template=template)
-
-
-def pipe(task="text-generation", **parts):
-    return transformers.pipeline(task, model=tiny_model(), **parts)
-
-
-MESSAGES = [*QUESTION, {"role": "assistant", "content": None, "tool_calls": []}]
-IDS = [[1, 2]]
-
-
-def openai_answers(**options):
-    completions = openai.OpenAI(base_url=f"{URL}/v1", api_key="right").chat.completions
-    return completions.create(model="good", messages=QUESTION, **options)
-
-
-def connected(**options):
-    """Return a connection that was made in another thread."""
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(sqlite3.connect, ":memory:", **options).result()
-
-
-def streamer(*pieces):
-    made = transformers.TextIteratorStreamer(tokenizer(), timeout=0.01)
-    for piece in pieces:
-        made.on_finalized_text(piece)
-    return made
-
-
-PARAMS = {"model": "good", "messages": QUESTION, "model_client_cls": "Mine"}
-MENDED = {  # what fails in create, and the same as the fix says
-    "messages for a tokenizer": (
-        lambda: tokenizer()(QUESTION),
-        lambda: tokenizer().apply_chat_template(QUESTION, tokenize=True),
-        "tokenizer-wants-text",
-    ),
-    "None for a tokenizer": (
-        lambda: tokenizer()(MESSAGES[-1]["content"]),
-        lambda: tokenizer()(MESSAGES[0]["content"]),
-        "tokenizer-wants-text",
-    ),
-    "a message without content in a template": (
-        lambda: tokenizer().apply_chat_template(MESSAGES),
-        lambda: tokenizer().apply_chat_template([{**m, "content": m.get("content") or ""} for m in MESSAGES]),
-        "template-lacks",
-    ),
-    "a text for generate": (
-        lambda: tiny_model().generate("Hi"),
-        lambda: tiny_model().generate(**tokenizer()("Hi", return_tensors="pt"), max_new_tokens=1),
-        "lists-for-tensors",
-    ),
-    "a device that there is not": (
-        lambda: torch.zeros(1).to("gpu"),
-        lambda: torch.zeros(1).to("cpu"),
-        "unknown-device",
-    ),
-    "a stream read as one answer": (
-        lambda: openai_answers(stream=True).choices[0].message.content,
-        lambda: openai_answers().choices[0].message.content,
-        "stream-unread",
-    ),
-    "a dict read like an object": (
-        lambda: QUESTION[0].content,
-        lambda: QUESTION[0]["content"],
-        "dict-not-object",
-    ),
-    "a list read like a dict": (
-        lambda: QUESTION["content"],
-        lambda: QUESTION[-1]["content"],
-        "list-not-dict",
-    ),
-    "a list taken for a text": (
-        lambda: tokenizer().batch_decode(IDS).strip(),
-        lambda: tokenizer().batch_decode(IDS)[0].strip(),
-        "list-not-text",
-    ),
-    "messages joined": (
-        lambda: "\n".join(MESSAGES),
-        lambda: "\n".join(message["content"] or "" for message in MESSAGES),
-        "messages-joined",
-    ),
-    "a tensor as JSON": (
-        lambda: json.dumps({"ids": torch.tensor(IDS)}),
-        lambda: json.dumps({"ids": torch.tensor(IDS).tolist()}),
-        "not-json",
-    ),
-    "a pipeline that is gone": (
-        lambda: pipe("conversational", tokenizer=tokenizer()),
-        lambda: pipe(tokenizer=tokenizer())(QUESTION, max_new_tokens=1)[0]["generated_text"][-1]["content"],
-        "no-such-task",
-    ),
-    "a pipeline without a tokenizer": (pipe, lambda: pipe(tokenizer=tokenizer()), "no-tokenizer-given"),
-    "choices without sampling": (
-        lambda: generates(do_sample=False, num_return_sequences=2)(None, {}),
-        lambda: generates(do_sample=True, num_return_sequences=2, max_new_tokens=1)(None, {}),
-        "greedy-choices",
-    ),
-    "a temperature in quotes": (
-        lambda: generates(do_sample=True, temperature="0.7")(None, {}),
-        lambda: generates(do_sample=True, temperature=0.7, max_new_tokens=1)(None, {}),
-        "number-as-text",
-    ),
-    "a number of tokens in quotes": (
-        lambda: generates(max_new_tokens="1")(None, {}),
-        lambda: generates(max_new_tokens=1)(None, {}),
-        "number-as-text",
-    ),
-    "a method of another model": (
-        lambda: tiny_model().chat(tokenizer(), "Hi"),
-        lambda: tiny_model().generate(torch.tensor(IDS), max_new_tokens=1),
-        "no-chat-method",
-    ),
-    "a dtype that torch does not have": (
-        lambda: loads(dtype="fp16")(None, {}),
-        lambda: loads(dtype="float16")(None, {}),
-        "dtype-name",
-    ),
-    "a file in place of the folder": (
-        lambda: loads()(None, {}).from_pretrained("tiny/model.safetensors"),
-        lambda: loads()(None, {}).from_pretrained("tiny"),
-        "no-model-kind",
-    ),
-    "a class that transformers has no more": (
-        lambda: exec("from transformers import AutoModelWithLMHead"),
-        lambda: exec("from transformers import AutoModelForCausalLM"),
-        "gone-from-transformers",
-    ),
-    "a port and no slash": (
-        lambda: httpx.post(URL + "v1/chat/completions"),
-        lambda: httpx.post(URL + "/v1/chat/completions", json={"model": "good"}),
-        "odd-address",
-    ),
-    "a port of another program": (
-        lambda: httpx.post(URL + "/greets"),
-        lambda: httpx.post(URL + "/v1/chat/completions", json={"model": "good"}),
-        "not-http",
-    ),
-    "a system message for an API that takes it apart": (
-        lambda: raise_(
-            Exception('messages: Unexpected role "system". There is a top-level `system` parameter')
-        ),
-        lambda: [message for message in QUESTION if message["role"] != "system"],
-        "system-apart",
-    ),
-    "urllib and no scheme": (
-        lambda: urllib.request.urlopen(URL.removeprefix("http://")),
-        lambda: urllib.request.urlopen(URL + "/v1/chat/completions", data=b'{"model": "plain"}'),
-        "no-scheme",
-    ),
-    "urllib and an address that is not there": (
-        lambda: urllib.request.urlopen(URL + "/v2", data=b"{}"),
-        lambda: urllib.request.urlopen(URL + "/v1/chat/completions", data=b'{"model": "plain"}'),
-        "unknown-address",
-    ),
-    "Python's way of writing in place of JSON": (
-        lambda: json.loads("[{'name': 'Rome'}]"),
-        lambda: json.loads(json.dumps([{"name": "Rome"}])),
-        "python-not-json",
-    ),
-    "a connection of another thread": (
-        lambda: connected().execute("select 1"),
-        lambda: connected(check_same_thread=False).execute("select 1"),
-        "other-thread",
-    ),
-    "params as a whole for the client of openai": (
-        lambda: openai.OpenAI(base_url=URL, api_key="right").chat.completions.create(**PARAMS),
-        lambda: openai.OpenAI(base_url=f"{URL}/v1", api_key="right").chat.completions.create(
-            model=PARAMS["model"], messages=PARAMS["messages"]
-        ),
-        "params-passed-on",
-    ),
-    "tools that are None": (
-        lambda: autogen.OpenAIWrapper(config_list=[GOOD]).create(messages=QUESTION, tools=None),
-        lambda: autogen.OpenAIWrapper(config_list=[GOOD]).create(messages=QUESTION),
-        "tools-none",
-    ),
-    "an item of a list that has none": (
-        lambda: (lambda rows: rows[0])([]),
-        lambda: (lambda rows: rows and rows[0])([]),
-        "empty-list",
-    ),
-    "a streamer that nobody feeds": (
-        lambda: next(streamer()),
-        lambda: next(streamer("Hi")),
-        "streamer-empty",
-    ),
-    "a time limit in quotes": (
-        lambda: requests.post(URL, timeout="5"),
-        lambda: requests.post(URL, timeout=5),
-        "quoted-number",
-    ),
-    "a time limit in quotes, for httpx": (
-        lambda: httpx.post(URL, timeout="5"),
-        lambda: httpx.post(URL, timeout=5),
-        "quoted-number",
-    ),
-    "a base_url and its slash": (
-        lambda: requests.post(f"{URL}//v1/chat/completions", json={"model": "plain"}).raise_for_status(),
-        lambda: requests.post(f"{URL}/v1/chat/completions", json={"model": "plain"}).raise_for_status(),
-        "two-slashes",
-    ),
-    "a server that ends the connection": (
-        lambda: httpx.post(URL + "/ends"),
-        lambda: httpx.post(URL + "/v1/chat/completions", json={"model": "good"}),
-        "broken-off",
-    ),
-}
-
-
-@pytest.mark.parametrize(("broken", "fixed", "code"), MENDED.values(), ids=MENDED)
-def test_what_fails_in_create_is_right_once_the_fix_is_done(broken, fixed, code):
-    made = agent(MINE, register=[client(create=lambda self, params: broken())])
-    finding = explain(raised(lambda: ask(made)))
-    assert finding.code == code
-    assert ", line " in finding.message
-    fixed()
-
-
 @pytest.mark.parametrize("create", [sends(Authorization="Bearer right"), gated(token="hf_x")])
 def test_a_key_that_is_sent_as_servers_want_it_is_taken(create):
     made = agent(MINE, register=[client(create=create)])
@@ -506,12 +256,6 @@ def test_a_cache_that_is_to_hold_what_json_does_not_have():
     chat_cached(made(dtype="float32"))
 
 
-def test_llm_config_takes_its_entries_one_after_the_other():
-    finding = explain(raised(lambda: autogen.LLMConfig(config_list=[DUMMY], temperature=0)))
-    assert finding.code == "llm-config-entries"
-    assert autogen.LLMConfig(*[DUMMY], temperature=0).temperature == 0
-
-
 def test_a_key_that_is_not_openais_is_no_key_of_its(monkeypatch):
     def send(self, request, **options):
         return httpx.Response(401, request=request, json={"error": {"message": "Incorrect API key provided"}})
@@ -539,20 +283,6 @@ def test_a_static_method_takes_no_self():
     assert codes(diagnose(made)) == []
 
 
-def test_the_class_that_selects_speakers_is_named_by_its_own_entry():
-    chosen = {"select_speaker_auto_llm_config": autogen.LLMConfig(dict(MINE))}
-    manager = group(select_speaker_auto_model_client_cls=client(), **chosen)
-    assert "no-entry-for-class" not in codes(diagnose(manager, client()))
-    assert "no-entry-for-class" in codes(diagnose(agent(GOOD), client()))
-
-
-def test_a_prompt_asks_for_another_kind_of_completion():
-    wrapper = autogen.OpenAIWrapper(config_list=[GOOD])
-    error = raised(lambda: wrapper.create(prompt="Hi"))
-    assert explain(error).code == "asked-to-complete"
-    assert wrapper.create(messages=QUESTION).choices
-
-
 def test_a_token_of_another_service_is_not_a_wrong_key():
     request = httpx.Request("POST", URL, headers={"Authorization": "Bearer a.b.c"})
     said = {"message": "Access token is missing, invalid, audience is incorrect"}
@@ -577,47 +307,6 @@ def test_where_a_file_was_looked_for_is_told():
     assert "looked for from the folder" in finding.message and "here.json is there" in finding.message
 
 
-def test_who_asks_before_a_tool_is_run_is_named():
-    asking = autogen.UserProxyAgent("asking", code_execution_config=False)
-    made = with_add(agent(DUMMY), ["3"], asking)
-    assert codes(diagnose([made, asking])) == ["asks-before-tools"]
-    made = with_add(agent(DUMMY), ["3"], other := user())
-    assert codes(diagnose([made, other])) == []
-
-
-def test_a_wrapper_without_a_list(monkeypatch):
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    assert explain(raised(autogen.OpenAIWrapper)).code == "no-list"
-    answer = autogen.OpenAIWrapper(config_list=[GOOD]).create(messages=QUESTION)
-    assert answer.choices
-
-
-def test_a_second_system_message_at_the_end_is_the_selectors():
-    def create(self, params):
-        if params["messages"][-1]["role"] == "system":
-            raise TemplateError("System message must be at the beginning.")
-        return DummyModelClient(DUMMY, replies=["a"]).create(params)
-
-    def run(**settings):
-        manager = group(manager_entry=DUMMY, registered=False, **settings)
-        register_model_clients(manager, client("DummyModelClient", create=create))
-        return manager.groupchat.agents[0].initiate_chat(manager, message="Hi", silent=True)
-
-    assert explain(raised(run)).code == "selector-role"
-    run(role_for_select_speaker_messages="user")
-
-
-@pytest.mark.parametrize(("returned", "code"), [(None, "reply-function"), ((True, "Hi"), None)])
-def test_a_reply_function_returns_a_pair(returned, code):
-    made = ready()
-    made.register_reply([autogen.Agent, None], lambda *args, **kwargs: returned)
-    if code:
-        finding = explain(raised(lambda: ask(made)))
-        assert (finding.code, "lambda" in finding.message) == (code, True)
-    else:
-        assert ask(made) == "Hi"
-
-
 def test_the_near_name_of_an_argument_is_offered():
     assert "max_new_tokens" in explain(raised(lambda: generates(max_tokens=8)(None, None))).fix
     assert "timeout" in explain(raised(lambda: httpx.Client(time_out=3))).fix
@@ -626,23 +315,6 @@ def test_the_near_name_of_an_argument_is_offered():
     assert "httpx" in unknown.message
     assert "colour" in unknown.message
     assert "headers" in unknown.fix
-
-
-def test_what_autogen_says_in_its_own_words_comes_first():
-    twins = [ready("a"), ready("a")]
-    error = raised(lambda: group(*twins, select="round_robin"))
-    finding = diagnose(twins, error=error).findings[0]
-    assert finding.code == "says-itself"
-    assert "unique names" in finding.message
-
-
-def test_a_class_whose_cell_was_run_again_is_not_said_to_be_unnamed():
-    made, again = agent(MINE, register=[client()]), client()
-    error = raised(lambda: made.register_model_client(again))
-    assert explain(error).code == "place-taken"
-    assert codes(diagnose(made, again, error=error)) == ["stale-class"]
-    register_model_clients(made, again)
-    assert codes(diagnose(made, again)) == []
 
 
 @pytest.mark.parametrize(
@@ -804,45 +476,11 @@ def test_the_next_entry_is_asked_after_errors_of_openai_alone():
     assert ask(made(openai.APIConnectionError(message="no route", request=request)))
 
 
-def test_what_a_chat_gives_back_is_a_text():
-    result = chat(says('{"priority": 1}'), user(), max_turns=1)
-    assert explain(raised(lambda: result.summary.priority)).code == "reply-is-text"
-    assert json.loads(result.summary)["priority"] == 1
-
-
 def test_a_library_that_wants_to_fetch_a_file():
     load = pytest.importorskip("tiktoken.load")
     address = "https://nowhere.invalid/cl100k_base.tiktoken"
     assert explain(raised(lambda: load.read_file(address))).code == "no-download"
     assert explain(raised(lambda: requests.get(address))).code == "unknown-host"
-
-
-def test_a_misspelt_method_of_an_agent():
-    assert "initiate_chat" in explain(raised(lambda: user().intiate_chat())).fix
-
-
-def test_a_manager_that_is_to_ask_a_person():
-    members = [says(*["Hi"] * 5, name=name) for name in "ab"]
-    made = autogen.GroupChat(members, speaker_selection_method="round_robin")
-    person = autogen.UserProxyAgent("human", human_input_mode="ALWAYS", code_execution_config=False)
-    asked = []
-    manager = autogen.GroupChatManager(made, human_input_mode="ALWAYS", llm_config=False)
-    manager.get_human_input = asked.append
-    assert "manager-asks" in codes(diagnose(manager))
-    made.max_round = 3
-    members[0].initiate_chat(manager, message="Hi", silent=True)
-    assert not asked
-    made.agents.append(person)
-    assert "manager-asks" not in codes(diagnose(manager))
-
-
-def test_a_method_that_is_called_on_the_class():
-    on_the_class = autogen.AssistantAgent.register_model_client
-    error = raised(lambda: on_the_class(model_client_cls=DummyModelClient))
-    assert codes(diagnose(error=error)) == ["on-the-class"]
-    made = agent(DUMMY)
-    made.register_model_client(model_client_cls=DummyModelClient)
-    assert codes(diagnose(made)) == []
 
 
 def test_a_class_that_could_not_be_made_is_not_said_to_be_unregistered():
@@ -851,21 +489,3 @@ def test_a_class_that_could_not_be_made_is_not_said_to_be_unregistered():
     assert codes(report) == ["entry-lacks"]
     made.register_model_client(client())
     assert codes(diagnose(made, type(made.client._clients[0]))) == []
-
-
-class OtherAgent:
-    """Stands for an agent of another AutoGen."""
-
-    def __init__(self, name, model_client): ...
-
-
-OtherAgent.__module__ = "autogen_agentchat.agents"
-
-
-def test_an_agent_of_another_autogen_is_recognised():
-    assert codes(diagnose(OtherAgent("a", None))) == ["other-framework"]
-    pytest.importorskip("autogen_agentchat")
-    from autogen_agentchat.agents import AssistantAgent
-
-    error = raised(lambda: AssistantAgent("a", llm_config={"config_list": [MINE]}))
-    assert codes(diagnose([MINE], error=error)) == ["other-framework"]
