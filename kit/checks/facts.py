@@ -13,6 +13,7 @@ from typing import Any
 
 from kit.agents.inside import has, names_in
 from kit.checks.answers import answered, body_of, refusal, told, told_by, told_in, way_to
+from kit.checks.expression import callee_of, class_asked, container_of, failed, lacking, text_path
 from kit.checks.frames import (
     called,
     frames_of,
@@ -36,7 +37,6 @@ from kit.checks.names import (
     version_of,
     wanted_by,
 )
-from kit.checks.paths import class_asked, emptied, lacking, text_path
 from kit.config_list.hints import field_meant
 from kit.config_list.secrets import fit, masked
 
@@ -132,29 +132,29 @@ def _at_work_on(error: Any, frames: list[tuple[Any, int]]) -> dict[str, str]:
 def _names(error: Any, frames: list[tuple[Any, int]], known: dict[str, Any]) -> dict[str, str]:
     """Return what is known of a name that was not there: an argument, an attribute, a key."""
     facts: dict[str, str] = {}
-    text, statement = known["text"], known["statement"]
+    text = known["text"]
+    node, there = failed(error)
     if callee := re.search(r"([\w.<>]+)\(\) got an unexpected keyword argument '(\w+)'", text):
-        facts |= refusing(frames, callee[1], callee[2]) | {"meant": field_meant(callee[2], {})}
+        function = callee_of(node, there, callee[1])
+        facts |= refusing(function, callee[2]) | {"meant": field_meant(callee[2], {})}
     elif unused := re.search(r"are not used by the model: \['(\w+)", text):
         options = getattr(sys.modules.get("transformers"), "GenerationConfig", dict)
         facts["near"] = near(unused[1], [*vars(options())] if options is not dict else [])
     if unknown := re.search(r"cannot import name '(\w+)' from '([\w.]+)'", text):
         facts["near"] = misspelt(unknown[1], dir(sys.modules.get(unknown[2])))
-    there = {**frames[0][0].f_globals, **frames[0][0].f_locals} if frames else {}
-    if lacks := re.search(r"((?!__)\w+)\(\) missing \d+ required positional", text):
-        facts["receiver"] = class_asked(statement, there, lacks[1])
+    if re.search(r"\(\) missing \d+ required positional", text):
+        facts["receiver"] = class_asked(node, there)
     if type(error) is NameError:
         facts["near"] = misspelt(error.name, there)
     if missing := re.search(r"(?:module 'autogen\S*' .*|cannot import name )'(\w+)'", text):
         facts["home"] = home_of(missing[1])
     if isinstance(error, AttributeError) and error.name:
         facts |= _attribute(error, frames, known)
+    path, value = container_of(node, there)
     if isinstance(error, IndexError):
-        facts["empty"] = emptied(statement, there)
-    if isinstance(error, KeyError) and error.args and known["by"] == "own":
-        words = re.findall(r"(?<![\w.'\"])[A-Za-z_]\w*", statement)
-        held = [name + path for name in words if (path := text_path(there.get(name)))]
-        facts |= {"held": next(iter(held), "")} | lacking(statement, there, error.args[0])
+        facts["empty"] = path if value == [] else ""
+    if isinstance(error, KeyError) and error.args and known["by"] == "own" and isinstance(value, dict):
+        facts |= {"held": text_path(value, path), **lacking(path, value, error.args[0])}
     return facts
 
 

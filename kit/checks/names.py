@@ -85,41 +85,20 @@ def version_of(distribution: str) -> str:
     return ""
 
 
-def refusing(frames: list[tuple[Any, int]], callee: str, argument: str) -> dict[str, str]:
-    """Return which library a callee is of, and which of its arguments is near; {} if that can't be told.
-
-    An exception names it without its module; looked for in the code that called it, then everywhere.
-    """
-    owner, _, method = callee.rpartition(".")
-    name = owner.rpartition(".")[2] or method
-    here = [{**frame.f_globals, **frame.f_locals} for frame, _ in frames[:1]]
-    near_by = [
-        space for names in here for space in (names, *(vars(m) for m in names.values() if ismodule(m)))
-    ]
-    for spaces in (near_by, [vars(module) for module in [*sys.modules.values()] if ismodule(module)]):
-        values = [space.get(name) for space in spaces]
-        known = {
-            id(one): one for one in values if getattr(one, "__qualname__", None) == name and callable(one)
-        }
-        taken = {key: names_of(one) for key, one in known.items()}
-        refused_by = [key for key, names in taken.items() if not {argument, ""} & {*names}]
-        packages = {known[key].__module__.partition(".")[0] for key in refused_by}
-        if len(packages) == 1:
-            package = packages.pop()
-            version = version_of(importlib.metadata.packages_distributions().get(package, [package])[0])
-            of = f" of {package} {version}" if version else ""
-            refuser = known[refused_by[0]]
-            names = names_of(getattr(refuser, method, refuser))
-            if has(refuser, "from_pretrained"):  # of transformers, which hands on what it doesn't know
-                names = [*names, *names_of(refuser.from_pretrained)]
-            takes = ", ".join(filter(None, names[:20]))
-            return {
-                "library": package,
-                "of": of,
-                "near": near(argument, names),
-                "taken": f"; it takes {takes}" if takes else "",
-            }
-    return {}
+def refusing(function: Any, argument: str) -> dict[str, str]:
+    """Return of which library a function is that refused an argument, what it takes, and which is near."""
+    if function is None:
+        return {}
+    package = function.__module__.partition(".")[0]
+    version = version_of(importlib.metadata.packages_distributions().get(package, [package])[0])
+    names = [name for name in names_of(function) if name != "self"]
+    takes = ", ".join(filter(None, names[:20]))
+    return {
+        "library": package,
+        "of": f" of {package} {version}" if version else "",
+        "near": near(argument, names),
+        "taken": f"; it takes {takes}" if takes else "",
+    }
 
 
 def attributes_of(thing: Any, name: str) -> dict[str, str]:
