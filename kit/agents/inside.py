@@ -15,6 +15,15 @@ from typing import Any
 
 PROTOCOL = ("create", "message_retrieval", "cost", "get_usage")  # what a model client has (ModelClient)
 USAGE_KEYS = ("prompt_tokens", "completion_tokens", "total_tokens", "cost", "model")  # what AutoGen counts
+# The fields of an entry that AutoGen takes itself, or its client of OpenAI: create gets the others.
+NOT_PASSED_ON = {
+    *("_enforce_credentials", "_strict_response_validation", "admin_api_key", "agent"),
+    *("allow_format_str_template", "api_key", "api_type", "api_version", "azure_ad_token"),
+    *("azure_ad_token_provider", "azure_deployment", "azure_endpoint", "base_url", "cache", "cache_seed"),
+    *("context", "default_headers", "default_query", "filter_func", "http_client", "max_retries"),
+    *("organization", "price", "project", "provider", "tags", "timeout", "webhook_secret"),
+    *("websocket_base_url", "workload_identity"),
+}
 
 
 @dataclass(frozen=True)

@@ -189,8 +189,11 @@ def _settings(agent: Any) -> Iterator[Finding]:
     asks = asks_always(agent)
     if isinstance(turns, int) and turns <= 0 and not asks and entries_of(agent):
         yield found("silent", agent=agent.name, turns=turns)
+    told = getattr(agent, "system_message", "")
     is_assistant = any(cls.__name__ == "AssistantAgent" for cls in type(agent).__mro__)
-    if is_assistant and not agent.llm_config and not asks and not has_own_reply(agent):
+    if has(told, "get"):
+        yield found("config-as-system-message", agent=agent.name, kind=type(told).__name__)
+    elif is_assistant and not agent.llm_config and not asks and not has_own_reply(agent):
         yield found("no-llm-config", agent=agent.name)
     if any(cls.__name__ == "UserProxyAgent" for cls in type(agent).__mro__) and entries_of(agent):
         yield found("user-with-model", agent=agent.name)

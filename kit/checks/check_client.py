@@ -11,7 +11,7 @@ from dataclasses import replace
 from numbers import Real
 from typing import Any
 
-from kit.agents.inside import PROTOCOL, USAGE_KEYS
+from kit.agents.inside import NOT_PASSED_ON, PROTOCOL, USAGE_KEYS
 from kit.checks.catalogue import found
 from kit.checks.explain import explain
 from kit.checks.frames import frames_of
@@ -137,7 +137,8 @@ class _Checkup:
     ) -> Any:
         """Return the response to some messages, or to copies that are watched, after what it must be."""
         row, history = f"create: {checked}", watched or copy.deepcopy(messages)
-        request = {**self.config, "messages": [*history], **params}
+        passed = {name: value for name, value in self.config.items() if name not in NOT_PASSED_ON}
+        request = {**passed, "messages": [*history], **params}
         response = self.call(row, lambda: self.client.create(request))
         kind = type(response)
         late = (collections.abc.Iterator, collections.abc.AsyncIterator)
@@ -180,7 +181,7 @@ class _Checkup:
         elif not all(hasattr(getattr(choice, "message", None), "content") for choice in choices):
             findings.append(found("no-content"))
         if parts.get("model") is None:
-            findings.append(found("response-model"))
+            findings.append(found("response-model", warning=True))
         try:
             response.cost = getattr(response, "cost", 0)
         except (AttributeError, TypeError, ValueError):

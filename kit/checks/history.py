@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -32,6 +33,8 @@ RAN = re.compile("exitcode: ")
 ENDS = re.compile(r"(?<!with )(?<!say )(?<!answer )(?<!reply )(?<!type )\bTERMINATE\b\W*$")
 CODE_FAILED = re.compile(r"exitcode: (?!0\b)\d+ \(execution failed\)\s*Code output:(.*)", re.DOTALL)
 SENTENCE_ENDS = ".!?…。！？:;)]}>\"'”»`*"
+# Tokens of a reply where nothing else is asked for: at /v1/completions, in generate and TGI, in Ollama.
+DEFAULT_LIMITS = (16, 20, 100, 128)
 # What a model says to a message without text.
 EMPTY = re.compile(
     r"(?i)\b(?:empty|blank)\b|(?:didn't|did not|haven't|have not) (?:provide|send|sent|say|type|enter|includ)"
@@ -208,14 +211,18 @@ def _clients(agent: Any) -> Iterator[Finding]:
         spoken_of = set().union(*map(words_in, vars(type(wrapper)).values()))  # what is the wrapper's own
         for name in {*vars(wrapper)} & {*getattr(client, "__dict__", ())} - spoken_of:
             yield found("set-on-wrapper", agent=agent.name, name=name, client=type(client).__name__)
-        if entry.get("price") and not total:
+        get_usage = getattr(type(client), "get_usage", None)
+        named = [key for key in USAGE_KEYS if key in words_in(get_usage, texts=True)]
+        if not total and named and (missing := [key for key in USAGE_KEYS if key not in named]):
+            yield found("usage-dropped", name=type(client).__name__, missing=", ".join(missing))
+        elif entry.get("price") and not total:
             yield found("no-bill", agent=agent.name, entry=0, keys=", ".join(USAGE_KEYS))
 
 
 def _cut_replies(agent: Any, entry: dict[str, Any], usage: dict[str, Any]) -> Iterator[Finding]:
     """Yield that each reply of an agent is as long as it may be, and one of them ends in mid-sentence.
 
-    Where nothing sets a limit, 16 tokens are one: that of servers at /v1/completions.
+    Where nothing sets a limit, those are taken for one that servers have had by default.
     """
     settings = {**(agent.llm_config or {}), **entry}
     nested = settings.get("params")
@@ -223,8 +230,9 @@ def _cut_replies(agent: Any, entry: dict[str, Any], usage: dict[str, Any]) -> It
     name = next(filter(settings.get, ("max_tokens", "max_completion_tokens", "max_new_tokens")), "")
     own = [text_in(message) for chat in chats_of(agent) for message in chat.own]
     cut = next((text for text in own if text.strip() and text.rstrip()[-1] not in SENTENCE_ENDS), "")
-    limit = settings[name] if name else 16
-    if cut and _tokens(usage, "completion") == len(own) * limit:
+    limits = [settings[name]] if name else DEFAULT_LIMITS
+    limit = next((one for one in limits if _tokens(usage, "completion") == len(own) * one), 0)
+    if cut and limit and (name or len(cut.encode()) >= limit):  # a token is a byte at least
         shown = fit(repr(cut[-40:]), 60)
         yield found("cut-replies", agent=agent.name, name=name or "max_tokens", tokens=limit, shown=shown)
 
@@ -256,7 +264,7 @@ def _tokens(summary: dict[str, Any] | None, kind: str = "total") -> int:
 def does_more(client: Any) -> bool:
     """Return whether message_retrieval does more than to collect the texts of the choices."""
     names = words_in(getattr(type(client), "message_retrieval", None))
-    return bool(names - {"choices", "message", "content"})
+    return bool(names - {"choices", "message", "content", "tool_calls", "function_call", *vars(builtins)})
 
 
 def _selection(manager: Any) -> Iterator[Finding]:

@@ -59,7 +59,8 @@ def words_in(function: Any, texts: bool = False) -> set[str]:
     words: set[str] = set()
     codes = [getattr(function, "__code__", None)]
     for code in filter(None, codes):
-        words |= {*code.co_names, *(one for one in code.co_consts if texts and isinstance(one, str))}
+        held = [one for part in code.co_consts for one in (part if isinstance(part, tuple) else [part])]
+        words |= {*code.co_names, *(one for one in held if texts and isinstance(one, str))}
         codes += [one for one in code.co_consts if hasattr(one, "co_names")]
     return words
 

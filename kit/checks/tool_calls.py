@@ -108,7 +108,7 @@ def _run(chat: Chat, names: list[str], executors: dict[str, str]) -> Iterator[Fi
         if not answer:
             yield found("ended-before-tool", **facts, executor=executors[name])
             break
-        if text in ("", "None") and not isinstance(answer.get("content"), list):
+        if answer.get("content") in (None, "", "None"):
             yield found("tool-gave-nothing", **facts)
             break
         if text.startswith("Error: "):

@@ -330,6 +330,11 @@ def _translate(index: int, entry: dict[str, Any], detail: Any) -> Problem:
     if field == "base_url" and (slip := address_problem(index, entry)):
         return dataclasses.replace(slip, warning=False)
     value = masked(entry.get(field or ""), field or "")
+    if field == "base_url" and "model_client_cls" in entry:
+        other = (
+            'AutoGen takes http:// and https:// there. Name it otherwise for a class of your own: "url", say.'
+        )
+        return Problem(f"{value!r} is not allowed: {other}", index, field)
     return Problem(f"{value!r} is not allowed. {hide_secrets(detail['msg'], entry)}.", index, field)
 
 

@@ -1,7 +1,7 @@
 """What AutoGen keeps inside of its agents is where the kit looks for it, and looking runs nothing."""
 
 import pytest
-from autogen import AssistantAgent, GroupChat, GroupChatManager, LLMConfig, UserProxyAgent
+from autogen import AssistantAgent, GroupChat, GroupChatManager, LLMConfig, OpenAIWrapper, UserProxyAgent
 
 from kit import DummyModelClient
 from kit.agents import inside
@@ -84,6 +84,11 @@ def test_ones_own_functions_are_told_from_autogens():
     own = assistant()
     own.register_reply([None], lambda *arguments, **options: (True, "mine"))
     assert inside.has_own_reply(own)
+
+
+def test_what_create_gets_of_an_entry_is_what_autogen_passes_on():
+    wrapper = OpenAIWrapper.__new__(OpenAIWrapper)
+    assert wrapper.extra_kwargs | wrapper.openai_kwargs == inside.NOT_PASSED_ON
 
 
 def test_looking_runs_no_property():

@@ -310,6 +310,11 @@ CALLS = {  # how AutoGen's functions are called by mistake, and as the fix says
         "nothing-to-send",
     ),
     "code in a folder that is not there": (lambda: runs("a/b.py"), lambda: runs("b.py"), "code-folder"),
+    "a class beside the list": (
+        lambda: AssistantAgent("a", llm_config={"config_list": [MINE], "model_client_cls": DummyModelClient}),
+        lambda: AssistantAgent("a", llm_config={"config_list": [MINE]}),
+        "llm-config-entries",
+    ),
     "a list for LLMConfig": (lambda: LLMConfig([DUMMY]), lambda: LLMConfig(*[DUMMY]), "llm-config-entries"),
     "a word for a number": (
         lambda: LLMConfig(DUMMY, temperature="hot"),

@@ -59,6 +59,10 @@ AGENTS = {
         lambda: type("Tutor", (AssistantAgent,), {})("helper", llm_config=False),
         "no-llm-config",
     ),
+    "a config in place of the system message": (
+        lambda: AssistantAgent("helper", {"config_list": [dict(DUMMY)]}),
+        "config-as-system-message",
+    ),
     "the selector has no client": (lambda: group(manager_entry=DUMMY, registered=False), "selector"),
     "a class for the selector, without a list": (without_a_list, "selector"),
     "a list for the selector, after the manager was made": (with_late_selector, "selector"),

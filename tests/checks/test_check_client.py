@@ -20,6 +20,7 @@ from set_ups import (
     Assembled,
     Mute,
     agent,
+    ask,
     client,
     codes,
     coroutine,
@@ -175,7 +176,6 @@ WRONG = {
     "choices is a text": (response(choices="Hello"), "no-choices"),
     "the choices were not appended": (response(choices=[]), "empty-choices"),
     "a choice without a message": (response(choices=[SimpleNamespace(text="Hello")]), "no-content"),
-    "no model": (response(model=None), "response-model"),
     "a response that is frozen": (
         client(create=lambda self, params: Frozen([CHOICE], "1", "m")),
         "frozen-response",
@@ -229,9 +229,12 @@ WRONG = {
 }
 DOUBTFUL = {
     "no id": (
-        response(id=None, message_retrieval=lambda self, r: [str(one.message.content) for one in r.choices]),
+        response(
+            id=None, message_retrieval=lambda self, r: [one.message.content.strip() for one in r.choices]
+        ),
         "no-id",
     ),
+    "no model": (response(model=None), "response-model"),
     "special tokens": (says("Hello<|im_end|>"), "special-tokens"),
     "special tokens of Llama": (says("<s>[INST] Hello</s>"), "special-tokens"),
     "the prompt comes back": (says("What is 1 + 1? It is 2."), "repeats-prompt"),
@@ -380,6 +383,20 @@ def test_without_an_id_the_reply_is_not_what_message_retrieval_returns():
     decoding.message_retrieval = lambda self, r: [bytes(r.choices[0].message.content).decode()]
     first = check_model_client(decoding, MINE).findings[0]
     assert (first.code, first.warning) == ("no-id", False)
+
+
+def test_create_gets_what_autogen_passes_on_and_no_more():
+    entry = {**MINE, "api_key": "k", "base_url": "http://localhost/v1", "tags": ["a"], "temperature": 0.5}
+    got = []
+
+    def create(self, params):
+        got.append({*params} - {"messages"})
+        return DummyModelClient(MINE).create(params)
+
+    assert check_model_client(client(create=create), entry).findings == []
+    by_check = got[0]
+    ask(agent(entry, register=[client(create=create)]))
+    assert got[-1] == by_check == {"model", "model_client_cls", "stream", "temperature"}
 
 
 def test_a_tool_call_is_looked_at_where_tools_are_offered():

@@ -19,9 +19,9 @@ def slips(self):
 
 
 def in_a_call():
-    return dict(
-        a="é",
-        b=PARAMS[
+    return max(
+        "é",
+        PARAMS[
             "mesages"
         ],
     )  # fmt: skip

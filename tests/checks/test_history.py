@@ -202,6 +202,15 @@ def unpaid(fixed):
     return made
 
 
+def incomplete(fixed):
+    """A client that counts, and does not say of which model."""
+    keys = {"get_usage": staticmethod(lambda response: {"prompt_tokens": 3, "total_tokens": 5})}
+    made = agent(MINE, register=[client(**({} if fixed else keys))])
+    chat(made, user(), max_turns=1)
+    assert bool(made.get_total_usage()) is fixed
+    return made
+
+
 def turns(fixed):
     """A group whose selector names nobody, so that its members take turns; or one that names them."""
     members = [says(*["Well."] * 9, name=name) for name in "abc"]
@@ -448,6 +457,13 @@ RUNS = {
     "a shared cache": (cached, "from-the-cache"),
     "message_retrieval is never called": (without_an_id, "no-id"),
     "no bill": (unpaid, "no-bill"),
+    "a usage without its model": (incomplete, "usage-dropped"),
+    "all of an answer as a reply": (
+        lambda fixed: talk(
+            "Paris." if fixed else '{"id": "1", "choices": [{"text": "Paris."}], "usage": {}}'
+        ),
+        "answer-as-reply",
+    ),
     "a selector that names nobody": (turns, "in-turn"),
 }
 
@@ -462,6 +478,7 @@ def test_what_may_well_be_meant_is_no_finding():
     """A chat that ends at its limit, an echo, a second chat after TERMINATE, a tool that is run elsewhere."""
     assert codes(diagnose(talk("One.", "Two.", "Two.", turns=3))) == []
     assert codes(diagnose(talk("You said: Hi"))) == []
+    assert codes(diagnose(talk('{"id": 7, "name": "Ada", "model": "Engine"}'))) == []
     assert codes(diagnose(talk("There are three roles:\nsystem\nuser\nassistant\nIs that clear?"))) == []
     assert codes(diagnose(talk("Shall we end? Then answer with TERMINATE.", "Well.", turns=2))) == []
     made, other = says("Fine. TERMINATE", "And again."), user(is_termination_msg=safely_ends)

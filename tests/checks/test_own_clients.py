@@ -268,6 +268,26 @@ def test_a_key_that_is_not_openais_is_no_key_of_its(monkeypatch):
     assert explain(raised(lambda: ask(there))).code == "key-refused"
 
 
+def test_an_entry_that_is_handed_on_as_a_whole():
+    def made(names):
+        def start(self, config):
+            self.http = httpx.Client(**{name: config[name] for name in names if name in config})
+
+        return agent({**MINE, "timeout": 3}, register=[client(__init__=start)])
+
+    finding = explain(raised(lambda: made(["timeout", "api_type", "tags"])))
+    assert finding.code == "entry-passed-on" and "'api_type'" in finding.message
+    assert made(["timeout"])
+
+
+def test_a_hub_that_is_not_to_be_asked(monkeypatch):
+    fetched = agent(MINE, register=[client(create=gated(token="hf_x"))])
+    with monkeypatch.context() as patched:
+        patched.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+        assert explain(raised(lambda: ask(fetched))).code == "offline-mode"
+    assert ask(fetched)
+
+
 def test_a_static_method_takes_no_self():
     class Mine(DummyModelClient):
         @staticmethod

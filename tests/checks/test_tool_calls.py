@@ -158,6 +158,8 @@ def test_a_function_that_gives_back_what_is_no_text():
 
     run, agents = looked_up([{"sum": 3}])
     assert codes(diagnose(agents, error=raised(run))) == ["tool-gave-object"]
+    run, agents = looked_up({"sum": 3})
+    assert codes(diagnose(agents, error=raised(run))) == ["tool-gave-object"]
     run, agents = looked_up('[{"sum": 3}]')
     run()
 

@@ -88,6 +88,10 @@ def test_a_file_with_a_byte_order_mark_is_recognised_on_disk_too(folder):
             {**DUMMY, "max_tokens": "many"},
             "'max_tokens': 'many' is not allowed. Input should be a valid",
         ),
+        (
+            {**DUMMY, "base_url": "wss://a.b/v1"},
+            "'base_url': 'wss://a.b/v1' is not allowed: AutoGen takes http",
+        ),
         ({**DUMMY, "price": [0.1]}, "'price': [0.1] is not allowed. List should have at least 2 items"),
         ({**DUMMY, "tags": "fast"}, "'tags': 'fast' is not allowed. Input should be a valid list"),
         ({**DUMMY, "api_type": "opnai"}, "'api_type': AutoGen knows no 'opnai': did you mean 'openai'?"),
