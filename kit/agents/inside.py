@@ -74,9 +74,10 @@ def listed(config: Any) -> list[dict[str, Any]]:
 
 def described(agent: Any) -> list[dict[str, Any]]:
     """Return the functions that an agent describes: its tools, and `functions`, which is their older form."""
-    config = agent.llm_config if entries_of(agent) else {}
-    tools = [tool.get("function") or {} for tool in config.get("tools") or []]
-    return [*tools, *(config.get("functions") or [])]
+    entries = entries_of(agent)
+    configs = [agent.llm_config, *entries] if entries else []
+    tools = [tool.get("function") or {} for config in configs for tool in config.get("tools") or []]
+    return [*tools, *(function for config in configs for function in config.get("functions") or [])]
 
 
 def plain(entry: Any) -> dict[str, Any]:

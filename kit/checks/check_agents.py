@@ -28,8 +28,9 @@ from kit.checks.catalogue import found
 from kit.checks.check_list import look_at_list, names_differ, unnamed
 from kit.checks.history import asked, said
 from kit.checks.names import names_of
-from kit.checks.protocol import needed_by, parameters_of
+from kit.checks.protocol import needed_by, parameters_of, words_in
 from kit.checks.report import Finding, Report
+from kit.checks.tool_calls import text_in
 
 
 def look_at_agents(
@@ -185,7 +186,8 @@ def _group(group: Any, manager: Any) -> Iterator[Finding]:
 
 def _settings(agent: Any) -> Iterator[Finding]:
     """Yield what is odd about how an agent answers."""
-    turns = agent.max_consecutive_auto_reply() if has(agent, "max_consecutive_auto_reply") else None
+    limit = getattr(agent, "max_consecutive_auto_reply", None)
+    turns = limit() if callable(limit) else None
     asks = asks_always(agent)
     if isinstance(turns, int) and turns <= 0 and not asks and entries_of(agent):
         yield found("silent", agent=agent.name, turns=turns)
@@ -193,8 +195,15 @@ def _settings(agent: Any) -> Iterator[Finding]:
     is_assistant = any(cls.__name__ == "AssistantAgent" for cls in type(agent).__mro__)
     if has(told, "get"):
         yield found("config-as-system-message", agent=agent.name, kind=type(told).__name__)
-    elif is_assistant and not agent.llm_config and not asks and not has_own_reply(agent):
+    elif (
+        is_assistant
+        and not agent.llm_config
+        and not asks
+        and not has_own_reply(agent)
+        and _is_to_speak(agent)
+    ):
         yield found("no-llm-config", agent=agent.name)
+    yield from _set_later(agent)
     if any(cls.__name__ == "UserProxyAgent" for cls in type(agent).__mro__) and entries_of(agent):
         yield found("user-with-model", agent=agent.name)
     if entries_of(agent) and agent.llm_config.get("cache_seed") is not None and not find_spec("diskcache"):
@@ -204,6 +213,26 @@ def _settings(agent: Any) -> Iterator[Finding]:
     yield from _unawaited(type(agent))
     if runs_code(agent):
         yield found("runs-code", agent=agent.name)
+
+
+def _is_to_speak(agent: Any) -> bool:
+    """Return whether an agent without a model has nothing to do but to speak, and did not get by without."""
+    chats = [*(getattr(agent, "chat_messages", None) or {}).values()]
+    silent = any(
+        text_in(message) == "" for chat in chats for message in chat if message["role"] == "assistant"
+    )
+    return not getattr(agent, "function_map", None) and (silent or not any(chats))
+
+
+def _set_later(agent: Any) -> Iterator[Finding]:
+    """Yield the arguments of an agent's constructor that were set on it later, where no code reads them."""
+    bases = type(agent).__mro__[:-1]
+    functions = [getattr(value, "fget", value) for base in bases for value in vars(base).values()]
+    read = set().union(*(words_in(getattr(one, "__func__", one)) for one in functions))
+    arguments = {name for base in bases for name in names_of(vars(base).get("__init__"))}
+    for name in sorted(arguments & {*getattr(agent, "__dict__", ())}):
+        if name not in read or callable(getattr(type(agent), name, None)):
+            yield found("set-after-making", agent=agent.name, name=name, kind=type(agent).__name__)
 
 
 def _unawaited(cls: type) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ import collections.abc
 import contextlib
 import copy
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from numbers import Real
@@ -206,8 +207,9 @@ class _Checkup:
         if not text:
             findings.append(found("empty-reply", agent="the client", count="a question"))
         system, asked = (message["content"] for message in QUESTION)
-        _, repeated, rest = text.partition(asked)
-        if repeated and (rest.strip() or system in text):  # else it may be an echo, made on purpose
+        before, repeated, rest = text.partition(asked)
+        # Else it may be an echo, made on purpose.
+        if repeated and (system in text or re.fullmatch(r"\W*|user\W*", before) and re.search(r"\w", rest)):
             findings.append(found("repeats-prompt", agent=self.name))
         findings += marks(self.name, [text], [name for one in findings for name in HIDES.get(one.code, ())])
         self.report.add(1, row, findings)

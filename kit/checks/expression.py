@@ -10,6 +10,7 @@ import contextlib
 import inspect
 import itertools
 import linecache
+from types import TracebackType
 from typing import Any
 
 from kit.checks.names import misspelt
@@ -22,11 +23,11 @@ def failed(error: BaseException) -> tuple[ast.expr | None, dict[str, Any]]:
 
     It is None where the source isn't there, or where no expression failed, but a statement.
     """
-    trace = error.__traceback__
-    while trace and trace.tb_next:
-        trace = trace.tb_next
-    if trace is None:
+    trace = getattr(error, "__traceback__", None)
+    if not isinstance(trace, TracebackType):
         return None, {}
+    while trace.tb_next:
+        trace = trace.tb_next
     code, names = trace.tb_frame.f_code, {**trace.tb_frame.f_globals, **trace.tb_frame.f_locals}
     place = next(itertools.islice(code.co_positions(), trace.tb_lasti // 2, None), (None,) * 4)
     first, last, start, end = place

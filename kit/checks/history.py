@@ -88,6 +88,7 @@ def said(agents: list[Any]) -> Iterator[Finding]:
             yield from _unrun_code(chat)
             yield from _silence(chat)
             yield from _ending(chat)
+            yield from _circles(chat)
     for agent in filter(entries_of, agents):
         if asked(agent):
             yield from _clients(agent)
@@ -148,6 +149,14 @@ def _ending(chat: Chat) -> Iterator[Finding]:
         if chat.is_own(message) and not chat.is_own(after) and _unseen(message, partner):
             yield _unseen_end(message, chat.agent.name, partner)
             return
+
+
+def _circles(chat: Chat) -> Iterator[Finding]:
+    """Yield that an agent and its partner have each said the same twice at the end."""
+    last = [" ".join(text_in(message).split()).lower() for message in chat.messages[-4:]]
+    if len(last) == 4 and all(last[:2]) and last[:2] == last[2:] and chat.is_own(chat.messages[-1]):
+        facts = {"agent": chat.agent.name, "partner": chat.partner.name}
+        yield found("in-circles", **facts, shown=fit(repr(last[-1]), 60))
 
 
 def _unseen(message: Message, reader: Any, went_on: bool = False) -> bool:
@@ -234,7 +243,8 @@ def _cut_replies(agent: Any, entry: dict[str, Any], usage: dict[str, Any]) -> It
     limit = next((one for one in limits if _tokens(usage, "completion") == len(own) * one), 0)
     if cut and limit and (name or len(cut.encode()) >= limit):  # a token is a byte at least
         shown = fit(repr(cut[-40:]), 60)
-        yield found("cut-replies", agent=agent.name, name=name or "max_tokens", tokens=limit, shown=shown)
+        code = "cut-replies" if name else "cut-by-default"
+        yield found(code, agent=agent.name, name=name, tokens=limit, shown=shown)
 
 
 def _cut_prompts(agent: Any, usage: dict[str, Any]) -> Iterator[Finding]:

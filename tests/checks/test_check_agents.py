@@ -39,6 +39,12 @@ def without_a_list():
     return group(manager_entry=DUMMY, registered=False, select_speaker_auto_model_client_cls=DummyModelClient)
 
 
+def with_attribute(**attributes):
+    made = ready()
+    vars(made).update(attributes)
+    return made
+
+
 AGENTS = {
     "nothing registered": (lambda: agent(DUMMY), "not-registered"),
     "registered once for two": (
@@ -62,6 +68,14 @@ AGENTS = {
     "a config in place of the system message": (
         lambda: AssistantAgent("helper", {"config_list": [dict(DUMMY)]}),
         "config-as-system-message",
+    ),
+    "functions that are set on an agent that is made": (
+        lambda: with_attribute(functions=[print]),
+        "set-after-making",
+    ),
+    "a limit in place of the method that sets it": (
+        lambda: with_attribute(max_consecutive_auto_reply=3),
+        "set-after-making",
     ),
     "the selector has no client": (lambda: group(manager_entry=DUMMY, registered=False), "selector"),
     "a class for the selector, without a list": (without_a_list, "selector"),
@@ -87,6 +101,23 @@ AGENTS = {
 @pytest.mark.parametrize(("make", "code"), AGENTS.values(), ids=AGENTS)
 def test_an_agent_that_would_stumble(make, code):
     assert codes(diagnose(make()))[0] == code
+
+
+def test_an_agent_without_a_model_that_has_something_else_to_do():
+    asked, runner = ready(), AssistantAgent("runner", llm_config=False)
+    runner.initiate_chat(asked, message="Hi", max_turns=1, silent=True)
+    assert codes(diagnose([asked, runner])) == []
+    tools = AssistantAgent("tools", llm_config=False, function_map={"clock": len})
+    assert "no-llm-config" not in codes(diagnose(tools))
+    runner.initiate_chat(asked, message="Hi", max_turns=2, silent=True)  # now it had something to say
+    assert "no-llm-config" in codes(diagnose([asked, runner]))
+
+
+def test_what_is_set_where_it_belongs_is_read():
+    made = ready(is_termination_msg=lambda message: False)
+    made.human_input_mode, made.hint = "NEVER", "Be brief."
+    made.update_max_consecutive_auto_reply(3)
+    assert codes(diagnose(made)) == []
 
 
 @pytest.mark.parametrize(

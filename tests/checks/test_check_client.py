@@ -385,6 +385,12 @@ def test_without_an_id_the_reply_is_not_what_message_retrieval_returns():
     assert (first.code, first.warning) == ("no-id", False)
 
 
+def test_what_quotes_a_question_does_not_repeat_the_prompt():
+    assert check_model_client(says("You asked: 'What is 1 + 1?'. It is 2.")).findings[:1] == []
+    for reply in ("What is 1 + 1?\nIt is 2.", "user\nWhat is 1 + 1?\nassistant\n2"):
+        assert "repeats-prompt" in codes(check_model_client(says(reply)))
+
+
 def test_create_gets_what_autogen_passes_on_and_no_more():
     entry = {**MINE, "api_key": "k", "base_url": "http://localhost/v1", "tags": ["a"], "temperature": 0.5}
     got = []

@@ -384,7 +384,11 @@ def scored(fixed):
 RUNS = {
     "a check for the end on a member": (ends_at_member, "check-on-member"),
     "a state that is set beside the client": (scored, "set-on-wrapper"),
-    "replies of 16 tokens": (lambda fixed: short(fixed, limit=None), "cut-replies"),
+    "replies of 16 tokens": (lambda fixed: short(fixed, limit=None), "cut-by-default"),
+    "thanks for thanks": (
+        lambda fixed: talk("Thanks!", "Thanks!", turns=1 if fixed else 2, default_auto_reply="Hi"),
+        "in-circles",
+    ),
     "an image that can't be loaded": (shown_an_image, "image-unread"),
     "a server that cuts the prompts": (cut, "prompts-cut"),
     "replies that may be too short": (short, "cut-replies"),

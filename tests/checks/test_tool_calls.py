@@ -164,6 +164,13 @@ def test_a_function_that_gives_back_what_is_no_text():
     run()
 
 
+def in_the_entry(fixed):
+    made = agent({**DUMMY, **({} if fixed else OLDER)})
+    made.register_model_client(DummyModelClient, replies=["3" if fixed else 'add({"a": 1, "b": 2})'])
+    chat(made, user(), max_turns=1)
+    return made
+
+
 def test_a_call_that_is_made_may_be_spoken_of():
     call = tool_call("add", a=1, b=2)
     call.content = '<tool_call>{"name": "add", "arguments": {"a": 1, "b": 2}}</tool_call>'
@@ -183,6 +190,7 @@ RUNS = {
         instead_of_a_call('<|to|>add\n<|body|>{"a": 1, "b": 2}'),
         "call-as-text",
     ),
+    "a call of a function that the entry describes": (in_the_entry, "call-as-text"),
     "a tool that fails": (add_text, "tool-failed"),
     "arguments that are no JSON": (odd_arguments, "tool-arguments"),
     "nobody runs the tool": (unread_tool, "unread-tool"),
