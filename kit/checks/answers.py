@@ -36,7 +36,7 @@ ANY: dict[str, Any] = dict.fromkeys(
     + ["stop", "n", "seed", "tool_choice", "parallel_tool_calls", "reasoning_effort", "frequency_penalty"]
 )
 ANY["messages"] = [dict.fromkeys(IN_A_MESSAGE)]
-ALIASES = {"tools": r"tools?(?:[ _-](?:choice|use|calls?|calling))?|function calling"}
+ALIASES = {"tools": r"tools|tool(?:[ _-](?:choice|calling)|[ -]calls?| use)|function calling"}
 PLAIN = ("tools", "functions", "temperature")  # what has no other meaning in such a sentence
 
 
@@ -50,7 +50,7 @@ def told_by(answer: Any) -> dict[str, Any]:
     facts = told(str(answer.status_code), str(answer.url), body_of(answer))
     with contextlib.suppress(Exception):  # httpx raises where there is no request
         headers, host = answer.request.headers, facts["host"]
-        to_openai = host == "https://api.openai.com" or "platform.openai.com" in facts["body"]
+        to_openai = host == "https://api.openai.com" or "platform.openai.com" in body_of(answer)
         facts["key"] = "" if "key=" in str(answer.url) else _key_sent(headers, to_openai)
         facts["header"] = next(filter(headers.get, ("Authorization", *OTHER_KEYS)), "")
         facts["sent"] = _json(getattr(answer.request, "content", None) or answer.request.body)
@@ -63,7 +63,7 @@ def told(status: str, url: str, body: str) -> dict[str, Any]:
     version = "".join(parse_qs(urlsplit(url).query).get("api-version", []))
     url = url.partition("?")[0]  # what follows may hold a key
     reason = _reason(body) or f"status {status}"
-    body = _without_what_was_sent(body) or reason
+    body = _own_words(body) or reason
     facts = {"status": status, "url": url, "body": body, "reason": reason, "version": version}
     return {**facts, **way_to(url)}
 
@@ -72,7 +72,7 @@ def told_in(text: str) -> dict[str, str]:
     """Return what a text says of an answer, {} if nothing: of OpenAI's client, or of people's own code."""
     said = STATUS.search(text)
     body = (said[2] or text) if said else ""
-    return {"status": said[1], "body": _without_what_was_sent(body), "reason": _reason(body)} if said else {}
+    return {"status": said[1], "body": _own_words(body), "reason": _reason(body)} if said else {}
 
 
 def way_to(url: str) -> dict[str, str]:
@@ -120,9 +120,9 @@ def _named(body: str, sent: dict[str, Any]) -> Iterator[tuple[str, int, int]]:
     in_messages = {name for one in sent.get("messages") or [] if isinstance(one, dict) for name in one}
     # Not behind "message": that is where errors have their text.
     behind = r"(?i)(?:messages?|input)(?![\"']\s*:)\W+(?:\d+\W+)?(?:\w+\W+)??"
-    for path in re.finditer(rf"{behind}({'|'.join(IN_A_MESSAGE)})\b", body):
-        if path[1] in in_messages:
-            yield f"messages.{path[1]}", *path.span()
+    one_of = "|".join(map(re.escape, sorted(in_messages))) or "(?!)"
+    for path in re.finditer(rf"{behind}({one_of})\b", body):
+        yield f"messages.{path[1]}", *path.span()
     if tool := re.search(r"(?i)\btools\W{1,3}(?:\d+\b|function\b)|schema for function", body):
         yield "tools.function", *tool.span()
     names = [name for name in sent if name not in ("messages", "model")]
@@ -172,11 +172,15 @@ def _json(content: Any) -> dict[str, Any]:
     return {}
 
 
-def _without_what_was_sent(body: str) -> str:
-    """Return an answer up to where it repeats the request, whose fields are not those that it refuses.
+def _own_words(body: str) -> str:
+    """Return an answer without links, and up to where it repeats the request: neither says what is wrong.
 
     FastAPI's servers do: {"detail": [{"type": "missing", "loc": ["body", "model"], "msg": ..., "input": ...
     """
+    if "\\u" in body:  # JSON may write letters by their numbers
+        with contextlib.suppress(ValueError):
+            body = json.dumps(json.loads(body), ensure_ascii=False)
+    body = re.sub(r"https?://[^\s'\"]+/[^\s'\"]*", "", body)
     return re.sub(r"""(?s)(['"]loc['"]: ?[(\[].*?),\s*['"]input['"]: .*""", r"\1", body)
 
 

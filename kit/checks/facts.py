@@ -42,7 +42,8 @@ from kit.config_list.secrets import fit, masked
 
 # What reading a refusal raises, as if it were none.
 READING = (LookupError, TypeError, ValueError, AttributeError)
-HTTP = ("requests", "urllib3", "httpx", "httpcore", "anyio", "aiohttp")  # ask servers for whoever calls them
+# What raises exceptions for whoever called it: who asks servers, and torch.
+CALLED = ("requests", "urllib3", "httpx", "httpcore", "anyio", "aiohttp", "torch")
 LINE_OF_TEXT = re.compile(r"(?m)^(?:[\w.]*\.)?(\w*(?:Error|Exception|Exit|Interrupt|NotFound|Timeout)): (.*)")
 
 
@@ -92,7 +93,7 @@ def _request(error: Any, frames: list[tuple[Any, int]], agent: Any, known: dict[
     asked = params if isinstance(params, dict) else {}
     facts: dict[str, Any] = {"stream": "yes" if asked.get("stream") else "no"}
     packages = (package_of(frame) for frame, _ in frames)
-    facts["asker"] = next((one for one in packages if one and one not in HTTP), "")
+    facts["asker"] = next((one for one in packages if one and one not in CALLED), "")
     facts |= told_in(known["text"]) | _answer(error, frames)
     sent = facts.pop("sent", asked if known["where"] == "autogen" else {})
     if facts.get("status", "")[:1] in ("4", "5"):

@@ -152,9 +152,9 @@ def _ending(chat: Chat) -> Iterator[Finding]:
 
 
 def _circles(chat: Chat) -> Iterator[Finding]:
-    """Yield that an agent and its partner have each said the same twice at the end."""
-    last = [" ".join(text_in(message).split()).lower() for message in chat.messages[-4:]]
-    if len(last) == 4 and all(last[:2]) and last[:2] == last[2:] and chat.is_own(chat.messages[-1]):
+    """Yield that an agent and its partner have each said the same three times at the end."""
+    last = [" ".join(text_in(message).split()).lower() for message in chat.messages[-6:]]
+    if all(last[:2]) and last == 3 * last[:2] and chat.is_own(chat.messages[-1]):
         facts = {"agent": chat.agent.name, "partner": chat.partner.name}
         yield found("in-circles", **facts, shown=fit(repr(last[-1]), 60))
 

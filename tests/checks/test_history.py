@@ -386,7 +386,9 @@ RUNS = {
     "a state that is set beside the client": (scored, "set-on-wrapper"),
     "replies of 16 tokens": (lambda fixed: short(fixed, limit=None), "cut-by-default"),
     "thanks for thanks": (
-        lambda fixed: talk("Thanks!", "Thanks!", turns=1 if fixed else 2, default_auto_reply="Hi"),
+        lambda fixed: talk(
+            *3 * ["Thanks!"], turns=2 if fixed else 3, message="Bye!", default_auto_reply="Bye!"
+        ),
         "in-circles",
     ),
     "an image that can't be loaded": (shown_an_image, "image-unread"),

@@ -120,6 +120,21 @@ MENDED = {  # what fails in create, and the same as the fix says
         lambda: pipe(tokenizer=tokenizer())(QUESTION, max_new_tokens=1)[0]["generated_text"][-1]["content"],
         "no-such-task",
     ),
+    "weights of another size": (
+        lambda: tiny_model().load_state_dict({"lm_head.weight": torch.zeros(3, 8)}, strict=False),
+        lambda: tiny_model().load_state_dict(tiny_model().state_dict()),
+        "weights-mismatch",
+    ),
+    "a name of pydantic 1": (
+        lambda: exec("from pydantic import BaseSettings"),
+        lambda: exec("from pydantic.v1 import BaseSettings"),
+        "pydantic-one",
+    ),
+    "backslashes": (
+        lambda: compile(r'open("C:\Users\me")', "<cell>", "exec"),
+        lambda: compile(r'open(r"C:\Users\me")', "<cell>", "exec"),
+        "backslashes",
+    ),
     "a pipeline without a tokenizer": (pipe, lambda: pipe(tokenizer=tokenizer()), "no-tokenizer-given"),
     "choices without sampling": (
         lambda: generates(do_sample=False, num_return_sequences=2)(None, {}),
@@ -245,3 +260,20 @@ def test_what_fails_in_create_is_right_once_the_fix_is_done(broken, fixed, code)
     assert finding.code == code
     assert ", line " in finding.message
     fixed()
+
+
+def test_a_torch_that_is_too_old_for_transformers(monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.delattr(torch, "arange")
+        error = raised(lambda: tiny_model().generate(torch.tensor(IDS), max_new_tokens=1))
+    finding = explain(error)
+    assert finding.code == "torch-too-old" and "arange" in finding.message
+    assert tiny_model().generate(torch.tensor(IDS), max_new_tokens=1) is not None
+
+
+def test_a_slip_in_a_library_is_none_of_ones_own():
+    """What is to be done about it in one's own code would lead astray."""
+    assert explain(raised(lambda: not_there)).code == "undefined-name"  # noqa: F821
+    with_slip = {**vars(transformers.pytorch_utils)}
+    code = compile("not_there", transformers.pytorch_utils.__file__, "eval")
+    assert explain(raised(lambda: eval(code, with_slip))).code == "error"
