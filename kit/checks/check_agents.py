@@ -192,16 +192,9 @@ def _settings(agent: Any) -> Iterator[Finding]:
     if isinstance(turns, int) and turns <= 0 and not asks and entries_of(agent):
         yield found("silent", agent=agent.name, turns=turns)
     told = getattr(agent, "system_message", "")
-    is_assistant = any(cls.__name__ == "AssistantAgent" for cls in type(agent).__mro__)
     if has(told, "get"):
         yield found("config-as-system-message", agent=agent.name, kind=type(told).__name__)
-    elif (
-        is_assistant
-        and not agent.llm_config
-        and not asks
-        and not has_own_reply(agent)
-        and _is_to_speak(agent)
-    ):
+    elif _lacks_model(agent):
         yield found("no-llm-config", agent=agent.name)
     yield from _set_later(agent)
     if any(cls.__name__ == "UserProxyAgent" for cls in type(agent).__mro__) and entries_of(agent):
@@ -215,22 +208,23 @@ def _settings(agent: Any) -> Iterator[Finding]:
         yield found("runs-code", agent=agent.name)
 
 
-def _is_to_speak(agent: Any) -> bool:
-    """Return whether an agent without a model has nothing to do but to speak, and did not get by without."""
-    chats = [*(getattr(agent, "chat_messages", None) or {}).values()]
-    silent = any(
-        text_in(message) == "" for chat in chats for message in chat if message["role"] == "assistant"
-    )
-    return not getattr(agent, "function_map", None) and (silent or not any(chats))
+def _lacks_model(agent: Any) -> bool:
+    """Return whether an AssistantAgent has nothing to answer with, and will be, or was, asked to."""
+    is_assistant = any(cls.__name__ == "AssistantAgent" for cls in type(agent).__mro__)
+    others = asks_always(agent) or has_own_reply(agent) or getattr(agent, "function_map", None)
+    if not is_assistant or agent.llm_config or others:
+        return False
+    messages = [message for chat in agent.chat_messages.values() for message in chat]
+    return not messages or any(one.get("role") == "assistant" and text_in(one) == "" for one in messages)
 
 
 def _set_later(agent: Any) -> Iterator[Finding]:
     """Yield the arguments of an agent's constructor that were set on it later, where no code reads them."""
     bases = type(agent).__mro__[:-1]
+    arguments = {name for base in bases for name in names_of(vars(base).get("__init__"))}
     functions = [getattr(value, "fget", value) for base in bases for value in vars(base).values()]
     read = set().union(*(words_in(getattr(one, "__func__", one)) for one in functions))
-    arguments = {name for base in bases for name in names_of(vars(base).get("__init__"))}
-    for name in sorted(arguments & {*getattr(agent, "__dict__", ())}):
+    for name in sorted(arguments & vars(agent).keys()):
         if name not in read or callable(getattr(type(agent), name, None)):
             yield found("set-after-making", agent=agent.name, name=name, kind=type(agent).__name__)
 

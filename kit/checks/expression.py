@@ -56,7 +56,9 @@ def value_of(node: Any, names: dict[str, Any]) -> Any:
                 return inspect.getattr_static(value_of(node.value, names), node.attr)
             case ast.Subscript():
                 items, key = value_of(node.value, names), value_of(node.slice, names)
-                return items[key] if isinstance(items, (dict, list, tuple)) else None
+                if isinstance(items, dict):
+                    return dict.get(items, key)  # a defaultdict would make what it lacks
+                return items[key] if isinstance(items, (list, tuple)) else None
     return None
 
 
