@@ -1,14 +1,14 @@
-"""What keeps the packages from working together."""
+"""What keeps the packages from working together, and which of them brings a name."""
 
 from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from kit.checks.catalogue import found
-from kit.checks.names import version_of
 from kit.checks.report import Finding
 
 USED = {"autogen", "openai", "transformers", "torch", "kit"}
@@ -58,3 +58,36 @@ def _clashes(name: str) -> Iterator[Finding]:
                 if there and not needed.specifier.contains(there, prereleases=True):
                     facts = {"needed": f"{needed.name}{needed.specifier}", "there": there}
                     yield found("versions-clash", name=name, version=version_of(name), **facts)
+
+
+def extra_of(text: str) -> str:
+    """Return the extra of AutoGen that brings a package which a text names and which isn't there, or ""."""
+    known = importlib.metadata.requires("autogen") if version_of("autogen") else []
+    parts = [re.match(r"([\w.-]+).*extra == ['\"]([\w-]+)", line) for line in known or []]
+    quoted = [name.replace("_", "-") for name in re.findall(r"[`'\"]([\w.-]+)[`'\"]", text)]
+    named = [name for name in quoted if not version_of(name)]  # else a file of that name hides it
+    extras = {part[2] for part in parts if part and part[1] in named}
+    told = [name for name in re.findall(r"\[([\w-]+)\]", text) if name in extras]  # AutoGen often says which
+    return next(iter(told), min(extras - {"dev", "docs", "test", "types"}, key=len, default=""))
+
+
+def modules_of(distribution: str) -> str:
+    """Return what the modules of an installed distribution are called, if not as itself, else ""."""
+    if distribution == "pyautogen":  # of which only the names are left: it is autogen
+        return "autogen"
+    named = _normalized(distribution)
+    found = importlib.metadata.packages_distributions().items()
+    modules = {module for module, owners in found if named in map(_normalized, owners)}
+    return "" if distribution in modules else ", ".join(sorted(one for one in modules if one[0] != "_"))
+
+
+def _normalized(distribution: str) -> str:
+    """Return the name of a distribution in the form in which names are compared (PEP 503)."""
+    return re.sub("[-_.]+", "-", distribution).lower()
+
+
+def version_of(distribution: str) -> str:
+    """Return the version of a distribution, "" if it is not installed."""
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        return importlib.metadata.version(distribution)
+    return ""

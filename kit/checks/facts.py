@@ -13,6 +13,7 @@ from typing import Any
 
 from kit.agents.inside import has, names_in
 from kit.checks.answers import answered, body_of, refusal, told, told_by, told_in, way_to
+from kit.checks.check_packages import extra_of, modules_of, version_of
 from kit.checks.expression import callee_of, class_asked, container_of, failed, lacking, text_path
 from kit.checks.frames import (
     called,
@@ -28,13 +29,10 @@ from kit.checks.frames import (
 )
 from kit.checks.names import (
     attributes_of,
-    extra_of,
     home_of,
     misspelt,
-    modules_of,
     near,
     refusing,
-    version_of,
     wanted_by,
 )
 from kit.config_list.hints import field_meant

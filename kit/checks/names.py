@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import functools
 import importlib.metadata
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kit.agents.inside import PROTOCOL, has, is_agent
+from kit.checks.check_packages import version_of
 from kit.checks.protocol import parameters_of
 
 
@@ -52,39 +52,6 @@ def names_of(function: Any) -> list[str]:
     return ["" if one.kind is one.VAR_KEYWORD else one.name for one in named]
 
 
-def extra_of(text: str) -> str:
-    """Return the extra of AutoGen that brings a package which a text names and which isn't there, or ""."""
-    known = importlib.metadata.requires("autogen") if version_of("autogen") else []
-    parts = [re.match(r"([\w.-]+).*extra == ['\"]([\w-]+)", line) for line in known or []]
-    quoted = [name.replace("_", "-") for name in re.findall(r"[`'\"]([\w.-]+)[`'\"]", text)]
-    named = [name for name in quoted if not version_of(name)]  # else a file of that name hides it
-    extras = {part[2] for part in parts if part and part[1] in named}
-    told = [name for name in re.findall(r"\[([\w-]+)\]", text) if name in extras]  # AutoGen often says which
-    return next(iter(told), min(extras - {"dev", "docs", "test", "types"}, key=len, default=""))
-
-
-def modules_of(distribution: str) -> str:
-    """Return what the modules of an installed distribution are called, if not as itself, else ""."""
-    if distribution == "pyautogen":  # of which only the names are left: it is autogen
-        return "autogen"
-    named = _normalized(distribution)
-    found = importlib.metadata.packages_distributions().items()
-    modules = {module for module, owners in found if named in map(_normalized, owners)}
-    return "" if distribution in modules else ", ".join(sorted(one for one in modules if one[0] != "_"))
-
-
-def _normalized(distribution: str) -> str:
-    """Return the name of a distribution in the form in which names are compared (PEP 503)."""
-    return re.sub("[-_.]+", "-", distribution).lower()
-
-
-def version_of(distribution: str) -> str:
-    """Return the version of a distribution, "" if it is not installed."""
-    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-        return importlib.metadata.version(distribution)
-    return ""
-
-
 def refusing(function: Any, argument: str) -> dict[str, str]:
     """Return of which library a function is that refused an argument, what it takes, and which is near."""
     if function is None:
@@ -110,14 +77,9 @@ def attributes_of(thing: Any, name: str) -> dict[str, str]:
     listed = [part for part in parts if part is thing or part.__module__.partition(".")[0] == "autogen"]
     names = [name for part in listed for name in getattr(part, "__dict__", {})]
     own = [other for other in dict.fromkeys(names) if not other.startswith("_")]
-    classes = vars(sys.modules["autogen"]).items()
-    owners = sorted(each for each, cls in classes if isinstance(cls, type) and name in _own(cls))
+    top = vars(sys.modules["autogen"])
+    owners = sorted(cls.__name__ for cls in _owners(name) if top.get(cls.__name__) is cls)
     return {"others": ", ".join(own[:20]), "owners": " or ".join(owners[:2])}
-
-
-def _own(cls: type) -> set[str]:
-    """Return the names that a class itself has, those of a dataclass's fields too."""
-    return {*vars(cls), *vars(cls).get("__dataclass_fields__", {})}
 
 
 def wanted_by(statement: str, name: str) -> dict[str, str]:
@@ -125,12 +87,17 @@ def wanted_by(statement: str, name: str) -> dict[str, str]:
 
     If several have it, it is the one that what was asked is named after: context_variables.to_dict().
     """
-    modules = [module for each, module in [*sys.modules.items()] if each.partition(".")[0] == "autogen"]
-    classes = {cls for module in modules for cls in vars(module).values() if isinstance(cls, type)}
-    owners = [cls for cls in classes if name in vars(cls) and cls.__module__.partition(".")[0] == "autogen"]
-    words = statement.replace("_", "").lower()
+    owners, words = _owners(name), statement.replace("_", "").lower()
     named = owners if len(owners) == 1 else [cls for cls in owners if cls.__name__.lower() in words]
     return {"owners": named[0].__name__, "home": named[0].__module__} if len(named) == 1 else {}
+
+
+def _owners(name: str) -> list[type]:
+    """Return the classes of AutoGen that are loaded and have an attribute themselves, or such a field."""
+    modules = [module for each, module in [*sys.modules.items()] if each.partition(".")[0] == "autogen"]
+    classes = {cls for module in modules for cls in vars(module).values() if isinstance(cls, type)}
+    ours = [cls for cls in classes if cls.__module__.partition(".")[0] == "autogen"]
+    return [cls for cls in ours if name in {*vars(cls), *vars(cls).get("__dataclass_fields__", {})}]
 
 
 @functools.cache  # it reads all of AutoGen's files

@@ -5,10 +5,13 @@ import sys
 import types
 from types import MappingProxyType
 
+import openai
 import pytest
 from set_ups import codes, write
 
 from kit import diagnose
+from kit.checks.check_packages import extra_of, modules_of
+from kit.checks.explain import explain
 
 pytestmark = pytest.mark.usefixtures("folder")
 
@@ -69,3 +72,33 @@ def test_a_file_of_ones_own_that_hides_a_package():
 def test_a_module_of_the_same_name_elsewhere_is_no_shadow(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", types.ModuleType("torch"))
     assert diagnose().findings == []
+
+
+def test_the_extra_of_autogen_that_brings_a_package():
+    assert extra_of("Please install `google-genai` and 'vertexai' to use it.") == "gemini"
+    assert extra_of("'openai' is not installed.") == ""  # it is: something else is wrong
+    assert extra_of("No module named `no_such_package`") == ""
+    # Other extras bring it, too; the one that is named counts.
+    assert extra_of("'docker' is not installed.\n'pip install ag2[docker]'") == "docker"
+
+
+def test_what_the_modules_of_a_distribution_are_called():
+    assert modules_of("pyautogen") == "autogen"
+    assert modules_of("huggingface-hub") == modules_of("Huggingface.Hub") == "huggingface_hub"
+    assert modules_of("openai") == modules_of("no-such-package") == modules_of("odd(name") == ""
+
+
+def test_a_distribution_that_is_imported_by_its_own_name():
+    error = ModuleNotFoundError("No module named 'pyautogen'", name="pyautogen")
+    finding = explain(error)
+    assert finding.code == "imported-as"
+    exec(finding.fix)  # as it stands
+    assert explain(ModuleNotFoundError("No module named 'no_such'", name="no_such")).code == "missing-package"
+
+
+def test_a_module_that_a_package_of_this_version_lacks():
+    with pytest.raises(ImportError) as raised:
+        exec("import openai.error")
+    finding = explain(raised.value)
+    assert finding.code == "module-gone" and openai.__version__ in finding.message
+    assert openai.RateLimitError
