@@ -95,9 +95,9 @@ def refusal(body: str, sent: dict[str, Any], asked: dict[str, Any], config: Any)
     for name, start, end in _named(body, sent or ANY):
         around = body[max(0, start - 60) : end + 80]
         refused, field = FIELD.search(around), name.partition(".")[0]
-        quoted = body[start] in "`'\"" or name == "tools.function"
-        if not refused and not (VALUE.search(around) and (quoted or field != "tools")):
-            continue  # tools are spoken of in many a refusal of something else
+        in_passing = name == "tools" and body[start] not in "`'\""  # as in refusals of something else
+        if not refused and (in_passing or not VALUE.search(around)):
+            continue
         if field == "messages" or not sent:
             setter = "AutoGen" if field == "messages" else "the request"
         elif field not in {**asked, **(asked.get("extra_body") or {})}:
