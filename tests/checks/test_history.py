@@ -484,7 +484,8 @@ def test_what_may_well_be_meant_is_no_finding():
     """A chat that ends at its limit, an echo, a second chat after TERMINATE, a tool that is run elsewhere."""
     assert codes(diagnose(talk("One.", "Two.", "Two.", turns=3))) == []
     assert codes(diagnose(talk("You said: Hi"))) == []
-    assert codes(diagnose(talk('{"id": 7, "name": "Ada", "model": "Engine"}'))) == []
+    for structured in ('{"id": 7, "name": "Ada", "model": "Engine"}', '{"type": "answer", "sources": []}'):
+        assert codes(diagnose(talk(structured))) == []
     assert codes(diagnose(talk("There are three roles:\nsystem\nuser\nassistant\nIs that clear?"))) == []
     assert codes(diagnose(talk("Shall we end? Then answer with TERMINATE.", "Well.", turns=2))) == []
     made, other = says("Fine. TERMINATE", "And again."), user(is_termination_msg=safely_ends)
