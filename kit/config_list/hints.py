@@ -130,11 +130,13 @@ def _names(index: int, entry: dict[str, Any]) -> list[Problem]:
             problems.append(Problem(f"the name {name!r} isn't a text: write it in quotes.", index))
             continue
         words, guess = words_of(name), field_meant(name, entry)
+        if own and (words in OLD_NAMES or words in MEANT):  # a field of one's own
+            continue
         fix: tuple[str, Any] | None = (guess, value)
         if words in OLD_NAMES:
             message = f"the name in older versions. Write {guess!r}."
         elif words in MEANT and guess:
-            if own or entry.get("api_type", "openai") not in ("openai", "azure"):
+            if entry.get("api_type", "openai") not in ("openai", "azure"):
                 continue
             message = f"AutoGen knows no field of this name. Did you mean {guess!r}?"
             if guess in entry:

@@ -127,6 +127,24 @@ def test_what_servers_say_is_understood_in_the_words_of_each(row, monkeypatch):
     assert explain(raised(lambda: made.generate_reply(MESSAGES[:1]))).code == row["code"]
 
 
+def test_an_api_version_is_a_date(monkeypatch):
+    def send(self, request, **options):
+        found = "api-version=20" in str(request.url)
+        answer = {"id": "1", "object": "chat.completion", "created": 1, "model": "m"}
+        choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "Hi"}}
+        body = {**answer, "choices": [choice]} if found else {"error": {"message": "Resource not found"}}
+        return httpx.Response(200 if found else 404, request=request, json=body)
+
+    def made(version):
+        azure = {"api_type": "azure", "base_url": "https://name.openai.azure.com", "api_version": version}
+        return agent({"model": "m", "api_key": "k", "max_retries": 0, "price": [0, 0], **azure})
+
+    monkeypatch.setattr(httpx.Client, "send", send)
+    finding = explain(raised(lambda: made("0613").generate_reply(MESSAGES[:1])))
+    assert finding.code == "azure-api-version" and "'0613'" in finding.message
+    assert made("2024-10-21").generate_reply(MESSAGES[:1])
+
+
 # Through AutoGen's own client ---------------------------------------------------------------------------
 
 

@@ -315,6 +315,11 @@ CALLS = {  # how AutoGen's functions are called by mistake, and as the fix says
         lambda: AssistantAgent("a", llm_config={"config_list": [MINE]}),
         "llm-config-entries",
     ),
+    "a filter that no entry fits": (
+        lambda: LLMConfig(DUMMY).where(model="another"),
+        lambda: LLMConfig(DUMMY).where(model="dummy"),
+        "empty-filter",
+    ),
     "a list for LLMConfig": (lambda: LLMConfig([DUMMY]), lambda: LLMConfig(*[DUMMY]), "llm-config-entries"),
     "a word for a number": (
         lambda: LLMConfig(DUMMY, temperature="hot"),
@@ -478,3 +483,12 @@ def test_an_agent_of_another_autogen_is_recognised():
 
     error = raised(lambda: AssistantAgent("a", llm_config={"config_list": [MINE]}))
     assert codes(diagnose([MINE], error=error)) == ["other-framework"]
+
+
+def test_a_variable_that_takes_one_word(monkeypatch):
+    def runner(word):
+        monkeypatch.setenv("AUTOGEN_USE_DOCKER", word)
+        return autogen.UserProxyAgent("runner", human_input_mode="NEVER")
+
+    assert explain(raised(lambda: runner("0/False/no"))).code == "docker-variable"
+    assert runner("no")
