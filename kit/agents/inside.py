@@ -51,6 +51,11 @@ def is_agent(subject: Any) -> bool:
     return has(subject, "generate_reply", "client", "_name")
 
 
+def is_a(agent: Any, name: str) -> bool:
+    """Return whether an agent is of a class of this name, or of one that derives from it."""
+    return any(cls.__name__ == name for cls in type(agent).__mro__)
+
+
 # An agent's entries and clients
 
 

@@ -47,10 +47,11 @@ def answered(answer: Any) -> bool:
 
 def told_by(answer: Any) -> dict[str, Any]:
     """Return what a response of an HTTP library tells."""
-    facts = told(str(answer.status_code), str(answer.url), body_of(answer))
+    body = body_of(answer)
+    facts = told(str(answer.status_code), str(answer.url), body)
     with contextlib.suppress(Exception):  # httpx raises where there is no request
         headers, host = answer.request.headers, facts["host"]
-        to_openai = host == "https://api.openai.com" or "platform.openai.com" in body_of(answer)
+        to_openai = host == "https://api.openai.com" or "platform.openai.com" in body
         facts["key"] = "" if "key=" in str(answer.url) else _key_sent(headers, to_openai)
         facts["header"] = next(filter(headers.get, ("Authorization", *OTHER_KEYS)), "")
         facts["sent"] = _json(getattr(answer.request, "content", None) or answer.request.body)

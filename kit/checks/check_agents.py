@@ -18,6 +18,7 @@ from kit.agents.inside import (
     has,
     has_llm_conditions,
     has_own_reply,
+    is_a,
     listed,
     nested_triggers,
     runs_code,
@@ -28,7 +29,7 @@ from kit.checks.catalogue import found
 from kit.checks.check_list import look_at_list, names_differ, unnamed
 from kit.checks.history import asked, said
 from kit.checks.names import names_of
-from kit.checks.protocol import needed_by, parameters_of, words_in
+from kit.checks.protocol import functions_of, needed_by, parameters_of, words_in
 from kit.checks.report import Finding, Report
 from kit.checks.tool_calls import text_in
 
@@ -197,7 +198,7 @@ def _settings(agent: Any) -> Iterator[Finding]:
     elif _lacks_model(agent):
         yield found("no-llm-config", agent=agent.name)
     yield from _set_later(agent)
-    if any(cls.__name__ == "UserProxyAgent" for cls in type(agent).__mro__) and entries_of(agent):
+    if is_a(agent, "UserProxyAgent") and entries_of(agent):
         yield found("user-with-model", agent=agent.name)
     if entries_of(agent) and agent.llm_config.get("cache_seed") is not None and not find_spec("diskcache"):
         yield found("cache-not-kept", agent=agent.name)
@@ -210,9 +211,8 @@ def _settings(agent: Any) -> Iterator[Finding]:
 
 def _lacks_model(agent: Any) -> bool:
     """Return whether an AssistantAgent has nothing to answer with, and will be, or was, asked to."""
-    is_assistant = any(cls.__name__ == "AssistantAgent" for cls in type(agent).__mro__)
     others = asks_always(agent) or has_own_reply(agent) or getattr(agent, "function_map", None)
-    if not is_assistant or agent.llm_config or others:
+    if not is_a(agent, "AssistantAgent") or agent.llm_config or others:
         return False
     messages = [message for chat in agent.chat_messages.values() for message in chat]
     return not messages or any(one.get("role") == "assistant" and text_in(one) == "" for one in messages)
@@ -222,8 +222,7 @@ def _set_later(agent: Any) -> Iterator[Finding]:
     """Yield the arguments of an agent's constructor that were set on it later, where no code reads them."""
     bases = type(agent).__mro__[:-1]
     arguments = {name for base in bases for name in names_of(vars(base).get("__init__"))}
-    functions = [getattr(value, "fget", value) for base in bases for value in vars(base).values()]
-    read = set().union(*(words_in(getattr(one, "__func__", one)) for one in functions))
+    read = set().union(*map(words_in, functions_of(type(agent))))
     for name in sorted(arguments & vars(agent).keys()):
         if name not in read or callable(getattr(type(agent), name, None)):
             yield found("set-after-making", agent=agent.name, name=name, kind=type(agent).__name__)

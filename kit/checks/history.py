@@ -17,13 +17,14 @@ from kit.agents.inside import (
     ends_at,
     entries_of,
     group_of,
+    is_a,
     nested_triggers,
     runs_code,
     selector_config,
 )
 from kit.checks.catalogue import catalogue, found
 from kit.checks.explain import explain
-from kit.checks.protocol import words_in
+from kit.checks.protocol import functions_of, words_in
 from kit.checks.report import Finding
 from kit.checks.tool_calls import Chat, Message, calls_in, text_in, tools
 from kit.config_list.secrets import fit
@@ -81,7 +82,7 @@ def said(agents: list[Any]) -> Iterator[Finding]:
         if empty := sum(not (text_in(one).strip() or calls_in(one)) for one in own):
             yield found("empty-reply", agent=agent.name, count=f"{empty} time{'s' * (empty > 1)}")
         yield from _failed_code(chat)
-        if any(cls.__name__ == "MultimodalConversableAgent" for cls in type(agent).__mro__):
+        if is_a(agent, "MultimodalConversableAgent"):
             tags = [tag for message in messages for tag in re.findall(r"<img\s[^>]*>", text_in(message))]
             yield from [found("image-unread", agent=agent.name, shown=tag) for tag in tags[:1]]
         if not group_of(chat.partner):
@@ -217,21 +218,22 @@ def _clients(agent: Any) -> Iterator[Finding]:
             continue
         if not answered(agent) and does_more(client):
             yield found("no-id", name=type(client).__name__)
-        spoken_of = set().union(*map(words_in, vars(type(wrapper)).values()))  # what is the wrapper's own
+        spoken_of = set().union(*map(words_in, functions_of(type(wrapper))))  # what is the wrapper's own
         for name in {*vars(wrapper)} & {*getattr(client, "__dict__", ())} - spoken_of:
             yield found("set-on-wrapper", agent=agent.name, name=name, client=type(client).__name__)
-        get_usage = getattr(type(client), "get_usage", None)
-        named = [key for key in USAGE_KEYS if key in words_in(get_usage, texts=True)]
-        if not total and named and (missing := [key for key in USAGE_KEYS if key not in named]):
-            yield found("usage-dropped", name=type(client).__name__, missing=", ".join(missing))
-        elif entry.get("price") and not total:
-            yield found("no-bill", agent=agent.name, entry=0, keys=", ".join(USAGE_KEYS))
+        if not total:
+            words = words_in(getattr(type(client), "get_usage", None), texts=True)
+            missing = [key for key in USAGE_KEYS if key not in words]
+            if 0 < len(missing) < len(USAGE_KEYS):
+                yield found("usage-dropped", name=type(client).__name__, missing=", ".join(missing))
+            elif entry.get("price"):
+                yield found("no-bill", agent=agent.name, entry=0, keys=", ".join(USAGE_KEYS))
 
 
 def _cut_replies(agent: Any, entry: dict[str, Any], usage: dict[str, Any]) -> Iterator[Finding]:
     """Yield that each reply of an agent is as long as it may be, and one of them ends in mid-sentence.
 
-    Where nothing sets a limit, those are taken for one that servers have had by default.
+    Where nothing sets a limit, it may be one of those that servers have by default.
     """
     settings = {**(agent.llm_config or {}), **entry}
     nested = settings.get("params")

@@ -65,6 +65,12 @@ def words_in(function: Any, texts: bool = False) -> set[str]:
     return words
 
 
+def functions_of(cls: type) -> list[Any]:
+    """Return what a class and its bases define, taken out of static methods, class methods, properties."""
+    values = [value for part in cls.__mro__ for value in vars(part).values()]
+    return [getattr(value, "__func__", getattr(value, "fget", value)) for value in values]
+
+
 def passes_on(cls: type) -> bool:
     """Return whether a class hands what it gets to a server or a model, by the names in its code."""
     return any(not PASSED_ON.isdisjoint(words_in(value)) for value in vars(cls).values())
@@ -72,10 +78,9 @@ def passes_on(cls: type) -> bool:
 
 def ignores_tools(cls: type) -> bool:
     """Return whether the code of a class neither speaks of tools nor hands on a request as a whole."""
-    functions = [getattr(value, "__func__", value) for part in cls.__mro__ for value in vars(part).values()]
     create = inspect.getattr_static(cls, "create", None)
     names = [one.name for one in parameters_of(create) or [] if one.name != "self"]
-    if not names or any({"tools", "functions"} & words_in(one, texts=True) for one in functions):
+    if not names or any({"tools", "functions"} & words_in(one, texts=True) for one in functions_of(cls)):
         return False
     try:
         source = inspect.getsource(create)  # type: ignore[arg-type]

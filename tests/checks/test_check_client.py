@@ -386,7 +386,7 @@ def test_without_an_id_the_reply_is_not_what_message_retrieval_returns():
 
 
 def test_what_quotes_a_question_does_not_repeat_the_prompt():
-    assert check_model_client(says("You asked: 'What is 1 + 1?'. It is 2.")).findings[:1] == []
+    assert check_model_client(says("You asked: 'What is 1 + 1?'. It is 2.")).findings == []
     for reply in ("What is 1 + 1?\nIt is 2.", "user\nWhat is 1 + 1?\nassistant\n2"):
         assert "repeats-prompt" in codes(check_model_client(says(reply)))
 
